@@ -1,1 +1,34 @@
-//! Skeleton.
+//! The functional core of Tidegate: from bytes of a commit and observations of a cluster to a plan.
+//!
+//! Everything here is synchronous and pure: no I/O, no clock, no randomness, no async. Time and the world's
+//! state come in as arguments (rule 7 of ARCHITECTURE.md; a test reads `cargo metadata` to keep it so).
+//! The shell in `daemon/` does the fetching, observing, executing and recording.
+//!
+//! The story in five verbs, with the modules that hold the pure part of each:
+//!
+//! | verb | modules |
+//! |---|---|
+//! | fetch | [`tree`]: the bytes of one commit, as the shell hands them over |
+//! | observe | [`observed`]: what the shell saw of one object; [`drift`], [`health`]: what that means |
+//! | plan | [`yaml`] → [`desired`] → [`render`] → [`schema`] → [`plan`] |
+//! | execute | [`plan::Action`] is what the shell executes; [`outcome`] is what came of it |
+//! | record | [`status`], [`inventory`], [`diff`]: the shapes of what is written down |
+#![deny(missing_docs)]
+
+pub mod ids;
+pub mod location;
+pub mod object;
+pub mod problem;
+pub mod tree;
+pub mod desired;
+pub mod diff;
+pub mod drift;
+pub mod health;
+pub mod inventory;
+pub mod observed;
+pub mod outcome;
+pub mod plan;
+pub mod render;
+pub mod schema;
+pub mod status;
+pub mod yaml;

@@ -1,0 +1,1 @@
+//! What an environment should look like: `environment.yaml` parsed, its sources read, its objects rendered.

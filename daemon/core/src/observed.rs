@@ -1,0 +1,79 @@
+//! What the shell saw of the cluster, in compact form: metadata, field managers, health. Not the reading itself,
+//! and never the data of an object (a Secret's values do not pass through here).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diff::FieldChange;
+use crate::drift::ManagedSummary;
+use crate::health::Health;
+use crate::object::ObjectId;
+
+/// One live object, as small as it can be: 40,000 of them are held in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveObject {
+    /// The API version that it was read in, e.g. `apps/v1`.
+    pub api_version: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// The finalizers that hold a deletion.
+    pub finalizers: Vec<String>,
+    /// Whose it is, by its labels and annotations.
+    pub ownership: Ownership,
+    /// `tidegate.dev/prune: disabled` stands on it.
+    pub prune_disabled: bool,
+    /// Who manages which fields.
+    pub managed: ManagedSummary,
+    /// Its health; `None` for objects whose kind is watched by metadata only.
+    pub health: Option<Health>,
+}
+
+/// Whose an object is, by the marks it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ownership {
+    /// No mark of any tool.
+    Unmarked,
+    /// Our ApplySet label with this id (see [`crate::inventory::apply_set_id`]).
+    ApplySet {
+        /// The value of `applyset.kubernetes.io/part-of`.
+        id: String,
+        /// The value of `tidegate.dev/environment`, if any.
+        environment: Option<String>,
+    },
+    /// Another tool's marks.
+    Other {
+        /// `Helm`, `Argo CD`, `Flux` or `kubectl applyset`.
+        tool: &'static str,
+        /// Which mark said so, e.g. `app.kubernetes.io/managed-by=Helm`.
+        mark: String,
+    },
+}
+
+/// Everything seen of one environment in one pass.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Live objects of the desired set and of the inventory. An id that is absent here and not in `unread` does not exist.
+    pub objects: BTreeMap<ObjectId, LiveObject>,
+    /// What could not be read, with the reason. Never an empty set: what is here is not pruned, not created, not judged.
+    pub unread: BTreeMap<ObjectId, String>,
+    /// Results of dry-runs that an earlier plan asked for, each valid only for the resourceVersion it names.
+    pub dry_runs: BTreeMap<ObjectId, DryRun>,
+}
+
+/// The answer of the API server to "what would applying this change?".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DryRun {
+    /// The resourceVersion of the live object that was compared; evidence for another one does not exist.
+    pub resource_version: String,
+    /// Fields that the apply would change, live value to desired value. Empty: in sync.
+    pub changes: Vec<FieldChange>,
+    /// Field managers of kubectl whose entries are to be migrated to us first (what they added is then removed).
+    pub migrate: bool,
+    /// Why the dry-run failed; a failed dry-run is never "in sync".
+    pub error: Option<String>,
+}

@@ -1,0 +1,140 @@
+//! From desired and observed to an ordered, immutable plan. Makes no request and leaves no choice to execution.
+
+use std::sync::Arc;
+
+use crate::diff::FieldChange;
+use crate::drift::ForeignEntry;
+use crate::object::{DesiredObject, ObjectId, ObjectRef};
+use crate::problem::Problem;
+
+/// One step on one object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Server-side apply.
+    Apply(Apply),
+    /// Delete with a uid precondition.
+    Delete(Delete),
+}
+
+/// A server-side apply of one object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Apply {
+    /// What is sent.
+    pub object: Arc<DesiredObject>,
+    /// Why.
+    pub reason: ApplyReason,
+    /// The uid that the live object must have; none when it must be created.
+    pub uid: Option<String>,
+    /// The resourceVersion that it must have, where the plan depends on what it saw (drift repair).
+    pub resource_version: Option<String>,
+    /// Migrate the entries of kubectl managers to us first, so that what they added goes.
+    pub migrate: bool,
+}
+
+/// Why an object is applied.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ApplyReason {
+    /// It does not exist and never did.
+    Create,
+    /// It was in the inventory and is gone: somebody deleted it.
+    Recreate,
+    /// Git asks for something else than what was last applied.
+    Changed,
+    /// Live differs from git; by whom and in what.
+    Drift {
+        /// Changed fields, live to desired.
+        changes: Vec<FieldChange>,
+        /// The managers that hold them.
+        by: Vec<ForeignEntry>,
+    },
+    /// It exists and is not in the inventory: taken over (unmarked, or adoption is asked for).
+    Adopt,
+}
+
+/// A delete of one object of the inventory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delete {
+    /// What.
+    pub object: ObjectRef,
+    /// The uid that it must have.
+    pub uid: String,
+}
+
+/// The order of kinds within one wave. Each phase begins when the one before it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Namespaces.
+    Namespaces,
+    /// CustomResourceDefinitions; the phase ends when they are served.
+    Definitions,
+    /// Other cluster-scoped objects.
+    ClusterScoped,
+    /// ConfigMaps, Secrets, ServiceAccounts, RBAC, quotas, claims.
+    Config,
+    /// Everything that runs.
+    Workloads,
+    /// Services, Ingresses, routes, autoscalers, disruption budgets.
+    Routes,
+    /// Custom objects and kinds that no list names.
+    Custom,
+    /// Deletes of what left git, dependents first.
+    Prune,
+}
+
+/// Actions that may run side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// `tidegate.dev/wave`.
+    pub wave: i32,
+    /// The phase within the wave.
+    pub phase: Phase,
+    /// The actions, in order of their objects.
+    pub actions: Vec<Action>,
+}
+
+/// An ordered, immutable plan for one environment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// What is done, stage after stage.
+    pub stages: Vec<Stage>,
+    /// Objects whose live state must be asked for by a dry-run before anything is decided about them.
+    pub inspect: Vec<ObjectId>,
+    /// What is not done, and why.
+    pub waiting: Vec<Waiting>,
+    /// What is wrong (ownership, budget, …); each also has a [`Waiting`] or concerns the whole environment.
+    pub problems: Vec<Problem>,
+    /// Entries of the inventory whose object is gone and which are no longer desired.
+    pub forget: Vec<ObjectId>,
+}
+
+/// Why nothing is done about an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waiting {
+    /// The object.
+    pub object: ObjectId,
+    /// Why.
+    pub reason: WaitingReason,
+}
+
+/// Why nothing is done about an object, and what will wake it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WaitingReason {
+    /// It could not be read; the next pass tries again.
+    Unread(String),
+    /// It is being deleted; the watch says when it is gone. Finalizers that hold it.
+    Deleting(Vec<String>),
+    /// An earlier wave is not healthy yet.
+    EarlierWave(i32),
+    /// An object that it needs failed or waits.
+    Dependency(ObjectId),
+    /// It belongs to another tool or environment.
+    Ownership(String),
+    /// The prune budget is exceeded.
+    PruneBudget,
+    /// Pruning is off, or the kind needs an explicit permission.
+    PruneNotAllowed(String),
+    /// The environment is suspended.
+    Suspended(String),
+    /// The same field flips again and again: backing off.
+    FightingOver(String),
+}

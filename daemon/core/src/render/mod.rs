@@ -1,0 +1,1 @@
+//! Substitution, patches and order: from parsed documents to the objects that are sent.

@@ -1,0 +1,59 @@
+//! Which place in git asks for which field of an object. Filled by the parser, kept through substitution and patches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::location::{Location, Position};
+
+/// Places by JSON pointer (RFC 6901), with the file that the object stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spans {
+    file: Arc<str>,
+    start: Position,
+    positions: BTreeMap<String, Position>,
+    overlays: Vec<(String, Location)>,
+}
+
+impl Spans {
+    /// Spans of an object that begins at `start`; places are added with [`Spans::insert`].
+    pub fn new(file: Arc<str>, start: Position) -> Self {
+        Self { file, start, positions: BTreeMap::new(), overlays: Vec::new() }
+    }
+
+    /// Says where the value under a pointer stands.
+    pub fn insert(&mut self, pointer: String, position: Position) {
+        self.positions.insert(pointer, position);
+    }
+
+    /// Says that a patch at `location` asks for everything under `pointer`; later overlays win.
+    pub fn overlay(&mut self, pointer: String, location: Location) {
+        self.overlays.push((pointer, location));
+    }
+
+    /// Where the object begins.
+    pub fn root(&self) -> Location {
+        Location { file: self.file.clone(), position: self.start }
+    }
+
+    /// The place that asks for the value under a pointer, or for the nearest value around it.
+    pub fn locate(&self, pointer: &str) -> Location {
+        let overlay = self.overlays.iter().rev().find(|(over, _)| is_at_or_below(pointer, over));
+        if let Some((_, location)) = overlay {
+            return location.clone();
+        }
+        let mut pointer = pointer;
+        loop {
+            if let Some(position) = self.positions.get(pointer) {
+                return Location { file: self.file.clone(), position: *position };
+            }
+            match pointer.rsplit_once('/') {
+                Some((parent, _)) => pointer = parent,
+                None => return self.root(),
+            }
+        }
+    }
+}
+
+fn is_at_or_below(pointer: &str, root: &str) -> bool {
+    pointer.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
