@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     /// Environment names become label values and parts of object names.
-    #[error("`{0}` is not an environment name: use at most 40 of a-z, 0-9 and `-`, beginning and ending with a letter or digit")]
+    #[error(
+        "`{0}` is not an environment name: use at most 40 of a-z, 0-9 and `-`, beginning and ending with a letter or digit"
+    )]
     Environment(String),
     /// Commits are named by their full object id.
     #[error("`{0}` is not a full commit id (40 or 64 hexadecimal digits)")]
@@ -83,8 +85,8 @@ impl FromStr for CommitId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let valid =
-            matches!(text.len(), 40 | 64) && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+        let valid = matches!(text.len(), 40 | 64)
+            && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
         if valid { Ok(Self(text.to_owned())) } else { Err(InvalidId::Commit(text.to_owned())) }
     }
 }

@@ -15,20 +15,20 @@
 //! | record | [`status`], [`inventory`], [`diff`]: the shapes of what is written down |
 #![deny(missing_docs)]
 
-pub mod ids;
-pub mod location;
-pub mod object;
-pub mod problem;
-pub mod tree;
 pub mod desired;
 pub mod diff;
 pub mod drift;
 pub mod health;
+pub mod ids;
 pub mod inventory;
+pub mod location;
+pub mod object;
 pub mod observed;
 pub mod outcome;
 pub mod plan;
+pub mod problem;
 pub mod render;
 pub mod schema;
 pub mod status;
+pub mod tree;
 pub mod yaml;
