@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::field_path;
 use crate::location::{Location, Position};
 
 /// Places by JSON pointer (RFC 6901), with the file that the object stands in.
@@ -51,6 +54,12 @@ impl Spans {
                 None => return self.root(),
             }
         }
+    }
+
+    /// The place that asks for a field as an API server names it (`spec.containers[0].image`,
+    /// `metadata.labels[app.kubernetes.io/name]`), or for the nearest value around it. `value` is the object that the spans belong to.
+    pub fn locate_field(&self, value: &Value, field: &str) -> Location {
+        self.locate(&field_path::to_pointer(value, field))
     }
 }
 
