@@ -28,6 +28,7 @@ pub mod outcome;
 pub mod plan;
 pub mod problem;
 pub mod render;
+pub mod schedule;
 pub mod schema;
 pub mod status;
 pub mod tree;

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diff::FieldChange;
-use crate::drift::ManagedSummary;
+use crate::drift::{ForeignEntry, ManagedSummary};
 use crate::health::Health;
+use crate::ids::Digest;
+use crate::inventory::{ENVIRONMENT, PART_OF};
 use crate::object::ObjectId;
 
 /// One live object, as small as it can be: 40,000 of them are held in memory.
@@ -70,10 +72,48 @@ pub struct Observed {
 pub struct DryRun {
     /// The resourceVersion of the live object that was compared; evidence for another one does not exist.
     pub resource_version: String,
+    /// [`crate::object::DesiredObject::digest`] of what was compared; evidence for another text in git does not exist.
+    pub desired: Digest,
     /// Fields that the apply would change, live value to desired value. Empty: in sync.
     pub changes: Vec<FieldChange>,
+    /// Who holds these fields (see [`crate::drift::blame`]).
+    #[serde(default)]
+    pub by: Vec<ForeignEntry>,
     /// Field managers of kubectl whose entries are to be migrated to us first (what they added is then removed).
     pub migrate: bool,
     /// Why the dry-run failed; a failed dry-run is never "in sync".
     pub error: Option<String>,
 }
+
+/// Whose an object is, from its labels and annotations. Our own and every other ApplySet's label comes first: a manifest in
+/// git may well carry the marks of the tool that once rendered it.
+pub fn ownership(labels: &BTreeMap<String, String>, annotations: &BTreeMap<String, String>) -> Ownership {
+    if let Some(id) = labels.get(PART_OF) {
+        return Ownership::ApplySet { id: id.clone(), environment: labels.get(ENVIRONMENT).cloned() };
+    }
+    let mark = MARKS.iter().find_map(|mark| {
+        let values = if mark.label { labels } else { annotations };
+        let value =
+            values.get(mark.key).filter(|value| mark.value.is_none_or(|wanted| wanted == value.as_str()))?;
+        Some(Ownership::Other { tool: mark.tool, mark: format!("{}={value}", mark.key) })
+    });
+    mark.unwrap_or(Ownership::Unmarked)
+}
+
+/// One label or annotation by which another tool claims an object.
+struct Mark {
+    tool: &'static str,
+    label: bool,
+    key: &'static str,
+    value: Option<&'static str>,
+}
+
+/// What the tools of this field put on what they manage (their documentation, 2026).
+const MARKS: [Mark; 6] = [
+    Mark { tool: "Helm", label: false, key: "meta.helm.sh/release-name", value: None },
+    Mark { tool: "Helm", label: true, key: "app.kubernetes.io/managed-by", value: Some("Helm") },
+    Mark { tool: "Argo CD", label: false, key: "argocd.argoproj.io/tracking-id", value: None },
+    Mark { tool: "Argo CD", label: true, key: "argocd.argoproj.io/instance", value: None },
+    Mark { tool: "Flux", label: true, key: "kustomize.toolkit.fluxcd.io/name", value: None },
+    Mark { tool: "Flux", label: true, key: "helm.toolkit.fluxcd.io/name", value: None },
+];

@@ -1,1 +1,252 @@
 //! What `status` shows of one environment: the record that the daemon keeps on its parent object.
+//!
+//! Read by `status` with or without the daemon, so it is versioned and bounded. Not the deploy log: it says how things
+//! stand, not how they came about.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::drift::ForeignField;
+use crate::ids::{CommitId, Digest, EnvironmentName};
+use crate::object::{ObjectId, ObjectRef};
+use crate::problem::Problem;
+
+/// The schema of [`EnvironmentStatus`].
+pub const SCHEMA: &str = "tidegate.environment/v1";
+/// A record is never larger than this as JSON.
+pub const MAX_STATUS_BYTES: usize = 200_000;
+/// So many problems are listed; the rest is counted.
+pub const MAX_PROBLEMS: usize = 50;
+/// So many objects that are not healthy (or wait) are listed; the rest is counted.
+pub const MAX_OBJECTS: usize = 50;
+/// So many repairs are remembered.
+pub const MAX_DRIFT: usize = 20;
+/// So many foreign fields are listed.
+pub const MAX_FOREIGN: usize = 50;
+/// Longer texts are cut.
+pub const MAX_TEXT: usize = 1_000;
+
+/// How one environment stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentStatus {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Its name.
+    pub environment: EnvironmentName,
+    /// The cluster, as the environment names it.
+    pub cluster: String,
+    /// The replica of the daemon that wrote this.
+    pub replica: String,
+    /// The newest commit that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<CommitInfo>,
+    /// The commit that was applied last, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<CommitInfo>,
+    /// How it stands.
+    pub state: State,
+    /// One sentence without a full stop.
+    pub reason: String,
+    /// Since when it stands so.
+    pub since: Timestamp,
+    /// What wakes it next, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// How many objects stand how.
+    pub counts: ObjectCounts,
+    /// What is wrong.
+    #[serde(default)]
+    pub problems: Listed<Problem>,
+    /// Objects that are not healthy or wait, and why.
+    #[serde(default)]
+    pub objects: Listed<ObjectStatus>,
+    /// The last repairs, newest first.
+    #[serde(default)]
+    pub drift: Vec<DriftRecord>,
+    /// Fields that others added to our objects.
+    #[serde(default)]
+    pub foreign: Listed<ForeignRecord>,
+    /// Kinds that could not be checked against a schema.
+    #[serde(default)]
+    pub unchecked: Vec<String>,
+    /// When what happened.
+    #[serde(default)]
+    pub times: Times,
+    /// The id of the desired objects (see [`crate::plan::plan_id`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_id: Option<Digest>,
+    /// When this was written.
+    pub updated: Timestamp,
+}
+
+/// How an environment stands. What it means, and what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// The seen commit is applied and every object with a health rule is healthy. Stays so until git or the cluster changes.
+    Live,
+    /// Actions of a plan are being executed.
+    Applying,
+    /// Everything is applied; objects are on their way.
+    Progressing,
+    /// Everything is applied; an object failed, or missed its deadline.
+    Degraded,
+    /// The seen commit is not applied: it is invalid, or an object was refused. The last good state stays.
+    Failed,
+    /// Nothing is written until it is resumed.
+    Suspended,
+    /// Something else must come first: another environment, a confirmation, a budget.
+    Waiting,
+    /// The cluster or git cannot be reached; tried again by itself.
+    Unreachable,
+}
+
+impl State {
+    /// The word that people read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Applying => "applying",
+            Self::Progressing => "progressing",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+            Self::Suspended => "suspended",
+            Self::Waiting => "waiting",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// A commit as people quote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitInfo {
+    /// Its id.
+    pub id: CommitId,
+    /// The first line of its message.
+    pub subject: String,
+    /// Who wrote it.
+    pub author: String,
+    /// When it was committed.
+    pub time: Timestamp,
+}
+
+/// How many objects stand how; an object counts once in each line that holds for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectCounts {
+    /// Objects of the desired set.
+    pub objects: usize,
+    /// Healthy ones, and ones that are suspended by their spec.
+    pub healthy: usize,
+    /// On their way.
+    pub progressing: usize,
+    /// Failed.
+    pub degraded: usize,
+    /// Without a health rule; they do not keep an environment from being live.
+    pub unknown: usize,
+    /// Left alone for a reason.
+    pub waiting: usize,
+    /// Refused by the API server.
+    pub failed: usize,
+}
+
+/// A list that was cut, and how many there were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed<T> {
+    /// How many there are.
+    pub total: usize,
+    /// The first of them.
+    pub items: Vec<T>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { total: 0, items: Vec::new() }
+    }
+}
+
+impl<T> Listed<T> {
+    /// All of them; [`EnvironmentStatus::shrink`] cuts.
+    pub fn all(items: Vec<T>) -> Self {
+        Self { total: items.len(), items }
+    }
+}
+
+/// One object that is not healthy, or about which nothing is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectStatus {
+    /// The object.
+    pub object: ObjectId,
+    /// `progressing`, `degraded`, `waiting`, `failed`.
+    pub state: String,
+    /// One sentence without a full stop.
+    pub reason: String,
+}
+
+/// One repair of a change that somebody made by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftRecord {
+    /// The object.
+    pub object: ObjectRef,
+    /// The changes in words, e.g. `spec.replicas: 5 -> 2`; values of Secrets masked.
+    pub changes: Vec<String>,
+    /// Who made them, as far as the field managers say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// When it was seen.
+    pub seen: Timestamp,
+    /// When it was repaired; none while backing off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Timestamp>,
+}
+
+/// A field that somebody else added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignRecord {
+    /// The object.
+    pub object: ObjectId,
+    /// The field and who holds it.
+    #[serde(flatten)]
+    pub field: ForeignField,
+}
+
+/// When what happened to the applied commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Times {
+    /// It was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Timestamp>,
+    /// The daemon saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Timestamp>,
+    /// Its last object was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Timestamp>,
+    /// It was live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Timestamp>,
+}
+
+impl EnvironmentStatus {
+    /// True when this commit is applied, it is the newest one seen, and everything is healthy.
+    pub fn is_live(&self) -> bool {
+        let commit = |info: &Option<CommitInfo>| info.as_ref().map(|info| info.id.clone());
+        self.state == State::Live && self.applied.is_some() && commit(&self.applied) == commit(&self.seen)
+    }
+
+    /// Remembers a repair, newest first, the oldest dropped.
+    pub fn record_drift(&mut self, record: DriftRecord) {
+        self.drift.insert(0, record);
+        self.drift.truncate(MAX_DRIFT);
+    }
+
+    /// Cuts lists and texts until the record is smaller than [`MAX_STATUS_BYTES`]; totals stay.
+    pub fn shrink(&mut self) {
+        self.problems.items.truncate(MAX_PROBLEMS);
+        self.objects.items.truncate(MAX_OBJECTS);
+        self.foreign.items.truncate(MAX_FOREIGN);
+        self.drift.truncate(MAX_DRIFT);
+    }
+}

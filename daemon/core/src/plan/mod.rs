@@ -1,4 +1,18 @@
 //! From desired and observed to an ordered, immutable plan. Makes no request and leaves no choice to execution.
+//!
+//! [`plan`] decides about every object of the desired set and of the inventory, orders what is to be done, and says for
+//! everything else why nothing is done. It takes no hint of what changed: first install, drift repair and resuming after
+//! a crash are one path. What it never does: delete what is not in the inventory under that uid, delete on an incomplete
+//! desired set or a partial read, or create what it could not look for.
+
+mod adopt;
+mod decide;
+mod dependencies;
+mod identity;
+mod input;
+mod order;
+mod prune;
+mod summary;
 
 use std::sync::Arc;
 
@@ -6,6 +20,14 @@ use crate::diff::FieldChange;
 use crate::drift::ForeignEntry;
 use crate::object::{DesiredObject, ObjectId, ObjectRef};
 use crate::problem::Problem;
+
+pub use adopt::{InvalidMatcher, ObjectMatcher};
+pub use decide::plan;
+pub use dependencies::dependencies;
+pub use identity::plan_id;
+pub use input::{Failure, PlanInput, PlanSettings, PruneSettings};
+pub use order::phase_of;
+pub use summary::Counts;
 
 /// One step on one object.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +69,8 @@ pub enum ApplyReason {
         /// The managers that hold them.
         by: Vec<ForeignEntry>,
     },
+    /// A create or apply of ours was cut short: applied again to know what stands.
+    Resume,
     /// It exists and is not in the inventory: taken over (unmarked, or adoption is asked for).
     Adopt,
 }
@@ -77,11 +101,16 @@ pub enum Phase {
     Routes,
     /// Custom objects and kinds that no list names.
     Custom,
-    /// Deletes of what left git, dependents first.
+    /// Webhook configurations and admission policies: last, so that they cannot hold up what they depend on.
+    Admission,
+    /// Deletes of what left git, dependents first. Begins only when every action before it in the same plan ended
+    /// [`crate::outcome::Outcome::Done`] or `Unchanged`; otherwise the next plan decides anew.
     Prune,
 }
 
-/// Actions that may run side by side.
+/// Actions that may run side by side. The same wave and phase may stand several times in a row, when objects of one phase
+/// need each other; each stage begins when the one before it has ended. The dependents of an object whose action failed are
+/// skipped (see [`dependencies`]); the next plan says so.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     /// `tidegate.dev/wave`.
@@ -105,6 +134,8 @@ pub struct Plan {
     pub problems: Vec<Problem>,
     /// Entries of the inventory whose object is gone and which are no longer desired.
     pub forget: Vec<ObjectId>,
+    /// Objects that a dry-run found in sync: the shell records it (see [`crate::inventory::Inventory::record_accepted`]).
+    pub accept: Vec<ObjectId>,
 }
 
 /// Why nothing is done about an object.
@@ -121,6 +152,12 @@ pub struct Waiting {
 pub enum WaitingReason {
     /// It could not be read; the next pass tries again.
     Unread(String),
+    /// The dry-run failed; a new dry-run is asked for when the object or git changes, or after a back-off.
+    DryRunFailed(String),
+    /// The API server refused it; tried again when git or the object changes, or at the failure's own time.
+    Refused(String),
+    /// A delete: it comes after this object of the desired set is applied and healthy.
+    PruneAfter(ObjectId),
     /// It is being deleted; the watch says when it is gone. Finalizers that hold it.
     Deleting(Vec<String>),
     /// An earlier wave is not healthy yet.

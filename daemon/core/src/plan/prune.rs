@@ -1,0 +1,1 @@
+//! What leaves the cluster: inventory minus desired, under every guard.
