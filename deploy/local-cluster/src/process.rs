@@ -1,0 +1,211 @@
+//! Programs that outlive their starter: started detached, recorded by process id, start time and boot, found
+//! again and ended by that record alone, never by name.
+//!
+//! The program records itself (a shell writes the record and becomes the program), so a starter that is killed
+//! at any moment leaves no program without a record.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::command::command;
+use crate::files::{self, Access};
+use crate::wait::Limit;
+
+const RECORD_LIMIT: Limit = Limit::new("the record of a started program", 10, 5);
+const END_LIMIT: Limit = Limit::new("the end of a killed program", 20, 10);
+
+/// `exec` keeps the process id and the start time, so both are right for the program.
+const RECORD_SCRIPT: &str = r#"record=$1; shift
+start=$(cut -d ' ' -f 22 /proc/$$/stat)
+echo "$$ $start $(cat /proc/sys/kernel/random/boot_id)" > "$record.new" && mv "$record.new" "$record" || exit 1
+exec "$@""#;
+
+/// A program that keeps running.
+#[derive(Debug)]
+pub struct Program {
+    pub name: String,
+    pub words: Vec<String>,
+}
+
+/// The programs of one cluster: their records and logs.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    records: PathBuf,
+    logs: PathBuf,
+}
+
+/// One process, told apart from a later one with the same id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    process: i32,
+    start: u64,
+    boot: String,
+}
+
+impl Programs {
+    pub fn open(state: &Path) -> Result<Self> {
+        let programs = Self { records: state.join("run"), logs: state.join("log") };
+        files::create_folder(&programs.records)?;
+        files::create_folder(&programs.logs)?;
+        Ok(programs)
+    }
+
+    /// Makes sure that exactly this program runs: one with other words is ended first.
+    pub fn ensure(&self, program: &Program) -> Result<()> {
+        let words_file = self.records.join(format!("{}.words", program.name));
+        let words = program.words.join("\n");
+        if self.is_running(&program.name) {
+            if fs::read_to_string(&words_file).is_ok_and(|running| running == words) {
+                return Ok(());
+            }
+            self.end(&program.name)?;
+        }
+        files::write(&words_file, &words, Access::Public)?;
+        self.start(program)
+    }
+
+    fn start(&self, program: &Program) -> Result<()> {
+        let record = self.record_path(&program.name);
+        if record.exists() {
+            fs::remove_file(&record).with_context(|| format!("failed to remove {}", record.display()))?;
+        }
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log(&program.name));
+        let log = log.with_context(|| format!("failed to open the log of {}", program.name))?;
+        // setsid: neither an interrupt key nor the end of the terminal reaches the program.
+        let status = command("setsid")
+            .args(["--fork", "sh", "-c", RECORD_SCRIPT, "record"])
+            .arg(&record)
+            .args(&program.words)
+            .stdout(log.try_clone().context("failed to share a log")?)
+            .stderr(Stdio::from(log))
+            .current_dir("/")
+            .status()
+            .with_context(|| format!("failed to start {}", program.name))?;
+        if !status.success() {
+            bail!("failed to start {}: {status}", program.name);
+        }
+        RECORD_LIMIT.wait(|| Ok(record.exists().then_some(())))
+    }
+
+    pub fn is_running(&self, name: &str) -> bool {
+        self.record(name).is_some_and(|record| record.is_alive())
+    }
+
+    /// The process id of a running program.
+    pub fn process_id(&self, name: &str) -> Option<i32> {
+        self.record(name).filter(Record::is_alive).map(|record| record.process)
+    }
+
+    /// Kills the program if it runs and waits until it and its children are gone.
+    ///
+    /// The children are those of a node, whose first process dies with it (`unshare --kill-child`) and takes every
+    /// process of the node along.
+    pub fn end(&self, name: &str) -> Result<()> {
+        let Some(record) = self.record(name).filter(Record::is_alive) else { return Ok(()) };
+        let mut family = children_of(record.process);
+        family.push(record.clone());
+        let id = Pid::from_raw(record.process).context("a recorded process id that cannot be")?;
+        // Already gone is as good as killed.
+        let _ = kill_process(id, Signal::KILL);
+        END_LIMIT
+            .wait(|| Ok((!family.iter().any(Record::is_alive)).then_some(())))
+            .with_context(|| format!("failed to end {name}"))
+    }
+
+    /// The names of all programs ever recorded here.
+    pub fn names(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&self.records) else { return Vec::new() };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".process").map(str::to_owned))
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.logs.join(format!("{name}.log"))
+    }
+
+    fn record_path(&self, name: &str) -> PathBuf {
+        self.records.join(format!("{name}.process"))
+    }
+
+    fn record(&self, name: &str) -> Option<Record> {
+        Record::parse(&fs::read_to_string(self.record_path(name)).ok()?)
+    }
+}
+
+impl Record {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let process = words.next()?.parse().ok()?;
+        let start = words.next()?.parse().ok()?;
+        Some(Self { process, start, boot: words.next()?.to_owned() })
+    }
+
+    fn is_alive(&self) -> bool {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        boot.trim() == self.boot
+            && Stat::of(self.process).is_some_and(|stat| stat.start == self.start && stat.state != "Z")
+    }
+}
+
+/// What `/proc/<id>/stat` says of a process.
+struct Stat {
+    state: String,
+    parent: i32,
+    start: u64,
+}
+
+impl Stat {
+    fn of(process: i32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+    }
+
+    /// The name in parentheses may hold anything, so the fields count from its end (proc(5): 3, 4 and 22).
+    fn parse(text: &str) -> Option<Self> {
+        let (_, after_name) = text.rsplit_once(')')?;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        Some(Self {
+            state: (*fields.first()?).to_owned(),
+            parent: fields.get(1)?.parse().ok()?,
+            start: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+fn children_of(parent: i32) -> Vec<Record> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|process| Some((process, Stat::of(process)?)))
+        .filter(|(_, stat)| stat.parent == parent)
+        .map(|(process, stat)| Record { process, start: stat.start, boot: boot.trim().to_owned() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_past_a_name_with_spaces_and_parentheses() {
+        let line = "7 (a) b (c)) S 3 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!((stat.state.as_str(), stat.parent, stat.start), ("S", 3, 4242));
+    }
+
+    #[test]
+    fn a_record_of_another_boot_is_not_alive() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let start = Stat::of(me).unwrap().start;
+        assert!(!Record { process: me, start, boot: "another".into() }.is_alive());
+    }
+}
