@@ -1,0 +1,338 @@
+//! Every value of an object against its schema. All problems at once, up to a limit; places are looked up only for them.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::catalogue::{Catalogue, Schema};
+use super::node::{
+    Array, Format, Identity, Key, Library, Node, NodeId, Null, Object, Rest, Shape, Text, Width,
+};
+use super::path::{self, Step};
+use super::{format, suggest};
+use crate::object::DesiredObject;
+use crate::problem::{Code, Problem};
+
+/// Problems of one object beyond this are not reported: it is beyond repair line by line.
+const MAX_PROBLEMS: usize = 100;
+/// Values nested deeper than this are not looked at (the YAML budget refuses them long before).
+const MAX_DEPTH: usize = 256;
+/// References from definition to definition that lead to no form; only a malicious document has more.
+const MAX_HOPS: usize = 16;
+/// Longer texts are cut in messages.
+const MAX_SHOWN: usize = 64;
+
+/// All problems of an object whose schema is known.
+pub(super) fn whole(object: &DesiredObject, schema: &Schema, catalogue: &Catalogue) -> Vec<Problem> {
+    let mut walk = Walk::new(object, catalogue);
+    walk.value(&object.value, &schema.library, schema.root);
+    walk.problems
+}
+
+/// The problems of the part that objects of every kind share.
+pub(super) fn metadata_only(object: &DesiredObject, catalogue: &Catalogue) -> Vec<Problem> {
+    let mut walk = Walk::new(object, catalogue);
+    if let Some(metadata) = object.value.get("metadata") {
+        walk.steps.push(Step::Field("metadata"));
+        walk.metadata(metadata);
+    }
+    walk.problems
+}
+
+struct Walk<'a> {
+    object: &'a DesiredObject,
+    catalogue: &'a Catalogue,
+    /// Values of Secrets never stand in a message.
+    secret: bool,
+    steps: Vec<Step<'a>>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(object: &'a DesiredObject, catalogue: &'a Catalogue) -> Self {
+        let gvk = &object.reference.gvk;
+        let secret = gvk.group.is_empty() && gvk.kind == "Secret";
+        Self { object, catalogue, secret, steps: Vec::new(), problems: Vec::new() }
+    }
+
+    fn value(&mut self, value: &'a Value, library: &'a Library, id: NodeId) {
+        let Some(node) = resolve(library, id) else { return };
+        if self.problems.len() >= MAX_PROBLEMS || self.steps.len() > MAX_DEPTH {
+            return;
+        }
+        if value.is_null() {
+            match node.null {
+                Null::Absent | Null::Value => return,
+                Null::Refused => {}
+            }
+        }
+        match &node.shape {
+            Shape::Any | Shape::Same(_) => {}
+            Shape::Metadata => self.metadata(value),
+            Shape::Object(object) => match value {
+                Value::Object(map) => self.mapping(map, library, object),
+                other => self.wrong(other, "a mapping"),
+            },
+            Shape::Array(array) => match value {
+                Value::Array(items) => self.items(items, library, array),
+                other => self.wrong(other, "a list"),
+            },
+            Shape::Text(text) => match value {
+                Value::String(found) => self.text(found, text),
+                other => self.wrong(other, "a text"),
+            },
+            Shape::Integer(width) => self.integer(value, *width),
+            Shape::Number => {
+                if !value.is_number() {
+                    self.wrong(value, "a number");
+                }
+            }
+            Shape::Boolean => {
+                if !value.is_boolean() {
+                    self.wrong(value, "true or false");
+                }
+            }
+            Shape::IntOrString => {
+                if !value.is_string() && !is_whole(value) {
+                    self.wrong(value, "a whole number or a text");
+                }
+            }
+            Shape::Quantity => match value {
+                Value::Number(_) => {}
+                Value::String(text) if format::is_quantity(text) => {}
+                other => self.wrong(other, "a quantity such as 500m or 1Gi"),
+            },
+        }
+    }
+
+    fn metadata(&mut self, value: &'a Value) {
+        if let Some(metadata) = self.catalogue.metadata() {
+            self.value(value, &metadata.library, metadata.root);
+        }
+    }
+
+    fn mapping(&mut self, map: &'a Map<String, Value>, library: &'a Library, object: &'a Object) {
+        for (key, value) in map {
+            if let Some(node) = object.field(key) {
+                self.inside(Step::Field(key), value, library, node);
+                continue;
+            }
+            match object.rest {
+                Rest::Free => {}
+                Rest::Each(node) => self.inside(Step::Key(key), value, library, node),
+                Rest::Refused => self.unknown(key, library, object),
+            }
+        }
+        for name in &object.required {
+            let absent = match map.get(name.as_ref()) {
+                None => true,
+                Some(Value::Null) => object.field(name).is_some_and(|id| reads_as_absent(library, id)),
+                Some(_) => false,
+            };
+            if absent {
+                self.missing(name);
+            }
+        }
+    }
+
+    fn inside(&mut self, step: Step<'a>, value: &'a Value, library: &'a Library, node: NodeId) {
+        self.steps.push(step);
+        self.value(value, library, node);
+        self.steps.pop();
+    }
+
+    fn items(&mut self, items: &'a [Value], library: &'a Library, array: &'a Array) {
+        for (index, item) in items.iter().enumerate() {
+            self.inside(Step::Index(index), item, library, array.item);
+        }
+        match &array.identity {
+            Identity::Atomic => {}
+            Identity::Set => self.unique(items, |item| Some(item.to_string()), shown),
+            Identity::Map(keys) => {
+                self.unique(items, |item| identity(item, keys), |item| described(item, keys));
+            }
+        }
+    }
+
+    /// Server-side apply refuses a second item with the identity of another.
+    fn unique(
+        &mut self,
+        items: &'a [Value],
+        identity: impl Fn(&Value) -> Option<String>,
+        describe: impl Fn(&Value) -> String,
+    ) {
+        if items.len() < 2 {
+            return;
+        }
+        let mut seen = BTreeSet::new();
+        for (index, item) in items.iter().enumerate() {
+            let Some(identity) = identity(item) else { continue };
+            if seen.insert(identity) || self.problems.len() >= MAX_PROBLEMS {
+                continue;
+            }
+            self.steps.push(Step::Index(index));
+            let path = path::dotted(&self.steps);
+            let message = if self.secret {
+                format!("{path} repeats an earlier item of the list")
+            } else {
+                format!("{path} repeats an earlier item of the list ({})", describe(item))
+            };
+            self.report(Code::FieldValue, message);
+            self.steps.pop();
+        }
+    }
+
+    fn text(&mut self, found: &str, text: &Text) {
+        let fits = match text.format {
+            Format::Plain => true,
+            Format::DateTime => format::is_date_time(found),
+            Format::Byte => format::is_base64(found),
+        };
+        if !fits {
+            let wanted = match text.format {
+                Format::Plain => "a text",
+                Format::DateTime => "a time such as 2026-01-31T12:00:00Z",
+                Format::Byte => "base64 with its padding",
+            };
+            self.wrong(&Value::String(found.to_owned()), wanted);
+        }
+        if text.allowed.is_empty() || text.allowed.iter().any(|allowed| allowed.as_ref() == found) {
+            return;
+        }
+        let allowed: Vec<&str> =
+            text.allowed.iter().map(AsRef::as_ref).filter(|text| !text.is_empty()).collect();
+        let path = path::dotted(&self.steps);
+        let mut message = format!("{path} must be one of {}", allowed.join(", "));
+        if !self.secret {
+            message = format!("{message}, not {}", shown(&Value::String(found.to_owned())));
+        }
+        if let Some(near) = suggest::nearest(found, allowed.into_iter()) {
+            message = format!("{message}; did you mean {near}?");
+        }
+        self.report(Code::FieldValue, message);
+    }
+
+    fn integer(&mut self, value: &Value, width: Width) {
+        let fits = match width {
+            Width::Bits32 => whole_number(value).is_some_and(|number| i32::try_from(number).is_ok()),
+            Width::Bits64 => is_whole(value),
+        };
+        if fits {
+            return;
+        }
+        match width {
+            Width::Bits32 if is_whole(value) => self.wrong(value, "a whole number of at most 32 bits"),
+            Width::Bits32 | Width::Bits64 => self.wrong(value, "a whole number"),
+        }
+    }
+
+    fn unknown(&mut self, key: &'a str, library: &'a Library, object: &'a Object) {
+        let names = object.fields.iter().map(|(name, _)| name.as_ref());
+        let near = suggest::nearest(key, names);
+        self.steps.push(Step::Field(key));
+        let path = path::dotted(&self.steps);
+        let message = match near {
+            Some(near) => format!("unknown field {path}; did you mean {near}?"),
+            None => format!("unknown field {path}"),
+        };
+        let _ = library;
+        self.report(Code::UnknownField, message);
+        self.steps.pop();
+    }
+
+    fn missing(&mut self, name: &'a str) {
+        self.steps.push(Step::Field(name));
+        let message = format!("missing field {}", path::dotted(&self.steps));
+        self.report(Code::MissingField, message);
+        self.steps.pop();
+    }
+
+    fn wrong(&mut self, found: &Value, wanted: &str) {
+        let path = path::dotted(&self.steps);
+        let message = if self.secret {
+            format!("{path} must be {wanted}")
+        } else {
+            format!("{path} must be {wanted}, not {}", shown(found))
+        };
+        self.report(Code::FieldValue, message);
+        let quotes_help = wanted == "a text" && (found.is_number() || found.is_boolean());
+        if let Some(problem) = self.problems.last_mut().filter(|_| quotes_help) {
+            problem.help = Some("put the value in quotes".to_owned());
+        }
+    }
+
+    fn report(&mut self, code: Code, message: String) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return;
+        }
+        let place = self.object.spans.locate(&path::pointer(&self.steps));
+        let problem = Problem::error(code, message).at(place).object(&self.object.reference);
+        self.problems.push(problem.field(path::dotted(&self.steps)));
+    }
+}
+
+/// The node itself, behind references.
+fn resolve(library: &Library, id: NodeId) -> Option<&Node> {
+    let mut node = library.get(id);
+    for _ in 0..MAX_HOPS {
+        let Shape::Same(target) = &node.shape else { return Some(node) };
+        node = library.get(*target);
+    }
+    None
+}
+
+fn reads_as_absent(library: &Library, id: NodeId) -> bool {
+    match library.get(id).null {
+        Null::Absent => true,
+        Null::Value | Null::Refused => false,
+    }
+}
+
+/// The key fields of an item, as one text; none when the item has none of them (other rules speak then).
+fn identity(item: &Value, keys: &[Key]) -> Option<String> {
+    let map = item.as_object()?;
+    let mut text = String::new();
+    for Key { name, default } in keys {
+        let value = map.get(name.as_ref()).filter(|value| !value.is_null()).or(default.as_ref());
+        text.push_str(&value.unwrap_or(&Value::Null).to_string());
+        text.push(',');
+    }
+    Some(text)
+}
+
+fn described(item: &Value, keys: &[Key]) -> String {
+    let given = keys.iter().filter_map(|key| Some((key, item.get(key.name.as_ref())?)));
+    let parts: Vec<String> = given.map(|(key, value)| format!("{}: {}", key.name, shown(value))).collect();
+    parts.join(", ")
+}
+
+fn is_whole(value: &Value) -> bool {
+    whole_number(value).is_some()
+}
+
+/// The number when it is whole; `3.0` counts, for YAML readers hand it over as 3.
+fn whole_number(value: &Value) -> Option<i64> {
+    let Value::Number(number) = value else { return None };
+    number.as_i64().or_else(|| {
+        let float = number.as_f64()?;
+        // 2^53: beyond it a float does not say which whole number is meant.
+        #[expect(clippy::cast_possible_truncation, reason = "the bound above makes it exact")]
+        (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i64)
+    })
+}
+
+/// A value in a message.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(found) => found.to_string(),
+        Value::Number(found) => found.to_string(),
+        Value::String(found) if found.chars().count() > MAX_SHOWN => {
+            let start: String = found.chars().take(MAX_SHOWN).collect();
+            format!("{start:?}…")
+        }
+        Value::String(found) => format!("{found:?}"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a mapping".to_owned(),
+    }
+}
