@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::node::{Library, NodeId};
 use super::{bundle, definition, document};
+use crate::desired::KindScopes;
 use crate::object::{Gvk, Scope};
 
 /// What is known of the kinds of one cluster, or of Kubernetes 1.35. Cheap to clone.
@@ -75,11 +76,6 @@ impl Catalogue {
         whole
     }
 
-    /// Where objects of a kind live; none for kinds that are not known.
-    pub fn scope(&self, gvk: &Gvk) -> Option<Scope> {
-        self.kind(gvk).map(|info| info.scope)
-    }
-
     /// What is known of a kind.
     pub fn kind(&self, gvk: &Gvk) -> Option<&KindInfo> {
         self.kinds.get(gvk).map(Arc::as_ref)
@@ -101,5 +97,11 @@ impl Catalogue {
 
     pub(super) fn set_metadata(&mut self, metadata: Schema) {
         self.metadata = Some(metadata);
+    }
+}
+
+impl KindScopes for Catalogue {
+    fn scope(&self, gvk: &Gvk) -> Option<Scope> {
+        self.kind(gvk).map(|info| info.scope)
     }
 }
