@@ -1,10 +1,38 @@
 //! The semantic difference of two objects: which fields changed, from what to what. Not a text diff.
 //!
-//! Lists with Kubernetes' merge keys (containers by name, ports by number, …) are compared by key, so that an added
-//! sidecar is one change and not ten.
+//! - Maps are compared by key, lists with Kubernetes' merge keys (containers by name, ports by number, …) by that key, so
+//!   that an added sidecar is one change and not ten. A changed order of such a list is a change of its own, because the
+//!   API server keeps the order and a pod template in another order is another template.
+//! - Other lists of objects are compared by position, after what is equal at both ends; lists of scalars as a whole.
+//! - `1` and `1.0` are equal everywhere; quantities (`1000m` and `1`) only where Kubernetes reads quantities, see
+//!   [`quantities_equal`]. `null`, absent, `{}` and `[]` all differ: which of them the API server drops depends on the
+//!   kind, and the dry-run has already done it where [`drift_changes`] is asked.
+//! - An empty answer of [`diff`] says "equal in meaning"; [`to_patch`] is exact and also carries what `diff` forgives.
+
+mod compare;
+mod describe;
+mod drift;
+mod ignore;
+mod keys;
+mod mask;
+mod patch;
+mod quantity;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use compare::diff;
+pub use describe::describe;
+pub use drift::drift_changes;
+pub use ignore::{pointers_of, without_pointers};
+pub use mask::masked;
+pub use patch::to_patch;
+pub use quantity::quantities_equal;
+
+/// Values nested deeper than this are compared as wholes.
+const MAX_DEPTH: usize = 96;
 
 /// One changed field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,48 +47,4 @@ pub struct FieldChange {
     /// The value after; none when the field goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<Value>,
-}
-
-/// The fields in which two objects differ, in the order of their paths.
-pub fn diff(old: &Value, new: &Value) -> Vec<FieldChange> {
-    if old == new {
-        return Vec::new();
-    }
-    vec![FieldChange {
-        path: String::new(),
-        pointer: String::new(),
-        old: Some(old.clone()),
-        new: Some(new.clone()),
-    }]
-}
-
-/// A JSON patch that turns exactly `old` into exactly `new`.
-pub fn to_patch(old: &Value, new: &Value) -> json_patch::Patch {
-    json_patch::diff(old, new)
-}
-
-/// What applying would change on a live object: [`diff`] without what the server sets, and with the values of Secrets
-/// masked by digests under `key`.
-pub fn drift_changes(live: &Value, dry_run: &Value, _key: &[u8]) -> Vec<FieldChange> {
-    diff(live, dry_run)
-}
-
-/// A copy of an object with the values of a Secret replaced by digests under `key`; other kinds are only copied.
-pub fn masked(object: &Value, _key: &[u8]) -> Value {
-    object.clone()
-}
-
-/// One line for people: `spec.replicas: 3 -> 5`, `+ spec.paused: true`, `- spec.paused: true`.
-pub fn describe(change: &FieldChange) -> String {
-    change.path.clone()
-}
-
-/// A copy of an object without the fields under these JSON pointers, so that others own them.
-pub fn without_pointers(value: &Value, _pointers: &[String]) -> Value {
-    value.clone()
-}
-
-/// The JSON pointers in the text of an ignore annotation, separated by commas or white space.
-pub fn pointers_of(text: &str) -> Vec<String> {
-    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|p| !p.is_empty()).map(str::to_owned).collect()
 }

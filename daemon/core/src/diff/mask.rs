@@ -1,0 +1,128 @@
+//! Values of Secrets never leave this module: they become keyed digests, so that a change shows as a change and nothing
+//! can be guessed back by hashing candidates without the key.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::compare::escape;
+use super::{FieldChange, MAX_DEPTH};
+
+/// Where `kubectl apply` leaves a copy of the whole object, values included.
+const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+
+/// Hexadecimal digits shown of a digest.
+const DIGITS: usize = 8;
+
+/// The block of SHA-256, in bytes.
+const BLOCK: usize = 64;
+
+/// A copy of an object with the values of a Secret replaced by digests under `key`; other kinds are only copied.
+pub fn masked(object: &Value, key: &[u8]) -> Value {
+    if is_secret(object) { mask(object, "", key, 0) } else { object.clone() }
+}
+
+/// Whether the object is a Secret of the core group.
+pub(super) fn is_secret(object: &Value) -> bool {
+    let text = |name| object.get(name).and_then(Value::as_str);
+    text("kind") == Some("Secret") && text("apiVersion").is_none_or(|version| !version.contains('/'))
+}
+
+/// A change of a Secret with its values masked; the names of the keys stay.
+pub(super) fn masked_change(change: FieldChange, key: &[u8]) -> FieldChange {
+    let FieldChange { path, pointer, old, new } = change;
+    let old = old.map(|value| mask(&value, &pointer, key, 0));
+    let new = new.map(|value| mask(&value, &pointer, key, 0));
+    FieldChange { path, pointer, old, new }
+}
+
+fn mask(value: &Value, pointer: &str, key: &[u8], depth: usize) -> Value {
+    let below = |token: &str, value: &Value| mask(value, &format!("{pointer}/{token}"), key, depth + 1);
+    match value {
+        Value::Object(fields) if depth < MAX_DEPTH => {
+            fields.iter().map(|(name, value)| (name.clone(), below(&escape(name), value))).collect()
+        }
+        Value::Array(items) if depth < MAX_DEPTH => {
+            items.iter().enumerate().map(|(index, value)| below(&index.to_string(), value)).collect()
+        }
+        Value::String(text) if is_sensitive(pointer) => Value::String(mask_of(text.as_bytes(), key)),
+        other if is_sensitive(pointer) => Value::String(mask_of(other.to_string().as_bytes(), key)),
+        other => other.clone(),
+    }
+}
+
+fn is_sensitive(pointer: &str) -> bool {
+    let top = pointer.split('/').nth(1).unwrap_or_default();
+    matches!(top, "data" | "stringData") || pointer == LAST_APPLIED
+}
+
+fn mask_of(value: &[u8], key: &[u8]) -> String {
+    let mut text = String::from("***sha:");
+    for byte in keyed_digest(value, key).iter().take(DIGITS / 2) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// HMAC-SHA-256 (RFC 2104).
+fn keyed_digest(value: &[u8], key: &[u8]) -> [u8; 32] {
+    let mut block = [0_u8; BLOCK];
+    let shortened;
+    let key = if key.len() > BLOCK {
+        shortened = Sha256::digest(key);
+        shortened.as_slice()
+    } else {
+        key
+    };
+    for (slot, byte) in block.iter_mut().zip(key) {
+        *slot = *byte;
+    }
+    let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(value).finalize();
+    Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_digest_is_hmac_sha_256_as_its_specification_says() {
+        // RFC 4231, test cases 2 and 6.
+        assert_eq!(mask_of(b"what do ya want for nothing?", b"Jefe"), "***sha:5bdcc146");
+        let long = [0xaa_u8; 131];
+        assert_eq!(
+            mask_of(b"Test Using Larger Than Block-Size Key - Hash Key First", &long),
+            "***sha:60e43159"
+        );
+    }
+
+    #[test]
+    fn a_masked_secret_shows_its_keys_and_none_of_its_values() {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "db", "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": "{\"data\":{\"password\":\"aHVudGVyMg==\"}}",
+                "team": "shop",
+            }},
+            "data": {"password": "aHVudGVyMg=="}, "stringData": {"user": "hunter2"}, "type": "Opaque",
+        });
+        let masked = masked(&secret, b"key");
+        let text = masked.to_string();
+        assert!(!text.contains("hunter2") && !text.contains("aHVudGVyMg"), "{text}");
+        assert_eq!(masked.pointer("/metadata/annotations/team"), Some(&json!("shop")));
+        assert_eq!(masked.pointer("/type"), Some(&json!("Opaque")));
+        assert!(masked["data"]["password"].as_str().unwrap().starts_with("***sha:"));
+    }
+
+    #[test]
+    fn other_kinds_are_not_masked_even_when_they_are_called_secret_in_another_group() {
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}});
+        assert_eq!(masked(&map, b"key"), map);
+        let other = json!({"apiVersion": "vault.example/v1", "kind": "Secret", "data": {"a": "b"}});
+        assert_eq!(masked(&other, b"key"), other);
+    }
+}
