@@ -144,7 +144,8 @@ impl Cluster {
             r#"jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
         let states = self.kubectl_output(&["get", "nodes", "-o", READY])?;
         let ready = states.lines().filter(|state| *state == "True").count();
-        Ok(ready >= usize::from(self.record.nodes))
+        let take_images = (1..=self.record.nodes).all(|number| self.node(number).takes_images());
+        Ok(take_images && ready >= usize::from(self.record.nodes))
     }
 
     /// The running cluster `name`.

@@ -107,7 +107,7 @@ impl<'a> ControlPlane<'a> {
             "--unsafe-no-fsync".into(),
             "--log-level=warn".into(),
         ]);
-        Ok(Program { name: "etcd".into(), words })
+        Ok(Program { name: "etcd".into(), words, configuration: Vec::new() })
     }
 
     pub fn api_server(&self) -> Result<Program> {
@@ -123,12 +123,13 @@ impl<'a> ControlPlane<'a> {
             // Watches of a killed test must not hold the next start up.
             "--shutdown-delay-duration=0s".into(),
         ]);
+        let policy = self.state.path("audit-policy.yaml");
         if self.record.audit {
-            words.push(format!("--audit-policy-file={}", shown(&self.state.path("audit-policy.yaml"))));
+            words.push(format!("--audit-policy-file={}", shown(&policy)));
             words.push(format!("--audit-log-path={}", shown(&self.state.path("audit.log"))));
         }
         words.extend(self.record.api_server_arguments.iter().cloned());
-        Ok(Program { name: "kube-apiserver".into(), words })
+        Ok(Program { name: "kube-apiserver".into(), words, configuration: vec![policy] })
     }
 
     fn api_server_identity(&self) -> Result<Vec<String>> {
@@ -198,14 +199,14 @@ impl<'a> ControlPlane<'a> {
             "--node-monitor-period=1s".into(),
             "--horizontal-pod-autoscaler-sync-period=5s".into(),
         ]);
-        Program { name: "kube-controller-manager".into(), words }
+        Program { name: "kube-controller-manager".into(), words, configuration: Vec::new() }
     }
 
     pub fn scheduler(&self) -> Program {
         let mut words = vec![shown(&self.parts.kubernetes("kube-scheduler"))];
         words.extend(self.client_words("scheduler"));
         words.extend([format!("--bind-address={}", self.host), "--leader-elect=false".into()]);
-        Program { name: "kube-scheduler".into(), words }
+        Program { name: "kube-scheduler".into(), words, configuration: Vec::new() }
     }
 
     fn client_words(&self, user: &str) -> Vec<String> {
@@ -218,15 +219,18 @@ impl<'a> ControlPlane<'a> {
     /// CoreDNS with the names of the file `names`, which it reads again when it changes.
     pub fn coredns(&self, names: &Path) -> Result<Program> {
         let corefile = self.state.path("Corefile");
+        let zone = self.state.path("root.zone");
+        files::write(&zone, include_str!("../files/root.zone"), Access::Public)?;
         let values = [
             ("HOST", self.host.to_string()),
+            ("ZONE", shown(&zone)),
             ("NAMES", shown(names)),
             ("KUBECONFIG", shown(&self.kubeconfig("coredns"))),
         ];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         template::write(&corefile, include_str!("../files/Corefile"), &values)?;
         let words = vec![shown(&self.parts.coredns()), "-conf".into(), shown(&corefile)];
-        Ok(Program { name: "coredns".into(), words })
+        Ok(Program { name: "coredns".into(), words, configuration: vec![corefile, zone] })
     }
 
     pub fn metrics_server(&self) -> Result<Program> {
@@ -247,7 +251,7 @@ impl<'a> ControlPlane<'a> {
             "--metric-resolution=10s".into(),
             "--kubelet-request-timeout=5s".into(),
         ]);
-        Ok(Program { name: "metrics-server".into(), words })
+        Ok(Program { name: "metrics-server".into(), words, configuration: Vec::new() })
     }
 
     /// The objects that CoreDNS and metrics-server need in the cluster.

@@ -25,7 +25,7 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>, access: Access) -> Result<(
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let write_draft = || -> std::io::Result<()> {
-        remove_if_there(Path::new(&draft))?;
+        remove(Path::new(&draft))?;
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
         file.write_all(content.as_ref())?;
         fs::rename(&draft, path)
@@ -38,7 +38,12 @@ pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("failed to create {}", path.display()))
 }
 
-fn remove_if_there(path: &Path) -> std::io::Result<()> {
+/// Removes a file; its absence is as good.
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    remove(path).with_context(|| format!("failed to remove {}", path.display()))
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

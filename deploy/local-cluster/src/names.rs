@@ -33,8 +33,8 @@ impl Names {
             ensure!(!name.is_empty() && name.bytes().all(is_plain), "{name:?} is not a DNS name");
             names.insert(name.to_ascii_lowercase(), *address);
         }
-        let text: String = names.iter().map(|(name, address)| format!("{address} {name}\n")).collect();
-        files::write(&self.path, text, Access::Public)
+        let lines: Vec<String> = names.iter().map(|(name, address)| format!("{address} {name}\n")).collect();
+        files::write(&self.path, lines.concat(), Access::Public)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One node: its folder, configuration files and first process. What happens inside it is `files/node-init.sh`.
 
 use std::net::IpAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -46,6 +47,11 @@ impl<'a> Node<'a> {
         self.folder().join("containerd.sock")
     }
 
+    /// Whether the node's containerd takes images.
+    pub fn takes_images(&self) -> bool {
+        UnixStream::connect(self.socket()).is_ok()
+    }
+
     /// Of the whole machine, so the cluster's name is in it.
     fn group(&self) -> String {
         format!("tidegate-{}", self.name())
@@ -57,10 +63,18 @@ impl<'a> Node<'a> {
         if !programs.is_running(&self.program()) {
             network.create_node(self.number, plane.record.nodes)?;
             cgroup::remove(&self.group())?;
+            // One that nobody listens on would pass for the new one.
+            files::remove_if_there(&self.socket())?;
         }
         cgroup::ensure(&self.group())?;
+        let words = self.words(plane, network)?;
+        let mut configuration = vec![self.state.path("node-init.sh")];
+        configuration.extend(
+            ["containerd.toml", "cni/pods.conflist", "kubelet.yaml", "kube-proxy.yaml"]
+                .map(|file| self.folder().join(file)),
+        );
         programs
-            .ensure(&Program { name: self.program(), words: self.words(plane, network)? })
+            .ensure(&Program { name: self.program(), words, configuration })
             .with_context(|| format!("failed to start node {}", self.name()))
     }
 

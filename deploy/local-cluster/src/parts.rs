@@ -145,7 +145,7 @@ impl Part {
             hash.update(format!("{name} {}\n{content}", content.len()));
         }
         hash.update(format!("{go} {}", link_flags()));
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        image::hexadecimal(&hash.finalize()).chars().take(16).collect()
     }
 
     /// Builds in a draft folder beside the final one, which appears by one rename.

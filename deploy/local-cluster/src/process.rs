@@ -29,6 +29,23 @@ exec "$@""#;
 pub struct Program {
     pub name: String,
     pub words: Vec<String>,
+    /// Files that it reads only at its start: with other content it is another program.
+    pub configuration: Vec<PathBuf>,
+}
+
+impl Program {
+    /// Everything that makes a running program the wanted one.
+    fn identity(&self) -> Result<String> {
+        let Self { name: _, words, configuration } = self;
+        let mut identity = words.join("\n");
+        for file in configuration {
+            let content =
+                fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+            identity.push('\n');
+            identity.push_str(&content);
+        }
+        Ok(identity)
+    }
 }
 
 /// The programs of one cluster: their records and logs.
@@ -54,25 +71,23 @@ impl Programs {
         Ok(programs)
     }
 
-    /// Makes sure that exactly this program runs: one with other words is ended first.
+    /// Makes sure that exactly this program runs: one with other words or configuration is ended first.
     pub fn ensure(&self, program: &Program) -> Result<()> {
-        let words_file = self.records.join(format!("{}.words", program.name));
-        let words = program.words.join("\n");
+        let identity_file = self.records.join(format!("{}.identity", program.name));
+        let identity = program.identity()?;
         if self.is_running(&program.name) {
-            if fs::read_to_string(&words_file).is_ok_and(|running| running == words) {
+            if fs::read_to_string(&identity_file).is_ok_and(|running| running == identity) {
                 return Ok(());
             }
             self.end(&program.name)?;
         }
-        files::write(&words_file, &words, Access::Public)?;
+        files::write(&identity_file, &identity, Access::Public)?;
         self.start(program)
     }
 
     fn start(&self, program: &Program) -> Result<()> {
         let record = self.record_path(&program.name);
-        if record.exists() {
-            fs::remove_file(&record).with_context(|| format!("failed to remove {}", record.display()))?;
-        }
+        files::remove_if_there(&record)?;
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log(&program.name));
         let log = log.with_context(|| format!("failed to open the log of {}", program.name))?;
         // setsid: neither an interrupt key nor the end of the terminal reaches the program.
