@@ -133,7 +133,7 @@ fn compare_maps(
 fn compare_lists(place: &Place, field: &str, old: &[Value], new: &[Value], changes: &mut Vec<FieldChange>) {
     if let Some(keyed) = keys::keyed(field, old, new) {
         compare_by_key(place, &keyed, old, new, changes);
-    } else if old.iter().chain(new).all(Value::is_object) {
+    } else if old.iter().chain(new).any(|item| item.is_object() || item.is_array()) {
         compare_by_position(place, old, new, changes);
     } else if !same_scalars(place.meaning, old, new) {
         let whole = |list: &[Value]| Some(Value::Array(list.to_vec()));

@@ -3,7 +3,7 @@
 //! - Maps are compared by key, lists with Kubernetes' merge keys (containers by name, ports by number, …) by that key, so
 //!   that an added sidecar is one change and not ten. A changed order of such a list is a change of its own, because the
 //!   API server keeps the order and a pod template in another order is another template.
-//! - Other lists of objects are compared by position, after what is equal at both ends; lists of scalars as a whole.
+//! - Other lists of maps or lists are compared by position, after what is equal at both ends; lists of scalars as a whole.
 //! - `1` and `1.0` are equal everywhere; quantities (`1000m` and `1`) only where Kubernetes reads quantities, see
 //!   [`quantities_equal`]. `null`, absent, `{}` and `[]` all differ: which of them the API server drops depends on the
 //!   kind, and the dry-run has already done it where [`drift_changes`] is asked.
