@@ -1,0 +1,268 @@
+#!/usr/bin/env bash
+# The demo: a real Kubernetes follows a git repository, told by the real output of the real commands.
+#
+#   demo.sh up       plays it from nothing and leaves everything running
+#   demo.sh down     ends and removes all that it made
+#
+# Settings: TIDEGATE and LOCAL_CLUSTER (the programs), DEMO_FOLDER (where its state stands). `make demo` builds the programs first.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=${CARGO_TARGET_DIR:-$root/target}
+folder=${DEMO_FOLDER:-${XDG_STATE_HOME:-$HOME/.local/state}/tidegate/demo}
+bin=$folder/bin
+work=$folder/work
+pid_file=$folder/daemon.pid
+log=$folder/daemon.log
+address=127.0.0.1:8700
+# The longest that anything is waited for; normally it is seconds.
+patience=180
+
+# The daemon and the commands read these; the printed commands are then exactly what ran.
+export TIDEGATE_REPO=$folder/shop.git TIDEGATE_BRANCH=main
+export PATH=$bin:$PATH
+# Nothing of the user's own git settings, so that it works the same everywhere.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+export GIT_AUTHOR_NAME="Ada Ops" GIT_AUTHOR_EMAIL=ada@example.com GIT_COMMITTER_NAME="Ada Ops" GIT_COMMITTER_EMAIL=ada@example.com
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+  bold=$'\e[1;36m' dim=$'\e[2m' plain=$'\e[0m'
+else
+  bold='' dim='' plain=''
+fi
+
+heading() {
+  step=$((${step:-0} + 1))
+  printf '\n%s== %d. %s%s\n' "$bold" "$step" "$*" "$plain"
+}
+
+say() { printf '%s\n' "$*"; }
+
+# Prints a command and runs it.
+show() {
+  printf '%s$ %s%s\n' "$dim" "$*" "$plain"
+  "$@"
+}
+
+now() { date +%s%3N; }
+
+# Seconds since a moment of `now`, with one decimal.
+since() {
+  local took=$(($(now) - $1))
+  printf '%d.%d s' $((took / 1000)) $((took % 1000 / 100))
+}
+
+failed() {
+  local code=$?
+  printf '\ndemo.sh: line %s ended with code %s\n' "$1" "$code" >&2
+  if [ -s "$log" ]; then
+    echo "The last lines of $log:" >&2
+    tail -n 15 "$log" >&2
+  fi
+  echo "To clean up: make demo-down" >&2
+}
+
+# Runs a command until it succeeds, for as long as there is patience.
+until_true() {
+  local end=$(($(date +%s) + patience))
+  until "$@" >/dev/null 2>&1; do
+    [ "$(date +%s)" -lt "$end" ] || { echo "demo.sh: gave up after $patience s: $*" >&2; return 1; }
+    sleep 0.1
+  done
+}
+
+git_work() { git -C "$work" "$@"; }
+
+# Commits everything and pushes; prints what changed.
+push() {
+  git_work add --all
+  git_work commit --quiet --message "$1"
+  git_work --no-pager show --stat --format='%h %an: %s' HEAD
+  git_work push --quiet origin HEAD:main
+  pushed_at=$(now)
+  commit=$(git_work rev-parse HEAD)
+}
+
+# The address of a Service; the host reaches it directly.
+service() { kubectl --namespace "$1" get service "$2" --output 'jsonpath={.spec.clusterIP}'; }
+
+ask() { curl --silent --show-error --max-time 5 "$@"; }
+
+predict() {
+  printf 'shop-%s: %s\n' "$1" "$(ask --data '{"rooms": 6.5}' "http://$(service "shop-$1" house-price)/predict")"
+}
+
+image_of() {
+  kubectl --namespace "$1" get deployment "$2" --output 'jsonpath={.spec.template.spec.containers[0].image}'
+}
+
+has_image() { [ "$(image_of "$1" "$2")" = "$3" ]; }
+
+# Ends the daemon of an earlier run by its recorded id, if it still is that program.
+end_daemon() {
+  local pid
+  pid=$(cat "$pid_file" 2>/dev/null) || return 0
+  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q 'tidegate run'; then
+    kill "$pid"
+    for _ in $(seq 60); do
+      [ -e "/proc/$pid" ] || break
+      sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null || true
+  fi
+  rm -f "$pid_file"
+}
+
+link_programs() {
+  mkdir -p "$bin"
+  ln -sf "${TIDEGATE:-$build/debug/tidegate}" "$bin/tidegate"
+  ln -sf "${LOCAL_CLUSTER:-$build/debug/local-cluster}" "$bin/local-cluster"
+  for program in tidegate local-cluster; do
+    [ -x "$bin/$program" ] || { echo "demo.sh: $program is not built; run: make demo" >&2; exit 1; }
+  done
+}
+
+down() {
+  link_programs
+  end_daemon
+  "$root/deploy/demo/postgres.sh" down
+  local-cluster down
+  rm -rf "$folder"
+}
+
+start_cluster() {
+  heading "A real Kubernetes on this machine"
+  show local-cluster up --dns postgres.shop.internal=198.18.0.1
+  KUBECONFIG=$(local-cluster kubeconfig)
+  export KUBECONFIG
+  ln -sf "$(local-cluster programs)/kubectl" "$bin/kubectl"
+  show kubectl get nodes
+  say "The images of the shop are built here and loaded, without a registry; its database runs outside the cluster."
+  show "$root/deploy/demo/images.sh" load
+  show "$root/deploy/demo/postgres.sh" up
+}
+
+make_repository() {
+  heading "A git repository with three environments"
+  git init --quiet --bare --initial-branch main "$TIDEGATE_REPO"
+  git init --quiet --initial-branch main "$work"
+  git_work remote add origin "$TIDEGATE_REPO"
+  cp -R "$root/environments" "$work/"
+  push "The shop: dev, staging, production"
+}
+
+start_daemon() {
+  heading "Tidegate starts to follow it"
+  say "$ tidegate run --repo $TIDEGATE_REPO --branch main --listen $address &"
+  tidegate run --repo "$TIDEGATE_REPO" --branch main --listen "$address" --cache-dir "$folder/cache" \
+    --kubeconfig "$KUBECONFIG" </dev/null >"$log" 2>&1 &
+  echo $! >"$pid_file"
+  local started
+  started=$(now)
+  for environment in dev staging production; do
+    show tidegate wait "$environment" --for live --timeout "${patience}s"
+  done
+  say "Three environments are live after $(since "$started")."
+  show tidegate status
+  say "The page of production, through three tiers:"
+  ask "http://$(service shop-production web)/" | sed -n 's/<[^>]*>/ /g; /[0-9a-z]/p'
+}
+
+release() {
+  heading "A commit changes one image"
+  predict production
+  sed -i 's/HOUSE_PRICE_VERSION: "1.0.0"/HOUSE_PRICE_VERSION: "1.1.0"/' "$work/environments/production/environment.yaml"
+  push "production: house-price 1.1.0"
+  show tidegate wait "$commit" --for live --timeout "${patience}s"
+  say "Live $(since "$pushed_at") after the push: new pods are ready, old ones are drained."
+  predict production
+}
+
+repair() {
+  heading "Somebody edits production by hand"
+  local edited
+  edited=$(now)
+  show kubectl --namespace shop-production set image deployment/web web=docker.io/local/shop:1.2.0
+  until_true has_image shop-production web docker.io/local/shop:1.0.0
+  say "Undone $(since "$edited") after the edit began. Who did what:"
+  show tidegate status production
+}
+
+prune() {
+  heading "An object leaves git"
+  show kubectl --namespace shop-dev get deployments
+  rm "$work/environments/dev/extras/preview.yaml"
+  push "dev: the preview has served"
+  show tidegate wait "$commit" --for live --timeout "${patience}s"
+  say "Pruned $(since "$pushed_at") after the push:"
+  show kubectl --namespace shop-dev get deployments
+}
+
+mistakes() {
+  heading "A commit with mistakes in two files of dev, and a release for the others"
+  local extras=$work/environments/dev/extras
+  sed -i -e 's/  schedule:/  scedule:/' -e 's/{SHOP_VERSION}/{SHOP_VERSON}/' "$extras/smoke.yaml"
+  sed -i 's/    pods: "20"/    pods: [20]/' "$extras/limits.yaml"
+  sed -i 's/ SHOP_VERSION: "1.0.0"/ SHOP_VERSION: "1.1.0"/' "$work"/environments/{dev,staging,production}/environment.yaml
+  push "shop 1.1.0 everywhere"
+  for environment in staging production; do
+    show tidegate wait "$environment" --for live --timeout "${patience}s"
+  done
+  until_true has_image shop-production web docker.io/local/shop:1.1.0
+  say "staging and production are live $(since "$pushed_at") after the push. dev refused all of it, and runs on as it was:"
+  show tidegate status dev || true # its exit code says that something is wrong
+  say "shop-dev/web runs $(image_of shop-dev web)"
+  say "The same is said before a push, without a cluster:"
+  show tidegate validate "$work" || true
+}
+
+mend() {
+  heading "The mistakes are mended"
+  git_work checkout --quiet HEAD~1 -- environments/dev/extras
+  push "dev: mend smoke and limits"
+  show tidegate wait "$commit" --for live --timeout "${patience}s"
+  show tidegate status
+}
+
+look_around() {
+  heading "Everything keeps running; look around"
+  cat <<TEXT
+  export PATH=$bin:\$PATH KUBECONFIG=$KUBECONFIG TIDEGATE_REPO=$TIDEGATE_REPO
+  tidegate status --watch
+  kubectl get pods --all-namespaces
+  kubectl --namespace shop-dev delete deployment web        # comes back
+  cd $work                                                  # edit, commit, git push origin main
+  curl http://$(service shop-production web)/
+  tail -f $log
+  curl http://$address/metrics
+To stop and remove it all: make demo-down
+TEXT
+}
+
+up() {
+  link_programs
+  local begun
+  begun=$(now)
+  down
+  link_programs
+  trap 'failed $LINENO' ERR
+  start_cluster
+  make_repository
+  start_daemon
+  release
+  repair
+  prune
+  mistakes
+  mend
+  look_around
+  say "Played in $(since "$begun")."
+}
+
+case "${1:-up}" in
+  up) up ;;
+  down) down ;;
+  *)
+    echo "usage: demo.sh up | down" >&2
+    exit 64
+    ;;
+esac
