@@ -132,14 +132,18 @@ down() {
 
 start_cluster() {
   heading "A real Kubernetes on this machine"
-  show local-cluster up --dns postgres.shop.internal=198.18.0.1
+  show local-cluster up
   KUBECONFIG=$(local-cluster kubeconfig)
   export KUBECONFIG
-  ln -sf "$(local-cluster programs)/kubectl" "$bin/kubectl"
+  ln -sf "$(local-cluster kubectl)" "$bin/kubectl"
   show kubectl get nodes
-  say "The images of the shop are built here and loaded, without a registry; its database runs outside the cluster."
+  say "The images of the shop are built here and loaded without a registry."
   show "$root/deploy/demo/images.sh" load
+  say "Its database runs outside the cluster, under a name that the cluster's DNS knows."
+  DATABASE_ADDRESS=$(kubectl config view --minify --output 'jsonpath={.clusters[0].cluster.server}' | sed 's,https://,,; s,:.*,,')
+  export DATABASE_ADDRESS
   show "$root/deploy/demo/postgres.sh" up
+  show local-cluster dns postgres.shop.internal "$DATABASE_ADDRESS"
 }
 
 make_repository() {

@@ -4,12 +4,13 @@
 #   images.sh build          builds the program and packs its images
 #   images.sh load           and loads them into the cluster (again: changes nothing)
 #
-# Settings: LOCAL_CLUSTER (the program, with arguments), IMAGES (where the archives go), VERSIONS.
+# Settings: LOCAL_CLUSTER (the program), CLUSTER (the cluster's name), IMAGES (where the archives go), VERSIONS.
 # The versions differ in the baked variable VERSION only: enough to see which one answers, and one build serves all.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-read -ra local_cluster <<<"${LOCAL_CLUSTER:-local-cluster}"
+local_cluster=${LOCAL_CLUSTER:-local-cluster}
+cluster=${CLUSTER:-demo}
 read -ra versions <<<"${VERSIONS:-1.0.0 1.1.0 1.2.0}"
 # An explicit target keeps the flags away from build scripts, and its objects apart from those of other builds.
 target=$(rustc -vV | sed -n 's/^host: //p')
@@ -24,7 +25,7 @@ build() {
   for version in "${versions[@]}"; do
     archive=$images/shop-$version.tar
     if [ "$archive" -nt "$program" ]; then continue; fi
-    "${local_cluster[@]}" pack-image --name "docker.io/local/shop:$version" --binary "$program" \
+    "$local_cluster" pack-image --name "docker.io/local/shop:$version" --binary "$program" \
       --env "VERSION=$version" --out "$archive.new"
     mv "$archive.new" "$archive"
     echo "packed docker.io/local/shop:$version"
@@ -35,7 +36,7 @@ load() {
   build
   local version
   for version in "${versions[@]}"; do
-    "${local_cluster[@]}" load-image "$images/shop-$version.tar"
+    "$local_cluster" load-image --name "$cluster" "$images/shop-$version.tar"
   done
 }
 

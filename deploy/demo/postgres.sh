@@ -4,7 +4,7 @@
 #   postgres.sh up | down | psql
 #
 # Settings, each an environment variable:
-#   DATABASE_ADDRESS  where pods reach it: the bridge of the local cluster   198.18.0.1
+#   DATABASE_ADDRESS  where pods reach it: the local cluster's bridge   198.18.0.1
 #   DATABASE_PORT                                                            15432
 #   DATABASE_CLIENTS  the addresses that the role `shop` may come from       198.18.0.0/15
 #   DATABASE_FOLDER   its data; as root it belongs to the user `postgres`, who must be able to reach it
@@ -64,15 +64,14 @@ initialise() {
     as_owner touch "$folder/initialised"
   fi
   as_owner tee "$data/pg_hba.conf" >/dev/null <<HBA
-# Who may connect: the superuser by the socket; the role shop, which can only read, from the pods and this machine.
-local all  postgres            trust
-host  shop shop     $clients   trust
-host  shop shop     127.0.0.1/32 trust
+# Who may connect: the superuser by the socket; the role shop, which can only read, from the pods.
+local all  postgres          trust
+host  shop shop     $clients trust
 HBA
 }
 
 start() {
-  local options="-c listen_addresses=$address,127.0.0.1 -c port=$port -c unix_socket_directories=$folder"
+  local options="-c listen_addresses=$address -c port=$port -c unix_socket_directories=$folder"
   options="$options -c fsync=off -c max_connections=50 -c shared_buffers=16MB -c autovacuum=off -c logging_collector=off"
   as_owner "$bin/pg_ctl" -D "$data" -l "$log" -w -t 20 -o "$options" start >/dev/null ||
     { tail -n 5 "$log" >&2 || true; fail "PostgreSQL did not start, see $log"; }
