@@ -77,7 +77,10 @@ git_work() { git -C "$work" "$@"; }
 push() {
   git_work add --all
   git_work commit --quiet --message "$1"
-  git_work --no-pager show --stat --format='%h %an: %s' HEAD
+  git_work --no-pager show --format='%h %an: %s' --shortstat HEAD
+  if [ "$(git_work show --format= --unified=0 HEAD | wc -l)" -lt 60 ]; then
+    git_work show --format= --unified=0 HEAD | sed -n -e 's,^+++ b/,  ,p' -e '/^[-+] /p'
+  fi
   git_work push --quiet origin HEAD:main
   pushed_at=$(now)
   commit=$(git_work rev-parse HEAD)
@@ -102,7 +105,7 @@ has_image() { [ "$(image_of "$1" "$2")" = "$3" ]; }
 end_daemon() {
   local pid
   pid=$(cat "$pid_file" 2>/dev/null) || return 0
-  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q 'tidegate run'; then
+  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "tidegate run --repo $TIDEGATE_REPO"; then
     kill "$pid"
     for _ in $(seq 60); do
       [ -e "/proc/$pid" ] || break
@@ -138,11 +141,11 @@ start_cluster() {
   ln -sf "$(local-cluster kubectl)" "$bin/kubectl"
   show kubectl get nodes
   say "The images of the shop are built here and loaded without a registry."
-  show "$root/deploy/demo/images.sh" load
+  show deploy/demo/images.sh load
   say "Its database runs outside the cluster, under a name that the cluster's DNS knows."
   DATABASE_ADDRESS=$(kubectl config view --minify --output 'jsonpath={.clusters[0].cluster.server}' | sed 's,https://,,; s,:.*,,')
   export DATABASE_ADDRESS
-  show "$root/deploy/demo/postgres.sh" up
+  show deploy/demo/postgres.sh up
   show local-cluster dns postgres.shop.internal "$DATABASE_ADDRESS"
 }
 
@@ -249,6 +252,7 @@ up() {
   begun=$(now)
   down
   link_programs
+  cd "$root"
   trap 'failed $LINENO' ERR
   start_cluster
   make_repository

@@ -67,6 +67,8 @@ pub async fn serve(routes: Router, ready: Ready, behaviour: Behaviour) -> anyhow
     let listener = TcpListener::bind(("0.0.0.0", port))
         .await
         .with_context(|| format!("failed to listen on port {port}"))?;
+    // The real one, for who asked for port 0.
+    let port = listener.local_addr().context("failed to read the port")?.port();
     println!("version {} listens on port {port}", shared.behaviour.version);
     let ended = Arc::new(tokio::sync::Notify::new());
     let stop = stop_signal(shared.clone(), ended.clone())?;
