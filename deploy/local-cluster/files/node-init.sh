@@ -33,7 +33,7 @@ for setting in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on
 	mount --bind "$copy" "/proc/sys/$setting"
 done
 
-hostname "$name"
+echo "$name" > /proc/sys/kernel/hostname
 echo 1 > /proc/sys/net/ipv4/ip_forward
 # Packets from a pod to a service that lands on the same node must pass kube-proxy's rules on the way back.
 if [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then

@@ -85,6 +85,7 @@ impl Cluster {
         let started = Instant::now();
         let _lock = state.lock()?;
         let record = claim(&state, options)?;
+        state.write_parts(&parts)?;
         let cluster = Self { state, record, parts };
         cluster.start(options).with_context(|| {
             format!("failed to bring cluster {} up; logs are in {}", options.name, cluster.logs().display())
@@ -154,7 +155,11 @@ impl Cluster {
         let record = state.record().with_context(|| {
             format!("there is no cluster {name}; `local-cluster up --name {name}` makes it")
         })?;
-        Ok(Self { state, record, parts: Parts::ensure()? })
+        let parts = match state.parts().filter(Parts::exist) {
+            Some(parts) => parts,
+            None => Parts::ensure()?,
+        };
+        Ok(Self { state, record, parts })
     }
 
     /// Ends and removes everything of this cluster.

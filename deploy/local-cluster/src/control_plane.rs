@@ -103,7 +103,7 @@ impl<'a> ControlPlane<'a> {
             format!("--peer-trusted-ca-file={authority}"),
             format!("--peer-cert-file={}", shown(&pair.certificate)),
             format!("--peer-key-file={}", shown(&pair.key)),
-            // A machine that loses power loses the cluster; `up` makes a new one.
+            // A machine that loses power may lose the cluster; `down` and `up` make a new one.
             "--unsafe-no-fsync".into(),
             "--log-level=warn".into(),
         ]);
@@ -120,7 +120,7 @@ impl<'a> ControlPlane<'a> {
             "--allow-privileged=true".into(),
             "--enable-aggregator-routing=true".into(),
             format!("--service-cluster-ip-range={}", self.record.slice()?.services()),
-            // Watches of a killed test must not hold the next start up.
+            // Nobody balances load to it who would need a grace period.
             "--shutdown-delay-duration=0s".into(),
         ]);
         let policy = self.state.path("audit-policy.yaml");

@@ -69,6 +69,7 @@ pub fn pack(image: &Image, out: &Path) -> Result<()> {
     file.write_all(&archive).with_context(|| format!("failed to write {}", out.display()))
 }
 
+#[derive(Debug, Clone, Copy)]
 struct Entry<'a> {
     path: &'a str,
     mode: u32,

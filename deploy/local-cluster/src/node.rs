@@ -17,6 +17,9 @@ use crate::process::{Program, Programs};
 use crate::state::State;
 use crate::template;
 
+/// There when the kernel lets packets on a bridge pass iptables.
+const BRIDGE_FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+
 /// Node `number` of a cluster, counted from 1.
 #[derive(Debug)]
 pub struct Node<'a> {
@@ -122,6 +125,7 @@ impl<'a> Node<'a> {
             ("KEY", shown(&pair.key)),
             ("DNS", slice.host().to_string()),
             ("GROUP", self.group()),
+            ("MASQUERADE", (!Path::new(BRIDGE_FILTER).exists()).to_string()),
         ];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         let write = |file: &str, text: &str| template::write(&folder.join(file), text, &values);

@@ -11,9 +11,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::command::{self, command};
+use crate::command::{command, run_with_input};
 use crate::files::{self, Access};
 use crate::image::{self, Image};
 use crate::progress::Step;
@@ -67,7 +68,7 @@ const PARTS: [Part; 5] = [
 ];
 
 /// The built programs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Parts {
     etcd: PathBuf,
     kubernetes: PathBuf,
@@ -81,7 +82,7 @@ impl Parts {
     pub fn ensure() -> Result<Self> {
         let cache = cache_folder()?.join("parts");
         files::create_folder(&cache)?;
-        let go = go_version()?;
+        let go = go_version(&cache)?;
         let [pause, etcd, kubernetes, coredns, metrics_server] = PARTS.each_ref().map(|part| {
             let place = PARTS.iter().position(|other| other.name == part.name).unwrap_or_default() + 1;
             part.ensure(&cache, &go, &format!("building {} ({place} of {})", part.name, PARTS.len()))
@@ -93,6 +94,12 @@ impl Parts {
             coredns: coredns?,
             metrics_server: metrics_server?,
         })
+    }
+
+    /// Whether they are still in the cache.
+    pub fn exist(&self) -> bool {
+        let Self { etcd, kubernetes, coredns, metrics_server, pause } = self;
+        [etcd, kubernetes, coredns, metrics_server, pause].into_iter().all(|folder| folder.is_dir())
     }
 
     /// A program of Kubernetes itself: `kubectl`, `kubelet`, `kube-apiserver`, and so on.
@@ -221,8 +228,11 @@ fn link_flags() -> String {
     flags
 }
 
-fn go_version() -> Result<String> {
-    let version = command::run(&["go", "env", "GOVERSION"]).context("Go 1.26 or later is needed")?;
+/// Asked in a folder without a go.mod, as the caller's may choose another toolchain.
+fn go_version(folder: &Path) -> Result<String> {
+    let mut go = command("go");
+    go.args(["env", "GOVERSION"]).env("GOWORK", "off").current_dir(folder);
+    let version = run_with_input(&mut go, "").context("Go 1.26 or later is needed")?;
     Ok(version.trim().to_owned())
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{command, find};
 
 /// A program, or a CNI plugin by its full path, and the Debian package that has it.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 13] = [
     ("containerd", "containerd"),
     ("ctr", "containerd"),
     ("runc", "runc"),
@@ -22,7 +22,6 @@ const NEEDED: [(&str, &str); 14] = [
     ("unshare", "util-linux"),
     ("setsid", "util-linux"),
     ("mount", "mount"),
-    ("hostname", "hostname"),
 ];
 
 /// The Debian packages that are missing for a cluster.

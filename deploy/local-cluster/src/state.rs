@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{MAX_CLUSTERS, Slice};
 use crate::files::{self, Access};
+use crate::parts::Parts;
 use crate::wait::Limit;
 
 const ROOT: &str = "/var/lib/tidegate/local-cluster";
@@ -85,6 +86,15 @@ impl State {
 
     pub fn write_record(&self, record: &Record) -> Result<()> {
         files::write(&self.path("cluster.json"), serde_json::to_string(record)?, Access::Public)
+    }
+
+    /// The programs that it was last brought up with.
+    pub fn parts(&self) -> Option<Parts> {
+        serde_json::from_str(&fs::read_to_string(self.path("parts.json")).ok()?).ok()
+    }
+
+    pub fn write_parts(&self, parts: &Parts) -> Result<()> {
+        files::write(&self.path("parts.json"), serde_json::to_string(parts)?, Access::Public)
     }
 
     /// The index of this cluster: the one it has, the wanted one, or the lowest that is free.

@@ -1,6 +1,8 @@
 //! The life of a real cluster: up, use, interrupted up, down. Needs root on Linux; one test, as the steps build on
 //! each other and each measures the whole machine.
 
+#![allow(clippy::unwrap_used)] // also helpers of a test fail where they stand
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -142,7 +144,8 @@ fn requests_are_logged(cluster: &Cluster) {
     assert!(log.lines().any(|line| line.contains(r#""user":{"username":"local-cluster:admin""#)));
 }
 
-/// Whatever of this cluster can be seen on the machine.
+/// Whatever of this cluster can be seen on the machine. Other clusters come and go meanwhile, so what carries no
+/// name counts unless it belongs to the index of another.
 #[derive(Debug, PartialEq, Eq)]
 struct Traces {
     processes: Vec<String>,
@@ -158,7 +161,6 @@ impl Traces {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
         let routes = Command::new("ip").args(["route", "show", "table", "all"]).output().unwrap().stdout;
         let routes = String::from_utf8(routes).unwrap();
-        // Other clusters come and go meanwhile; ours has the slice that its bridge shows.
         let ours = |text: &str| text.contains(NAME);
         Self {
             processes: process_lines().into_iter().filter(|line| ours(line)).collect(),
