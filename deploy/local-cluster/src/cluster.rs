@@ -4,6 +4,7 @@
 //! resumes whatever an interrupted call left. `down` takes away by names that follow from the cluster's index, so it
 //! needs nothing but the record.
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::address::{MAX_NODES, Slice};
-use crate::command::{command, run_with_input};
+use crate::command::{mortal_command, run_with_input};
 use crate::control_plane::ControlPlane;
 use crate::names::Names;
 use crate::network::Network;
@@ -83,19 +84,19 @@ impl Cluster {
         prerequisites::require_programs()?;
         let parts = Parts::ensure()?;
         let started = Instant::now();
-        let _lock = state.lock()?;
+        let lock = state.lock()?;
         let record = claim(&state, options)?;
         state.write_parts(&parts)?;
         let cluster = Self { state, record, parts };
-        cluster.start(options).with_context(|| {
+        cluster.start(options, &lock).with_context(|| {
             format!("failed to bring cluster {} up; logs are in {}", options.name, cluster.logs().display())
         })?;
         say(&format!("cluster {} is up ({:.1} s)", options.name, started.elapsed().as_secs_f64()));
         Ok(cluster)
     }
 
-    fn start(&self, options: &Options) -> Result<()> {
-        let programs = Programs::open(self.state.folder())?;
+    fn start(&self, options: &Options, lock: &File) -> Result<()> {
+        let programs = Programs::locked(self.state.folder(), lock)?;
         let network = Network::new(self.slice()?, self.state.folder());
         let plane = ControlPlane::prepare(&self.state, &self.record, &self.parts)?;
         lend_kubeconfig(&self.kubeconfig())?;
@@ -108,7 +109,7 @@ impl Cluster {
         for number in 1..=self.record.nodes {
             self.node(number).ensure(&plane, &network, &programs)?;
         }
-        API_LIMIT.wait(|| Ok(self.kubectl_output(&["get", "--raw", "/readyz"]).ok().map(drop)))?;
+        self.wait_for_api(&programs)?;
         programs.ensure(&plane.controller_manager())?;
         programs.ensure(&plane.scheduler())?;
         say(&format!("cluster {}: nodes and add-ons", self.name()));
@@ -121,6 +122,22 @@ impl Cluster {
         })?;
         programs.ensure(&plane.coredns(&names.path())?)?;
         programs.ensure(&plane.metrics_server()?)
+    }
+
+    /// Ends early when a program did: a wrong flag, or an address that somebody else has.
+    fn wait_for_api(&self, programs: &Programs) -> Result<()> {
+        let ended = API_LIMIT.wait(|| {
+            let ended = ["etcd", "kube-apiserver"].into_iter().find(|name| !programs.is_running(name));
+            if ended.is_some() {
+                return Ok(Some(ended));
+            }
+            self.kubectl_output(&["get", "--raw", "/readyz"])?;
+            Ok(Some(None))
+        })?;
+        match ended {
+            Some(name) => bail!("{name} ended: {}", programs.last_words(name)),
+            None => Ok(()),
+        }
     }
 
     /// The objects need API groups that a fresh server takes a moment to announce.
@@ -200,7 +217,7 @@ impl Cluster {
     }
 
     fn kubectl_command(&self) -> std::process::Command {
-        let mut kubectl = command(self.kubectl());
+        let mut kubectl = mortal_command(self.kubectl());
         // Not the caller's configuration: only this cluster's. A cache of discovery would outlive the cluster.
         kubectl.arg("--kubeconfig").arg(self.kubeconfig()).arg("--request-timeout=20s");
         kubectl.arg("--cache-dir").arg(self.state.path("kubectl-cache")).env_remove("KUBECONFIG");

@@ -35,6 +35,13 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The same, killed when the caller is: for what takes longer, or writes into the state of a cluster.
+pub fn mortal_command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = command("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
+}
+
 /// Runs `words` to the end; its output, or an error with what it said.
 pub fn run(words: &[&str]) -> Result<String> {
     let (program, arguments) = words.split_first().context("an empty command")?;

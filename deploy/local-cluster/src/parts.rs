@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::command::{command, run_with_input};
+use crate::command::{command, mortal_command, run_with_input};
 use crate::files::{self, Access};
 use crate::image::{self, Image};
 use crate::progress::Step;
@@ -187,7 +187,7 @@ impl Part {
 fn run_go(source: &Path, out: &Path, target: &str, step: &mut Step) -> Result<()> {
     let log_path = out.with_extension("log");
     let log = File::create(&log_path).context("failed to create the log of a build")?;
-    let mut child = command("go")
+    let mut child = mortal_command("go")
         .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &link_flags(), "-o"])
         .arg(format!("{}/", out.display()))
         .arg(target)

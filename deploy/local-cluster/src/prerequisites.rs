@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{command, find};
 
 /// A program, or a CNI plugin by its full path, and the Debian package that has it.
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 14] = [
     ("containerd", "containerd"),
     ("ctr", "containerd"),
     ("runc", "runc"),
@@ -21,6 +21,7 @@ const NEEDED: [(&str, &str); 13] = [
     ("nsenter", "util-linux"),
     ("unshare", "util-linux"),
     ("setsid", "util-linux"),
+    ("setpriv", "util-linux"),
     ("mount", "mount"),
 ];
 

@@ -2,9 +2,10 @@
 //! again and ended by that record alone, never by name.
 //!
 //! The program records itself (a shell writes the record and becomes the program), so a starter that is killed
-//! at any moment leaves no program without a record.
+//! at any moment leaves no program without a record. Until the record is there the shell holds the cluster's lock,
+//! so nobody looks for records too early.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -22,7 +23,7 @@ const END_LIMIT: Limit = Limit::new("the end of a killed program", 20, 10);
 const RECORD_SCRIPT: &str = r#"record=$1; shift
 start=$(cut -d ' ' -f 22 /proc/$$/stat)
 echo "$$ $start $(cat /proc/sys/kernel/random/boot_id)" > "$record.new" && mv "$record.new" "$record" || exit 1
-exec "$@""#;
+exec "$@" < /dev/null"#;
 
 /// A program that keeps running.
 #[derive(Debug)]
@@ -49,10 +50,11 @@ impl Program {
 }
 
 /// The programs of one cluster: their records and logs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Programs {
     records: PathBuf,
     logs: PathBuf,
+    lock: Option<File>,
 }
 
 /// One process, told apart from a later one with the same id.
@@ -65,10 +67,16 @@ struct Record {
 
 impl Programs {
     pub fn open(state: &Path) -> Result<Self> {
-        let programs = Self { records: state.join("run"), logs: state.join("log") };
+        let programs = Self { records: state.join("run"), logs: state.join("log"), lock: None };
         files::create_folder(&programs.records)?;
         files::create_folder(&programs.logs)?;
         Ok(programs)
+    }
+
+    /// For who starts programs: with the cluster's lock, which a start shares until its record is written.
+    pub fn locked(state: &Path, lock: &File) -> Result<Self> {
+        let lock = lock.try_clone().context("failed to share the lock of a cluster")?;
+        Ok(Self { lock: Some(lock), ..Self::open(state)? })
     }
 
     /// Makes sure that exactly this program runs: one with other words or configuration is ended first.
@@ -90,11 +98,16 @@ impl Programs {
         files::remove_if_there(&record)?;
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log(&program.name));
         let log = log.with_context(|| format!("failed to open the log of {}", program.name))?;
+        let input = match &self.lock {
+            Some(lock) => Stdio::from(lock.try_clone().context("failed to share the lock of a cluster")?),
+            None => Stdio::null(),
+        };
         // setsid: neither an interrupt key nor the end of the terminal reaches the program.
         let status = command("setsid")
             .args(["--fork", "sh", "-c", RECORD_SCRIPT, "record"])
             .arg(&record)
             .args(&program.words)
+            .stdin(input)
             .stdout(log.try_clone().context("failed to share a log")?)
             .stderr(Stdio::from(log))
             .current_dir("/")
@@ -142,7 +155,13 @@ impl Programs {
         names
     }
 
-    pub fn log(&self, name: &str) -> PathBuf {
+    /// The last line that the program logged, for the error that says it ended.
+    pub fn last_words(&self, name: &str) -> String {
+        let log = fs::read(self.log(name)).unwrap_or_default();
+        String::from_utf8_lossy(&log).lines().next_back().unwrap_or("it logged nothing").to_owned()
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{name}.log"))
     }
 
@@ -166,7 +185,7 @@ impl Record {
     fn is_alive(&self) -> bool {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         boot.trim() == self.boot
-            && Stat::of(self.process).is_some_and(|stat| stat.start == self.start && stat.state != "Z")
+            && Stat::of(self.process).is_some_and(|stat| stat.start == self.start && !stat.is_over())
     }
 }
 
@@ -174,6 +193,7 @@ impl Record {
 struct Stat {
     state: String,
     parent: i32,
+    threads: u32,
     start: u64,
 }
 
@@ -182,13 +202,20 @@ impl Stat {
         Self::parse(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
     }
 
-    /// The name in parentheses may hold anything, so the fields count from its end (proc(5): 3, 4 and 22).
+    /// Dead and not yet reaped. While other threads still end, so does nothing that they share: a server's port
+    /// is still taken although its first thread is a zombie.
+    fn is_over(&self) -> bool {
+        self.state == "Z" && self.threads <= 1
+    }
+
+    /// The name in parentheses may hold anything, so the fields count from its end (proc(5): 3, 4, 20 and 22).
     fn parse(text: &str) -> Option<Self> {
         let (_, after_name) = text.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         Some(Self {
             state: (*fields.first()?).to_owned(),
             parent: fields.get(1)?.parse().ok()?,
+            threads: fields.get(17)?.parse().ok()?,
             start: fields.get(19)?.parse().ok()?,
         })
     }
@@ -215,6 +242,13 @@ mod tests {
         let line = "7 (a) b (c)) S 3 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
         let stat = Stat::parse(line).unwrap();
         assert_eq!((stat.state.as_str(), stat.parent, stat.start), ("S", 3, 4242));
+    }
+
+    #[test]
+    fn a_zombie_with_living_threads_is_not_over() {
+        let line = |threads: u8| format!("7 (a) Z 3 7 7 0 -1 0 1 0 0 0 0 0 0 0 20 0 {threads} 0 4242 1 1");
+        assert!(!Stat::parse(&line(2)).unwrap().is_over());
+        assert!(Stat::parse(&line(1)).unwrap().is_over());
     }
 
     #[test]
