@@ -21,6 +21,7 @@ use super::wake::{Pace, Wake};
 
 /// Where the desired state comes from.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Origin {
     /// A branch of a git repository.
     Git(SourceConfig),
@@ -323,9 +324,10 @@ fn publish(state: &watch::Sender<SourceState>, polled: Polled) {
     let Polled { head, trouble, rewound, usable } = polled;
     state.send_modify(|state| {
         if trouble != state.trouble {
-            match &trouble {
-                Some(problem) => tracing::warn!(code = %problem.code, "source: {}", problem.message),
-                None => tracing::info!("source: answers again"),
+            if let Some(problem) = &trouble {
+                tracing::warn!(code = %problem.code, "source: {}", problem.message);
+            } else {
+                tracing::info!("source: answers again");
             }
         }
         state.head = head.or_else(|| state.head.take());

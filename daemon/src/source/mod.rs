@@ -19,13 +19,21 @@
 //! | [`folder`] | the files of a followed work tree |
 //! | `watch`, [`handle`] | waking up, the loop, and what the daemon holds in its hands |
 
+// A problem is built once per failed call, never in a hot path.
+#![allow(clippy::result_large_err)]
+
+mod cache;
+mod carrier;
 pub mod config;
 pub mod error;
 pub mod folder;
 pub mod handle;
+mod history;
 pub mod mirror;
+mod paths;
 pub mod revision;
 pub mod secret;
+mod snapshot;
 pub mod url;
 mod wake;
 mod watch;

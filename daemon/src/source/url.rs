@@ -214,6 +214,9 @@ fn ssh(address: &str, port: Option<u16>, path: &str) -> Result<SourceUrl, Invali
     if host.is_empty() || path.trim_matches('/').is_empty() {
         return Err(InvalidUrl::Malformed("it names no host or no path".to_owned()));
     }
+    refuse_option("host", &host)?;
+    refuse_option("user", user.as_deref().unwrap_or_default())?;
+    refuse_option("path", path)?;
     if user.as_deref().is_some_and(|user| user.contains(':')) {
         return Err(InvalidUrl::Malformed("ssh takes a key, not a password in the URL".to_owned()));
     }
@@ -225,9 +228,6 @@ fn ssh(address: &str, port: Option<u16>, path: &str) -> Result<SourceUrl, Invali
             "its user or host has characters that are not allowed there".to_owned(),
         ));
     }
-    refuse_option("host", &host)?;
-    refuse_option("user", user.as_deref().unwrap_or_default())?;
-    refuse_option("path", path)?;
     Ok(SourceUrl(Place::Ssh { user, host, port, path: path.to_owned() }))
 }
 
@@ -258,9 +258,9 @@ impl fmt::Display for SourceUrl {
                     write!(f, "{user}@")?;
                 }
                 if host.contains(':') {
-                    write!(f, "[{host}]")?
+                    write!(f, "[{host}]")?;
                 } else {
-                    f.write_str(host)?
+                    f.write_str(host)?;
                 }
                 if let Some(port) = port {
                     write!(f, ":{port}")?;

@@ -1,0 +1,95 @@
+//! Commits: who, when, what came between, which one a text names.
+
+use gix::ObjectId;
+use jiff::Timestamp;
+use tidegate_core::ids::CommitId;
+
+use super::error::{SourceError, clean};
+use super::mirror::{Mirror, commit_id, is_ancestor};
+use super::revision::{CommitInfo, Person};
+
+/// The most commits that [`Mirror::skipped`] names.
+const SKIPPED_MAX: usize = 1000;
+/// The most parents that are named; real merges have a handful.
+const PARENTS_MAX: usize = 64;
+/// The longest text that names a revision.
+const REVISION_BYTES_MAX: usize = 256;
+
+impl Mirror {
+    /// Author, times, subject and parents.
+    pub fn commit_info(&self, commit: &CommitId) -> Result<CommitInfo, SourceError> {
+        let repository = self.repository()?;
+        let found = find(&repository, commit)?;
+        let odd = |error: gix::Error| self.unreadable(&error.to_string());
+        let author = found.author().map_err(odd)?;
+        let subject = found.message().map(|message| message.title.to_string()).map_err(odd)?;
+        let seconds = |time: Option<gix::date::Time>| {
+            time.and_then(|time| Timestamp::from_second(time.seconds).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+        };
+        Ok(CommitInfo {
+            id: commit.clone(),
+            subject: clean(&subject),
+            author: Person { name: clean(&author.name.to_string()), email: clean(&author.email.to_string()) },
+            author_time: seconds(author.time().ok()),
+            committer_time: seconds(found.time().ok()),
+            parents: found
+                .parent_ids()
+                .take(PARENTS_MAX)
+                .map(|id| commit_id(id.detach()))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The commits of the first-parent line between two, both left out, oldest first; at most a thousand (the newest).
+    pub fn skipped(&self, from: &CommitId, to: &CommitId) -> Result<Vec<CommitId>, SourceError> {
+        let repository = self.repository()?;
+        let (from, mut at) = (find(&repository, from)?.id, find(&repository, to)?);
+        let mut line: Vec<ObjectId> = Vec::new();
+        let mut met = at.id == from;
+        while line.len() < SKIPPED_MAX && !met {
+            let Some(parent) = at.parent_ids().next().map(gix::Id::detach) else { break };
+            met = parent == from;
+            if !met {
+                line.push(parent);
+            }
+            // A shallow remote ends its history here.
+            let Ok(parent) = repository.find_commit(parent) else { break };
+            at = parent;
+        }
+        if !met {
+            // `from` came in by a merge: the line ends where it was already contained.
+            let new = line.partition_point(|commit| !is_ancestor(&repository, *commit, from));
+            line.truncate(new);
+        }
+        line.into_iter().rev().map(commit_id).collect()
+    }
+
+    /// The commit that a text names: an id, the beginning of one, `HEAD` (the last good commit), `HEAD~2`.
+    pub fn resolve(&self, text: &str) -> Result<CommitId, SourceError> {
+        let unknown = || SourceError::NoSuchCommit { revision: clean(text) };
+        let text = text.trim();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "~^".contains(c);
+        if text.len() > REVISION_BYTES_MAX || !text.chars().all(plain) {
+            return Err(unknown());
+        }
+        let repository = self.repository()?;
+        let spec = match text.strip_prefix("HEAD") {
+            Some(rest) => format!("{}{rest}", self.good_ref()),
+            None if text.chars().take(4).filter(char::is_ascii_hexdigit).count() == 4 => text.to_owned(),
+            None => return Err(unknown()),
+        };
+        let id = repository.rev_parse_single(spec.as_str()).map_err(|_| unknown())?.detach();
+        repository.find_commit(id).map_err(|_| unknown())?;
+        commit_id(id)
+    }
+}
+
+/// The commit with this id.
+pub(super) fn find<'r>(
+    repository: &'r gix::Repository,
+    commit: &CommitId,
+) -> Result<gix::Commit<'r>, SourceError> {
+    let unknown = || SourceError::NoSuchCommit { revision: commit.to_string() };
+    let id = ObjectId::from_hex(commit.as_str().as_bytes()).map_err(|_| unknown())?;
+    repository.find_commit(id).map_err(|_| unknown())
+}

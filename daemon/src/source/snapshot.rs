@@ -1,0 +1,287 @@
+//! Files of a commit, read from the object database alone. Nothing is ever written to a worktree.
+
+use std::collections::BTreeSet;
+
+use gix::ObjectId;
+use gix::objs::tree::{EntryKind, EntryMode};
+use tidegate_core::ids::CommitId;
+use tidegate_core::location::Location;
+use tidegate_core::problem::{Code, Problem};
+use tidegate_core::tree::FileTree;
+
+use super::config::Limits;
+use super::error::SourceError;
+use super::history::find;
+use super::mirror::{Listing, Mirror, TreeIds};
+use super::paths::{distinct, join, plain, prefix};
+use super::revision::Snapshot;
+
+/// The most problems of one reading that are named.
+const PROBLEMS_MAX: usize = 100;
+/// The largest folder, as git stores it.
+const TREE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// An entry and its name; a name that is not plain text is an `Err`.
+type Named = (Result<String, String>, Entry);
+
+/// An entry of a folder of the commit.
+struct Entry {
+    mode: EntryMode,
+    id: ObjectId,
+}
+
+impl Mirror {
+    /// The files at or below these paths; all problems at once. Paths that do not exist are simply not there.
+    pub fn read(&self, commit: &CommitId, paths: &[String]) -> Result<Snapshot, Vec<Problem>> {
+        let one = |problem: Problem| vec![problem];
+        let paths = distinct(paths)?;
+        let subpath = plain(&self.config().subpath).map_err(one)?;
+        let (repository, root) = self.root(commit).map_err(|error| one(error.problem()))?;
+        let mut walk = Walk::new(self, &repository, &subpath);
+        for path in paths {
+            match walk.lookup(root, &join(&subpath, &path)) {
+                Ok(Some(entry)) => walk.read(&entry, path),
+                Ok(None) => {}
+                Err(problem) => walk.problems.push(problem),
+            }
+        }
+        walk.finish()
+    }
+
+    /// The ids of these paths. Ids of what is not a folder carry their mode: it matters too.
+    pub fn tree_ids(&self, commit: &CommitId, paths: &[String]) -> Result<TreeIds, Problem> {
+        let subpath = plain(&self.config().subpath)?;
+        let (repository, root) = self.root(commit).map_err(|error| error.problem())?;
+        let walk = Walk::new(self, &repository, &subpath);
+        let mut ids = TreeIds::new();
+        for path in paths {
+            let entry = walk.lookup(root, &join(&subpath, &plain(path)?))?;
+            let id = entry.map(|Entry { mode, id }| match mode.kind() {
+                EntryKind::Tree => id.to_string(),
+                EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link | EntryKind::Commit => {
+                    format!("{:o}:{id}", mode.value())
+                }
+            });
+            ids.insert(path.clone(), id);
+        }
+        Ok(ids)
+    }
+
+    /// The folders directly below a path. What stands there in place of a folder is named as a problem, so that an
+    /// environment that became a symlink is not taken for one that was removed.
+    pub fn folders(&self, commit: &CommitId, path: &str) -> Result<Listing, Problem> {
+        let subpath = plain(&self.config().subpath)?;
+        let path = join(&subpath, &plain(path)?);
+        let (repository, root) = self.root(commit).map_err(|error| error.problem())?;
+        let walk = Walk::new(self, &repository, &subpath);
+        let mut listing = Listing::default();
+        let Some(Entry { mode, id }) = walk.lookup(root, &path)? else { return Ok(listing) };
+        if !mode.is_tree() {
+            return Err(odd_entry(&path, mode));
+        }
+        for (name, entry) in walk.entries(id, &path)? {
+            match (name, entry.mode.kind()) {
+                (Ok(name), EntryKind::Tree) => listing.folders.push(name),
+                (Ok(_), EntryKind::Blob | EntryKind::BlobExecutable) => {}
+                (Ok(name), EntryKind::Link | EntryKind::Commit) => {
+                    listing.problems.push(odd_entry(&join(&path, &name), entry.mode));
+                }
+                (Err(name), _) => listing.problems.push(odd_name(&path, &name)),
+            }
+        }
+        Ok(listing)
+    }
+
+    fn root(&self, commit: &CommitId) -> Result<(gix::Repository, ObjectId), SourceError> {
+        let repository = self.repository()?;
+        let tree = find(&repository, commit)?
+            .tree_id()
+            .map_err(|error| self.unreadable(&error.to_string()))?
+            .detach();
+        Ok((repository, tree))
+    }
+}
+
+/// One reading: what was found, and how much of the budget is left.
+struct Walk<'r> {
+    mirror: &'r Mirror,
+    repository: &'r gix::Repository,
+    prefix: String,
+    limits: Limits,
+    tree: FileTree,
+    problems: Vec<Problem>,
+    entries: usize,
+    bytes: u64,
+}
+
+impl<'r> Walk<'r> {
+    fn new(mirror: &'r Mirror, repository: &'r gix::Repository, subpath: &str) -> Self {
+        Self {
+            mirror,
+            repository,
+            prefix: prefix(subpath),
+            limits: mirror.config().limits.clone(),
+            tree: FileTree::default(),
+            problems: Vec::new(),
+            entries: 0,
+            bytes: 0,
+        }
+    }
+
+    fn finish(self) -> Result<Snapshot, Vec<Problem>> {
+        let Self { tree, mut problems, prefix, .. } = self;
+        problems.truncate(PROBLEMS_MAX);
+        if problems.is_empty() { Ok(Snapshot { tree, prefix }) } else { Err(problems) }
+    }
+
+    /// The entry at a path from the root of the commit. A symlink on the way is a problem, not an absence.
+    fn lookup(&self, root: ObjectId, path: &str) -> Result<Option<Entry>, Problem> {
+        let mut at = Entry { mode: EntryKind::Tree.into(), id: root };
+        let mut seen = String::new();
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            match at.mode.kind() {
+                EntryKind::Tree => {}
+                EntryKind::Blob | EntryKind::BlobExecutable => return Ok(None),
+                EntryKind::Link | EntryKind::Commit => return Err(odd_entry(&seen, at.mode)),
+            }
+            let entries = self.entries(at.id, &seen)?;
+            let Some((_, entry)) = entries.into_iter().find(|(name, _)| name.as_deref() == Ok(part)) else {
+                return Ok(None);
+            };
+            at = entry;
+            seen = join(&seen, part);
+        }
+        Ok(Some(at))
+    }
+
+    /// The entries of one folder; names that are not plain text as `Err`.
+    fn entries(&self, tree: ObjectId, path: &str) -> Result<Vec<Named>, Problem> {
+        self.check_size(tree, TREE_BYTES_MAX, path)?;
+        let unreadable = |error: &dyn std::fmt::Display| self.unreadable(path, &error.to_string());
+        let tree = self.repository.find_tree(tree).map_err(|error| unreadable(&error))?;
+        let decoded = tree.decode().map_err(|error| unreadable(&error))?;
+        let entries = decoded.entries.iter().map(|entry| {
+            let shown = entry.filename.to_string();
+            let fit = std::str::from_utf8(entry.filename).is_ok()
+                && !shown.chars().any(|c| c.is_control() || c == '/')
+                && !matches!(shown.as_str(), "" | "." | "..");
+            (if fit { Ok(shown) } else { Err(shown) }, Entry { mode: entry.mode, id: entry.oid.to_owned() })
+        });
+        Ok(entries.collect())
+    }
+
+    /// Reads an entry and all below it.
+    fn read(&mut self, entry: &Entry, path: String) {
+        let mut waiting = vec![(Entry { mode: entry.mode, id: entry.id }, path, 0_usize)];
+        while let Some((entry, path, depth)) = waiting.pop() {
+            if self.problems.len() >= PROBLEMS_MAX || !self.within_budget(&path, depth) {
+                return;
+            }
+            let shown = format!("{}{path}", self.prefix);
+            let done = match entry.mode.kind() {
+                EntryKind::Blob | EntryKind::BlobExecutable if is_usual(entry.mode) => {
+                    self.file(entry.id, &shown, path)
+                }
+                EntryKind::Tree if is_usual(entry.mode) => self.entries(entry.id, &shown).map(|entries| {
+                    let mut names = BTreeSet::new();
+                    for (name, entry) in entries {
+                        match name {
+                            Ok(name) if names.insert(name.clone()) => {
+                                waiting.push((entry, join(&path, &name), depth + 1));
+                            }
+                            Ok(name) | Err(name) => self.problems.push(odd_name(&shown, &name)),
+                        }
+                    }
+                }),
+                EntryKind::Blob
+                | EntryKind::BlobExecutable
+                | EntryKind::Tree
+                | EntryKind::Link
+                | EntryKind::Commit => Err(odd_entry(&shown, entry.mode)),
+            };
+            self.problems.extend(done.err());
+        }
+    }
+
+    /// Counts an entry; false (with a problem) when there are too many or they lie too deep.
+    fn within_budget(&mut self, path: &str, depth: usize) -> bool {
+        self.entries += 1;
+        let limits = &self.limits;
+        let over = if self.entries > limits.files {
+            format!("more than {} files and folders are to be read", limits.files)
+        } else if depth > limits.depth {
+            format!("folders lie more than {} deep", limits.depth)
+        } else {
+            return true;
+        };
+        self.problems.push(too_much(&format!("{}{path}", self.prefix), &over));
+        false
+    }
+
+    fn file(&mut self, id: ObjectId, shown: &str, path: String) -> Result<(), Problem> {
+        self.bytes = self.bytes.saturating_add(self.check_size(id, self.limits.file_bytes, shown)?);
+        if self.bytes > self.limits.total_bytes {
+            let over = format!("more than {} bytes are to be read", self.limits.total_bytes);
+            // The rest would only repeat it.
+            self.entries = self.limits.files;
+            return Err(too_much(shown, &over));
+        }
+        let mut blob =
+            self.repository.find_blob(id).map_err(|error| self.unreadable(shown, &error.to_string()))?;
+        self.tree.insert(path, blob.take_data());
+        Ok(())
+    }
+
+    /// The size of an object, read before the object is.
+    fn check_size(&self, id: ObjectId, limit: u64, path: &str) -> Result<u64, Problem> {
+        let header =
+            self.repository.find_header(id).map_err(|error| self.unreadable(path, &error.to_string()))?;
+        match header.size() {
+            size if size <= limit => Ok(size),
+            size => Err(too_much(path, &format!("it has {size} bytes, and at most {limit} are read"))),
+        }
+    }
+
+    fn unreadable(&self, path: &str, reason: &str) -> Problem {
+        self.mirror.unreadable(&format!("{path}: {reason}")).problem().at(Location::file(path))
+    }
+}
+
+/// The modes that git writes today, and the group-writable files of its first years.
+fn is_usual(mode: EntryMode) -> bool {
+    matches!(mode.value(), 0o100_644 | 0o100_755 | 0o100_664 | 0o040_000)
+}
+
+pub(super) fn too_much(path: &str, over: &str) -> Problem {
+    Problem::error(Code::TreeEntry, format!("`{path}` is not read: {over}"))
+        .at(Location::file(path))
+        .help("keep what is not desired state out of the folders that environments read")
+}
+
+fn odd_entry(path: &str, mode: EntryMode) -> Problem {
+    let what = match mode.kind() {
+        EntryKind::Link => "a symlink".to_owned(),
+        EntryKind::Commit if mode.value() == 0o160_000 => "a submodule".to_owned(),
+        EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Tree | EntryKind::Commit => {
+            format!("an entry of mode {:o}", mode.value())
+        }
+    };
+    unfit(path, &what)
+}
+
+/// An entry that is neither file nor folder.
+pub(super) fn unfit(path: &str, what: &str) -> Problem {
+    Problem::error(Code::TreeEntry, format!("`{path}` is {what}; only files and folders are read"))
+        .at(Location::file(path))
+        .help("put the file itself there")
+}
+
+fn odd_name(folder: &str, name: &str) -> Problem {
+    let shown: String = name.chars().flat_map(char::escape_default).collect();
+    Problem::error(
+        Code::TreeEntry,
+        format!("`{folder}` has an entry `{shown}`, whose name stands twice or is not plain text"),
+    )
+    .at(Location::file(folder))
+    .help("rename it")
+}
