@@ -5,7 +5,7 @@
 def keep:
   if type == "object" then
     with_entries(select(.key | IN(
-      "$ref", "additionalProperties", "allOf", "default", "enum", "format", "items", "oneOf", "properties", "required", "type",
+      "$ref", "additionalProperties", "allOf", "default", "enum", "format", "items", "properties", "required", "type",
       "x-kubernetes-embedded-resource", "x-kubernetes-group-version-kind", "x-kubernetes-int-or-string",
       "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-patch-merge-key",
       "x-kubernetes-preserve-unknown-fields")))
@@ -36,7 +36,6 @@ def reachable($all):
     | select(.value["x-kubernetes-group-version-kind"][0] | $kinds["\(.group)/\(.version)/\(.kind)"]) | .key]
    + ["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"] | reachable($schemas)) as $needed
 | {
-    info: {version: $version},
     paths: $paths,
     components: {schemas: ($needed | map({key: ., value: $schemas[.]}) | from_entries)}
   }

@@ -1,4 +1,4 @@
-//! API versions that Kubernetes has removed or will remove, and where a schema asks for more than the server does.
+//! API versions that Kubernetes has removed or will remove.
 //!
 //! Facts, taken from the life-cycle marks of k8s.io/api v0.35 and, for kinds that are gone from its sources, from the
 //! deprecated API migration guide of Kubernetes.
@@ -129,6 +129,3 @@ const DEPRECATED: &[Deprecated] = &[
     ("resource.k8s.io", "v1beta1", "ResourceSlice", 35, Some(38), Some("resource.k8s.io/v1")),
     ("storage.k8s.io", "v1beta1", "VolumeAttributesClass", 34, Some(37), Some("storage.k8s.io/v1")),
 ];
-
-/// Fields that a built-in schema calls required although the server takes an object without them.
-pub(super) const REQUIRED_ON_PAPER_ONLY: &[(&str, &[&str])] = &[];

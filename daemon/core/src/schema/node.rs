@@ -95,7 +95,9 @@ pub(super) enum Shape {
     /// `true` or `false`.
     Boolean,
     /// A whole number or a text, as ports and percentages are.
-    IntOrString,
+    IntOrString(Width),
+    /// When it is a mapping, what another node says; otherwise anything (parts of a CustomResourceDefinition's schema).
+    IfMapping(NodeId),
     /// An amount such as `500m` or `1Gi`, as a text or a number.
     Quantity,
 }

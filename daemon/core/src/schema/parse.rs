@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::lifecycle::REQUIRED_ON_PAPER_ONLY;
 use super::node::{
     Array, Format, Identity, Key, Library, Node, NodeId, Null, Object, Rest, Shape, Text, Width,
 };
+use super::required;
 
 /// Schemas nested deeper than this accept everything from there on.
 const MAX_DEPTH: usize = 64;
@@ -17,6 +17,11 @@ const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 1_000_000;
 /// Quantities are a text or a number in OpenAPI; what the text must look like follows from the name.
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
+/// The schema inside a CustomResourceDefinition, and two places for it that OpenAPI leaves open.
+const SCHEMA: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
+const SCHEMA_OR_LIST: &str =
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray";
+const SCHEMA_OR_BOOL: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool";
 const REFERENCE: &str = "#/components/schemas/";
 
 /// Who wrote a schema. Go types and structural schemas use the same words differently.
@@ -69,10 +74,12 @@ impl<'d> Parser<'d> {
         // Bounded by the number of definitions: `refer` queues each name once.
         while let Some((name, id)) = self.pending.pop() {
             let Some(source) = self.sources.get(name).copied() else { continue };
-            let node = if name == QUANTITY {
-                Node { null: Null::Absent, shape: Shape::Quantity }
-            } else {
-                self.node(source, Dialect::of_definition(name), Some(name), 0)
+            let node = match name {
+                QUANTITY => Node { null: Null::Absent, shape: Shape::Quantity },
+                SCHEMA_OR_LIST | SCHEMA_OR_BOOL => self
+                    .refer(SCHEMA)
+                    .map_or(Node::ANY, |schema| Node { null: Null::Absent, shape: Shape::IfMapping(schema) }),
+                _ => self.node(source, Dialect::of_definition(name), Some(name), 0),
             };
             self.library.replace(id, node);
         }
@@ -117,7 +124,8 @@ impl<'d> Parser<'d> {
             | Shape::Integer(_)
             | Shape::Number
             | Shape::Boolean
-            | Shape::IntOrString
+            | Shape::IntOrString(_)
+            | Shape::IfMapping(_)
             | Shape::Quantity
             | Shape::Same(_) => true,
             Shape::Text(text) => text.allowed.is_empty(),
@@ -152,7 +160,11 @@ impl<'d> Parser<'d> {
         let int_or_string = flag(schema, "x-kubernetes-int-or-string")
             || schema.get("format").and_then(Value::as_str) == Some("int-or-string");
         if int_or_string {
-            return Node { null, shape: Shape::IntOrString };
+            let width = match dialect {
+                Dialect::BuiltIn => Width::Bits32,
+                Dialect::Custom => Width::Bits64,
+            };
+            return Node { null, shape: Shape::IntOrString(width) };
         }
         let kind = schema.get("type").and_then(Value::as_str);
         let shape = match kind {
@@ -197,7 +209,7 @@ impl<'d> Parser<'d> {
                 Dialect::BuiltIn | Dialect::Custom => Rest::Refused,
             },
         };
-        let on_paper: &[&str] = REQUIRED_ON_PAPER_ONLY
+        let on_paper: &[&str] = required::ON_PAPER_ONLY
             .iter()
             .find(|(definition, _)| Some(*definition) == name)
             .map_or(&[], |(_, fields)| fields);

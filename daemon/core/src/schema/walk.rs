@@ -1,15 +1,12 @@
 //! Every value of an object against its schema. All problems at once, up to a limit; places are looked up only for them.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use super::catalogue::{Catalogue, Schema};
-use super::node::{
-    Array, Format, Identity, Key, Library, Node, NodeId, Null, Object, Rest, Shape, Text, Width,
-};
+use super::misplaced::{self, Parent};
+use super::node::{Format, Library, Node, NodeId, Null, Object, Rest, Shape, Text, Width};
 use super::path::{self, Step};
-use super::{format, suggest};
+use super::{format, lists, suggest};
 use crate::object::DesiredObject;
 use crate::problem::{Code, Problem};
 
@@ -39,25 +36,39 @@ pub(super) fn metadata_only(object: &DesiredObject, catalogue: &Catalogue) -> Ve
     walk.problems
 }
 
-struct Walk<'a> {
+/// One pass over one object.
+pub(super) struct Walk<'a> {
     object: &'a DesiredObject,
     catalogue: &'a Catalogue,
     /// Values of Secrets never stand in a message.
     secret: bool,
-    steps: Vec<Step<'a>>,
+    /// Where the pass stands.
+    pub(super) steps: Vec<Step<'a>>,
+    /// The mappings around it, each with the number of steps that lead there.
+    parents: Vec<Parent<'a>>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Walk<'a> {
+    /// Whether values must stay out of messages.
+    pub(super) fn is_secret(&self) -> bool {
+        self.secret
+    }
+
+    /// Whether enough was found.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS
+    }
+
     fn new(object: &'a DesiredObject, catalogue: &'a Catalogue) -> Self {
         let gvk = &object.reference.gvk;
         let secret = gvk.group.is_empty() && gvk.kind == "Secret";
-        Self { object, catalogue, secret, steps: Vec::new(), problems: Vec::new() }
+        Self { object, catalogue, secret, steps: Vec::new(), parents: Vec::new(), problems: Vec::new() }
     }
 
     fn value(&mut self, value: &'a Value, library: &'a Library, id: NodeId) {
         let Some(node) = resolve(library, id) else { return };
-        if self.problems.len() >= MAX_PROBLEMS || self.steps.len() > MAX_DEPTH {
+        if self.is_full() || self.steps.len() > MAX_DEPTH {
             return;
         }
         if value.is_null() {
@@ -74,7 +85,7 @@ impl<'a> Walk<'a> {
                 other => self.wrong(other, "a mapping"),
             },
             Shape::Array(array) => match value {
-                Value::Array(items) => self.items(items, library, array),
+                Value::Array(items) => lists::check(self, items, library, array),
                 other => self.wrong(other, "a list"),
             },
             Shape::Text(text) => match value {
@@ -92,9 +103,14 @@ impl<'a> Walk<'a> {
                     self.wrong(value, "true or false");
                 }
             }
-            Shape::IntOrString => {
-                if !value.is_string() && !is_whole(value) {
+            Shape::IntOrString(width) => {
+                if !value.is_string() && !fits(value, *width) {
                     self.wrong(value, "a whole number or a text");
+                }
+            }
+            Shape::IfMapping(schema) => {
+                if value.is_object() {
+                    self.value(value, library, *schema);
                 }
             }
             Shape::Quantity => match value {
@@ -112,6 +128,7 @@ impl<'a> Walk<'a> {
     }
 
     fn mapping(&mut self, map: &'a Map<String, Value>, library: &'a Library, object: &'a Object) {
+        self.parents.push(Parent { steps: self.steps.len(), library, object });
         for (key, value) in map {
             if let Some(node) = object.field(key) {
                 self.inside(Step::Field(key), value, library, node);
@@ -120,7 +137,7 @@ impl<'a> Walk<'a> {
             match object.rest {
                 Rest::Free => {}
                 Rest::Each(node) => self.inside(Step::Key(key), value, library, node),
-                Rest::Refused => self.unknown(key, library, object),
+                Rest::Refused => self.unknown(key, object),
             }
         }
         for name in &object.required {
@@ -133,53 +150,14 @@ impl<'a> Walk<'a> {
                 self.missing(name);
             }
         }
+        self.parents.pop();
     }
 
-    fn inside(&mut self, step: Step<'a>, value: &'a Value, library: &'a Library, node: NodeId) {
+    /// Checks a value one step further in.
+    pub(super) fn inside(&mut self, step: Step<'a>, value: &'a Value, library: &'a Library, node: NodeId) {
         self.steps.push(step);
         self.value(value, library, node);
         self.steps.pop();
-    }
-
-    fn items(&mut self, items: &'a [Value], library: &'a Library, array: &'a Array) {
-        for (index, item) in items.iter().enumerate() {
-            self.inside(Step::Index(index), item, library, array.item);
-        }
-        match &array.identity {
-            Identity::Atomic => {}
-            Identity::Set => self.unique(items, |item| Some(item.to_string()), shown),
-            Identity::Map(keys) => {
-                self.unique(items, |item| identity(item, keys), |item| described(item, keys));
-            }
-        }
-    }
-
-    /// Server-side apply refuses a second item with the identity of another.
-    fn unique(
-        &mut self,
-        items: &'a [Value],
-        identity: impl Fn(&Value) -> Option<String>,
-        describe: impl Fn(&Value) -> String,
-    ) {
-        if items.len() < 2 {
-            return;
-        }
-        let mut seen = BTreeSet::new();
-        for (index, item) in items.iter().enumerate() {
-            let Some(identity) = identity(item) else { continue };
-            if seen.insert(identity) || self.problems.len() >= MAX_PROBLEMS {
-                continue;
-            }
-            self.steps.push(Step::Index(index));
-            let path = path::dotted(&self.steps);
-            let message = if self.secret {
-                format!("{path} repeats an earlier item of the list")
-            } else {
-                format!("{path} repeats an earlier item of the list ({})", describe(item))
-            };
-            self.report(Code::FieldValue, message);
-            self.steps.pop();
-        }
     }
 
     fn text(&mut self, found: &str, text: &Text) {
@@ -213,41 +191,45 @@ impl<'a> Walk<'a> {
     }
 
     fn integer(&mut self, value: &Value, width: Width) {
-        let fits = match width {
-            Width::Bits32 => whole_number(value).is_some_and(|number| i32::try_from(number).is_ok()),
-            Width::Bits64 => is_whole(value),
-        };
-        if fits {
+        if fits(value, width) {
             return;
         }
         match width {
-            Width::Bits32 if is_whole(value) => self.wrong(value, "a whole number of at most 32 bits"),
+            Width::Bits32 if fits(value, Width::Bits64) => {
+                self.wrong(value, "a whole number of at most 32 bits");
+            }
             Width::Bits32 | Width::Bits64 => self.wrong(value, "a whole number"),
         }
     }
 
-    fn unknown(&mut self, key: &'a str, library: &'a Library, object: &'a Object) {
-        let names = object.fields.iter().map(|(name, _)| name.as_ref());
-        let near = suggest::nearest(key, names);
+    fn unknown(&mut self, key: &'a str, object: &'a Object) {
+        let near = suggest::nearest(key, object.fields.iter().map(|(name, _)| name.as_ref()));
+        let home = if near.is_none() { misplaced::home(key, &self.steps, &self.parents) } else { None };
         self.steps.push(Step::Field(key));
         let path = path::dotted(&self.steps);
-        let message = match near {
-            Some(near) => format!("unknown field {path}; did you mean {near}?"),
-            None => format!("unknown field {path}"),
-        };
-        let _ = library;
-        self.report(Code::UnknownField, message);
+        self.report(
+            Code::UnknownField,
+            match near {
+                Some(near) => format!("unknown field {path}; did you mean {near}?"),
+                None => format!("unknown field {path}"),
+            },
+        );
         self.steps.pop();
+        if let Some(home) = home {
+            self.help(format!("{key} is a field of {home}"));
+        }
     }
 
-    fn missing(&mut self, name: &'a str) {
+    /// Reports that a required field of the mapping is absent.
+    pub(super) fn missing(&mut self, name: &'a str) {
         self.steps.push(Step::Field(name));
         let message = format!("missing field {}", path::dotted(&self.steps));
         self.report(Code::MissingField, message);
         self.steps.pop();
     }
 
-    fn wrong(&mut self, found: &Value, wanted: &str) {
+    /// Reports a value that is not what the schema wants.
+    pub(super) fn wrong(&mut self, found: &Value, wanted: &str) {
         let path = path::dotted(&self.steps);
         let message = if self.secret {
             format!("{path} must be {wanted}")
@@ -256,13 +238,21 @@ impl<'a> Walk<'a> {
         };
         self.report(Code::FieldValue, message);
         let quotes_help = wanted == "a text" && (found.is_number() || found.is_boolean());
-        if let Some(problem) = self.problems.last_mut().filter(|_| quotes_help) {
-            problem.help = Some("put the value in quotes".to_owned());
+        if quotes_help {
+            self.help("put the value in quotes".to_owned());
         }
     }
 
-    fn report(&mut self, code: Code, message: String) {
-        if self.problems.len() >= MAX_PROBLEMS {
+    /// Adds what to do to the problem that was just reported.
+    fn help(&mut self, help: String) {
+        if let Some(problem) = self.problems.last_mut() {
+            problem.help = Some(help);
+        }
+    }
+
+    /// Reports a problem of the place where the pass stands.
+    pub(super) fn report(&mut self, code: Code, message: String) {
+        if self.is_full() {
             return;
         }
         let place = self.object.spans.locate(&path::pointer(&self.steps));
@@ -272,7 +262,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The node itself, behind references.
-fn resolve(library: &Library, id: NodeId) -> Option<&Node> {
+pub(super) fn resolve(library: &Library, id: NodeId) -> Option<&Node> {
     let mut node = library.get(id);
     for _ in 0..MAX_HOPS {
         let Shape::Same(target) = &node.shape else { return Some(node) };
@@ -288,26 +278,11 @@ fn reads_as_absent(library: &Library, id: NodeId) -> bool {
     }
 }
 
-/// The key fields of an item, as one text; none when the item has none of them (other rules speak then).
-fn identity(item: &Value, keys: &[Key]) -> Option<String> {
-    let map = item.as_object()?;
-    let mut text = String::new();
-    for Key { name, default } in keys {
-        let value = map.get(name.as_ref()).filter(|value| !value.is_null()).or(default.as_ref());
-        text.push_str(&value.unwrap_or(&Value::Null).to_string());
-        text.push(',');
+fn fits(value: &Value, width: Width) -> bool {
+    match width {
+        Width::Bits32 => whole_number(value).is_some_and(|number| i32::try_from(number).is_ok()),
+        Width::Bits64 => whole_number(value).is_some(),
     }
-    Some(text)
-}
-
-fn described(item: &Value, keys: &[Key]) -> String {
-    let given = keys.iter().filter_map(|key| Some((key, item.get(key.name.as_ref())?)));
-    let parts: Vec<String> = given.map(|(key, value)| format!("{}: {}", key.name, shown(value))).collect();
-    parts.join(", ")
-}
-
-fn is_whole(value: &Value) -> bool {
-    whole_number(value).is_some()
 }
 
 /// The number when it is whole; `3.0` counts, for YAML readers hand it over as 3.
@@ -322,7 +297,7 @@ fn whole_number(value: &Value) -> Option<i64> {
 }
 
 /// A value in a message.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(found) => found.to_string(),
