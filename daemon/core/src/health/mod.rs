@@ -1,9 +1,46 @@
-//! Health of live objects by the rules of kstatus. Pure; the shell watches and feeds it.
+//! Health of live objects by the rules of kstatus. Pure: no clock, no requests; the shell watches and feeds it.
+//!
+//! Where the rules are stricter or finer than kstatus of `sigs.k8s.io/cli-utils`, and why:
+//!
+//! | kind | kstatus | here |
+//! |---|---|---|
+//! | any | Failed or InProgress | a broken object is Degraded, a paused one Suspended |
+//! | custom kinds without conditions | Current | Unknown: nothing says that it works |
+//! | objects that their controller has not seen | Current for some | Progressing |
+//! | Job that runs | Current | Progressing: the work is not done |
+//! | StatefulSet with OnDelete | Current | its replicas must be ready |
+//! | DaemonSet with OnDelete | waits for the update | its pods must be available |
+//! | Service of type LoadBalancer | waits for a cluster IP | waits for the load balancer's address |
+//! | failed Pod | Current | Degraded |
+//! | unschedulable Pod | Failed after 15 seconds | Progressing with the scheduler's message: a node may come |
+//! | image that cannot be pulled | InProgress | Degraded |
+//! | HorizontalPodAutoscaler, APIService, PersistentVolume, Node | generic | own rules |
+
+mod autoscaling;
+mod batch;
+mod environment;
+mod extensions;
+mod generic;
+mod kinds;
+mod network;
+mod pods;
+mod read;
+mod stateful;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod workloads;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::object::{Gvk, ObjectId};
+use crate::object::Gvk;
+use kinds::Rule;
+
+pub use environment::environment_health;
+pub use kinds::{exists_is_healthy, has_rule};
+pub use trouble::{PodTrouble, assess_pods};
 
 /// The state of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,42 +66,61 @@ pub struct Health {
     pub reason: String,
 }
 
-/// What most tellingly keeps the pods of a workload from being ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PodTrouble {
-    /// The pod's name.
-    pub pod: String,
-    /// The container that fails; none when the pod as a whole does (unschedulable, evicted).
-    pub container: Option<String>,
-    /// The reason as Kubernetes names it, e.g. `ImagePullBackOff`.
-    pub reason: String,
-    /// One sentence for people, e.g. the scheduler's message.
-    pub message: String,
-    /// Only a change of the pod's template can help; waiting is of no use.
-    pub fatal: bool,
+impl Health {
+    /// A state with its reason.
+    pub fn new(state: HealthState, reason: impl Into<String>) -> Self {
+        Self { state, reason: reason.into() }
+    }
+
+    fn healthy(reason: impl Into<String>) -> Self {
+        Self::new(HealthState::Healthy, reason)
+    }
+
+    fn progressing(reason: impl Into<String>) -> Self {
+        Self::new(HealthState::Progressing, reason)
+    }
+
+    fn degraded(reason: impl Into<String>) -> Self {
+        Self::new(HealthState::Degraded, reason)
+    }
+
+    fn suspended(reason: impl Into<String>) -> Self {
+        Self::new(HealthState::Suspended, reason)
+    }
+
+    fn unknown(reason: impl Into<String>) -> Self {
+        Self::new(HealthState::Unknown, reason)
+    }
 }
 
 /// The health of one live object, given as the full object.
-pub fn assess(_live: &Value) -> Health {
-    Health { state: HealthState::Unknown, reason: "the kind has no health rule".to_owned() }
-}
-
-/// Whether the health of a kind is in its spec and status, so that full objects must be watched.
-pub fn has_rule(gvk: &Gvk) -> bool {
-    !exists_is_healthy(gvk)
-}
-
-/// Whether an object of this kind is healthy because it exists, so that a watch of its metadata suffices.
-pub fn exists_is_healthy(gvk: &Gvk) -> bool {
-    gvk.group.is_empty() && matches!(gvk.kind.as_str(), "ConfigMap" | "Secret" | "ServiceAccount")
-}
-
-/// The most telling trouble among the pods of one workload; none when no pod is in trouble.
-pub fn assess_pods(_pods: &[Value]) -> Option<PodTrouble> {
-    None
-}
-
-/// The health of a whole environment: the worst state of its objects, with counts in the reason.
-pub fn environment_health(_objects: impl IntoIterator<Item = (ObjectId, Health)>) -> Health {
-    Health { state: HealthState::Unknown, reason: "not judged".to_owned() }
+pub fn assess(live: &Value) -> Health {
+    let Some((api_version, kind)) = read::text(live, "/apiVersion").zip(read::text(live, "/kind")) else {
+        return Health::unknown("it is not an object with apiVersion and kind");
+    };
+    if let Some(health) = generic::before_any_rule(live) {
+        return health;
+    }
+    match kinds::rule_of(&Gvk::from_api_version(api_version, kind)) {
+        Rule::Exists => Health::healthy("it exists"),
+        Rule::Deployment => workloads::deployment(live),
+        Rule::ReplicaSet => workloads::replica_set(live),
+        Rule::StatefulSet => stateful::stateful_set(live),
+        Rule::DaemonSet => workloads::daemon_set(live),
+        Rule::Job => batch::job(live),
+        Rule::CronJob => batch::cron_job(live),
+        Rule::Pod => pods::pod(live),
+        Rule::PersistentVolumeClaim => storage::claim(live),
+        Rule::PersistentVolume => storage::volume(live),
+        Rule::Service => network::service(live),
+        Rule::Ingress => network::ingress(live),
+        Rule::PodDisruptionBudget => autoscaling::disruption_budget(live),
+        Rule::HorizontalPodAutoscaler => autoscaling::autoscaler(live),
+        Rule::CustomResourceDefinition => extensions::definition(live),
+        Rule::ApiService => extensions::api_service(live),
+        Rule::Namespace => extensions::namespace(live),
+        Rule::Node => extensions::node(live),
+        Rule::BuiltIn => generic::built_in(live),
+        Rule::Custom => generic::custom(live),
+    }
 }

@@ -1,0 +1,45 @@
+//! HorizontalPodAutoscalers and PodDisruptionBudgets: what stands beside a workload and reports on it.
+
+use serde_json::Value;
+
+use super::Health;
+use super::generic::unseen;
+use super::read::{condition, count, of};
+
+/// It reads its target and its metrics. Metrics that are missing are waited for, because they always are at first.
+pub(super) fn autoscaler(live: &Value) -> Health {
+    let Some(able) = condition(live, "AbleToScale") else {
+        return Health::progressing("its controller has not seen it yet");
+    };
+    if able.is_false() && matches!(able.reason, "FailedGetScale" | "FailedUpdateScale") {
+        return Health::degraded(format!("it cannot scale: {}", able.says()));
+    }
+    let Some(active) = condition(live, "ScalingActive") else {
+        return Health::progressing("it has not read its metrics yet");
+    };
+    match active.reason {
+        _ if active.is_true() => Health::healthy("it scales by its metrics"),
+        "ScalingDisabled" => Health::suspended("its target is scaled to zero"),
+        "InvalidSelector" | "InvalidMetricSourceType" | "AmbiguousSelector" => {
+            Health::degraded(format!("it cannot scale: {}", active.says()))
+        }
+        _ => Health::progressing(format!("it has no metrics: {}", active.says())),
+    }
+}
+
+/// Its controller counts the pods; that none may be disrupted now is not a failure.
+pub(super) fn disruption_budget(live: &Value) -> Health {
+    if let Some(health) = unseen(live) {
+        return health;
+    }
+    if let Some(failed) =
+        condition(live, "DisruptionAllowed").filter(|condition| condition.reason == "SyncFailed")
+    {
+        return Health::degraded(format!("it cannot count its pods: {}", failed.says()));
+    }
+    let (healthy, needed) = (count(live, "/status/currentHealthy"), count(live, "/status/desiredHealthy"));
+    if count(live, "/status/disruptionsAllowed") > 0 {
+        return Health::healthy("disruptions are allowed");
+    }
+    Health::healthy(format!("no disruption is allowed: {}", of(healthy, needed, "needed pod", "healthy")))
+}
