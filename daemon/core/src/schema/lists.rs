@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::node::{Array, Identity, Key, Library, Node, Shape};
 use super::path::{self, Step};
 use super::walk::{Walk, resolve, shown};
-use crate::problem::Code;
+use crate::problem::{Code, Problem};
 
 /// Checks every item, and the items against each other.
 pub(super) fn check<'a>(walk: &mut Walk<'a>, items: &'a [Value], library: &'a Library, array: &'a Array) {
@@ -32,7 +32,8 @@ pub(super) fn check<'a>(walk: &mut Walk<'a>, items: &'a [Value], library: &'a Li
 fn nulls(walk: &mut Walk<'_>, items: &[Value]) {
     for (index, _) in items.iter().enumerate().filter(|(_, item)| item.is_null()) {
         walk.steps.push(Step::Index(index));
-        walk.report(Code::FieldValue, format!("{} must not be null", path::dotted(&walk.steps)));
+        let message = format!("{} must not be null", path::dotted(&walk.steps));
+        walk.report(Problem::error(Code::FieldValue, message));
         walk.steps.pop();
     }
 }
@@ -80,7 +81,7 @@ fn repeated(
         if !walk.is_secret() {
             message = format!("{message} ({})", describe(item));
         }
-        walk.report(Code::FieldValue, message);
+        walk.report(Problem::error(Code::FieldValue, message));
         walk.steps.pop();
     }
 }

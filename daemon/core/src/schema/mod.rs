@@ -6,7 +6,8 @@
 //! ranges, references between fields, patterns, CEL rules, admission), which a dry-run answers.
 //!
 //! Invariant: an object that the API server accepts gets no error here. Where a schema says more than the server
-//! enforces (fields marked as required that have a usable zero value), the server is followed.
+//! enforces (fields marked as required that have a usable zero value), the server is followed. One exception: a whole
+//! number beyond 32 bits where the field has 32 is an error, although server-side apply takes it and wraps it around.
 
 mod bundle;
 mod catalogue;

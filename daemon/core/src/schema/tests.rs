@@ -335,3 +335,27 @@ fn deprecated_versions_are_warned_of() {
         "E0307: v1 Endpoints is deprecated since Kubernetes 1.33; use discovery.k8s.io/v1 EndpointSlice"
     );
 }
+
+#[test]
+fn unknown_fields_deep_in_a_definition_are_warned_of_because_the_server_drops_them() {
+    let items = json!({"type": "object", "requried": ["a"], "minLength": "three"});
+    let schema = json!({"type": "object", "properties": {"list": {"type": "array", "items": items}}});
+    let crd = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "a.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": "as", "kind": "A"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+        },
+    });
+    let found = validate(&object(crd), Catalogue::kubernetes_1_35());
+    let shown: Vec<(bool, &str)> = found.iter().map(|p| (p.is_error(), p.message.as_str())).collect();
+    let items = "spec.versions[0].schema.openAPIV3Schema.properties[list].items";
+    assert_eq!(
+        shown,
+        [
+            (true, format!("{items}.minLength must be a whole number, not \"three\"").as_str()),
+            (false, format!("unknown field {items}.requried; did you mean required?").as_str()),
+        ]
+    );
+}

@@ -46,6 +46,8 @@ pub(super) struct Walk<'a> {
     pub(super) steps: Vec<Step<'a>>,
     /// The mappings around it, each with the number of steps that lead there.
     parents: Vec<Parent<'a>>,
+    /// How many places around it drop unknown fields where others refuse them.
+    lenient: usize,
     problems: Vec<Problem>,
 }
 
@@ -63,7 +65,15 @@ impl<'a> Walk<'a> {
     fn new(object: &'a DesiredObject, catalogue: &'a Catalogue) -> Self {
         let gvk = &object.reference.gvk;
         let secret = gvk.group.is_empty() && gvk.kind == "Secret";
-        Self { object, catalogue, secret, steps: Vec::new(), parents: Vec::new(), problems: Vec::new() }
+        Self {
+            object,
+            catalogue,
+            secret,
+            steps: Vec::new(),
+            parents: Vec::new(),
+            lenient: 0,
+            problems: Vec::new(),
+        }
     }
 
     fn value(&mut self, value: &'a Value, library: &'a Library, id: NodeId) {
@@ -110,7 +120,9 @@ impl<'a> Walk<'a> {
             }
             Shape::IfMapping(schema) => {
                 if value.is_object() {
+                    self.lenient += 1;
                     self.value(value, library, *schema);
+                    self.lenient -= 1;
                 }
             }
             Shape::Quantity => match value {
@@ -187,7 +199,7 @@ impl<'a> Walk<'a> {
         if let Some(near) = suggest::nearest(found, allowed.into_iter()) {
             message = format!("{message}; did you mean {near}?");
         }
-        self.report(Code::FieldValue, message);
+        self.report(Problem::error(Code::FieldValue, message));
     }
 
     fn integer(&mut self, value: &Value, width: Width) {
@@ -207,24 +219,27 @@ impl<'a> Walk<'a> {
         let home = if near.is_none() { misplaced::home(key, &self.steps, &self.parents) } else { None };
         self.steps.push(Step::Field(key));
         let path = path::dotted(&self.steps);
-        self.report(
-            Code::UnknownField,
-            match near {
-                Some(near) => format!("unknown field {path}; did you mean {near}?"),
-                None => format!("unknown field {path}"),
-            },
-        );
-        self.steps.pop();
-        if let Some(home) = home {
-            self.help(format!("{key} is a field of {home}"));
+        let mut message = format!("unknown field {path}");
+        if let Some(near) = near {
+            message = format!("{message}; did you mean {near}?");
         }
+        let mut problem = if self.lenient == 0 {
+            Problem::error(Code::UnknownField, message)
+        } else {
+            Problem::warning(Code::UnknownField, message).help("the API server drops it without a word")
+        };
+        if let Some(home) = home {
+            problem = problem.help(format!("{key} is a field of {home}"));
+        }
+        self.report(problem);
+        self.steps.pop();
     }
 
     /// Reports that a required field of the mapping is absent.
     pub(super) fn missing(&mut self, name: &'a str) {
         self.steps.push(Step::Field(name));
         let message = format!("missing field {}", path::dotted(&self.steps));
-        self.report(Code::MissingField, message);
+        self.report(Problem::error(Code::MissingField, message));
         self.steps.pop();
     }
 
@@ -236,28 +251,21 @@ impl<'a> Walk<'a> {
         } else {
             format!("{path} must be {wanted}, not {}", shown(found))
         };
-        self.report(Code::FieldValue, message);
-        let quotes_help = wanted == "a text" && (found.is_number() || found.is_boolean());
-        if quotes_help {
-            self.help("put the value in quotes".to_owned());
+        let mut problem = Problem::error(Code::FieldValue, message);
+        if wanted == "a text" && (found.is_number() || found.is_boolean()) {
+            problem = problem.help("put the value in quotes");
         }
-    }
-
-    /// Adds what to do to the problem that was just reported.
-    fn help(&mut self, help: String) {
-        if let Some(problem) = self.problems.last_mut() {
-            problem.help = Some(help);
-        }
+        self.report(problem);
     }
 
     /// Reports a problem of the place where the pass stands.
-    pub(super) fn report(&mut self, code: Code, message: String) {
+    pub(super) fn report(&mut self, problem: Problem) {
         if self.is_full() {
             return;
         }
         let place = self.object.spans.locate(&path::pointer(&self.steps));
-        let problem = Problem::error(code, message).at(place).object(&self.object.reference);
-        self.problems.push(problem.field(path::dotted(&self.steps)));
+        let field = path::dotted(&self.steps);
+        self.problems.push(problem.at(place).object(&self.object.reference).field(field));
     }
 }
 
