@@ -28,6 +28,7 @@ use crate::wait::Limit;
 
 const API_LIMIT: Limit = Limit::new("the API server's readiness", 90, 100);
 const NODES_LIMIT: Limit = Limit::new("the readiness of all nodes", 120, 100);
+const SERVICES_LIMIT: Limit = Limit::new("the default service account and the metrics API", 60, 100);
 const ADDONS_LIMIT: Limit = Limit::new("creating the objects of CoreDNS and metrics-server", 60, 200);
 
 /// Whether the API server logs requests.
@@ -121,7 +122,8 @@ impl Cluster {
             ready
         })?;
         programs.ensure(&plane.coredns(&names.path())?)?;
-        programs.ensure(&plane.metrics_server()?)
+        programs.ensure(&plane.metrics_server()?)?;
+        SERVICES_LIMIT.wait(|| Ok(self.services_are_ready()?.then_some(())))
     }
 
     /// Ends early when a program did: a wrong flag, or an address that somebody else has.
@@ -164,6 +166,14 @@ impl Cluster {
         let ready = states.lines().filter(|state| *state == "True").count();
         let take_images = (1..=self.record.nodes).all(|number| self.node(number).takes_images());
         Ok(take_images && ready >= usize::from(self.record.nodes))
+    }
+
+    /// Whether a pod may be created and discovery is whole: without the aggregated API every client that lists
+    /// all kinds gets an error for its group.
+    fn services_are_ready(&self) -> Result<bool> {
+        const AVAILABLE: &str = r#"jsonpath={.status.conditions[?(@.type=="Available")].status}"#;
+        self.kubectl_output(&["get", "serviceaccount", "default", "--namespace", "default"])?;
+        Ok(self.kubectl_output(&["get", "apiservice", "v1beta1.metrics.k8s.io", "-o", AVAILABLE])? == "True")
     }
 
     /// The running cluster `name`.

@@ -195,6 +195,11 @@ impl<'a> ControlPlane<'a> {
             format!("--root-ca-file={}", shown(&ca.certificate)),
             format!("--cluster-signing-cert-file={}", shown(&ca.certificate)),
             format!("--cluster-signing-key-file={}", shown(&ca.key)),
+            // It makes the folder, whose default is the host's.
+            format!("--flex-volume-plugin-dir={}", shown(&self.state.path("volume-plugins"))),
+            // The default of 20 requests a second spreads its start over four seconds.
+            "--kube-api-qps=500".into(),
+            "--kube-api-burst=1000".into(),
             // Quick reactions are what tests wait for.
             "--node-monitor-period=1s".into(),
             "--horizontal-pod-autoscaler-sync-period=5s".into(),
