@@ -163,6 +163,7 @@ fn run(verb: Verb) -> Result<()> {
 
 fn run_up(up: Up) -> Result<()> {
     let Up { cluster, index, nodes, audit, dns, api_server_argument } = up;
+    require_root_or_terminal()?;
     prerequisites::require_programs()?;
     if !prerequisites::is_root() {
         // As the caller, whose cache it is.
@@ -200,10 +201,16 @@ fn show_missing() -> Result<()> {
     bail!("missing packages; as root: {}", prerequisites::install_command(&missing))
 }
 
+/// Fails with one line where nobody could give the password of sudo.
+fn require_root_or_terminal() -> Result<()> {
+    if std::io::stdin().is_terminal() { Ok(()) } else { prerequisites::require_root() }
+}
+
 /// Starts this command again by sudo, which asks once, if there is a terminal to ask at.
 fn become_root() -> Result<()> {
-    if prerequisites::is_root() || !std::io::stdin().is_terminal() {
-        return prerequisites::require_root();
+    require_root_or_terminal()?;
+    if prerequisites::is_root() {
+        return Ok(());
     }
     let cache = format!("TIDEGATE_CACHE={}", cache_folder()?.display());
     let path = format!("PATH={}", env::var("PATH").unwrap_or_default());
