@@ -20,6 +20,7 @@ pub mod diff;
 pub mod drift;
 pub mod health;
 pub mod ids;
+pub mod ignore;
 pub mod inventory;
 pub mod location;
 pub mod object;

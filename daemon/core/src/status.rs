@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::ForeignField;
-use crate::ids::{CommitId, Digest, EnvironmentName};
+use crate::ids::{Digest, EnvironmentName};
 use crate::object::{ObjectId, ObjectRef};
 use crate::problem::Problem;
 
@@ -44,6 +44,15 @@ pub struct EnvironmentStatus {
     /// The commit that was applied last, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<CommitInfo>,
+    /// Digest of the inputs that are enforced; a commit that leaves them as they are changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Digest>,
+    /// Digest of the inputs that were applied last, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_inputs: Option<Digest>,
+    /// Digest of newer inputs that are not applied because they are invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_inputs: Option<Digest>,
     /// How it stands.
     pub state: State,
     /// One sentence without a full stop.
@@ -121,8 +130,8 @@ impl State {
 /// A commit as people quote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitInfo {
-    /// Its id.
-    pub id: CommitId,
+    /// Its id, or `uncommitted-<digest>` for the files of a followed folder.
+    pub id: String,
     /// The first line of its message.
     pub subject: String,
     /// Who wrote it.
