@@ -27,6 +27,8 @@ mod unknown;
 mod walk;
 
 #[cfg(test)]
+mod catalogue_tests;
+#[cfg(test)]
 mod tests;
 
 pub use catalogue::{Catalogue, KindInfo, Schema};

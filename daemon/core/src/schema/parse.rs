@@ -169,7 +169,7 @@ impl<'d> Parser<'d> {
         let kind = schema.get("type").and_then(Value::as_str);
         let shape = match kind {
             Some("object") => Shape::Object(self.object(schema, dialect, name, depth)),
-            None if schema.contains_key("properties") => {
+            None if schema.get("properties").is_some_and(Value::is_object) => {
                 Shape::Object(self.object(schema, dialect, name, depth))
             }
             Some("array") => Shape::Array(self.array(schema, dialect, depth)),

@@ -124,13 +124,12 @@ fn resolve(part: Part<'_>, at: Option<&Value>) -> Option<String> {
 
 /// The item that a selector such as `name="web"` or `containerPort=80,protocol="TCP"` names, or one that equals it.
 fn position(items: &[Value], selector: &str) -> Option<usize> {
-    let keys: Option<Vec<(&str, &str)>> = selector.split(',').map(|pair| pair.split_once('=')).collect();
-    match keys {
-        Some(keys) => {
-            items.iter().position(|item| keys.iter().all(|(key, want)| shows(item.get(*key), want)))
-        }
-        None => items.iter().position(|item| shows(Some(item), selector.trim_start_matches('='))),
+    if let Some(whole) = selector.strip_prefix('=') {
+        return items.iter().position(|item| shows(Some(item), whole));
     }
+    let keys: Option<Vec<(&str, &str)>> = selector.split(',').map(|pair| pair.split_once('=')).collect();
+    let keys = keys?;
+    items.iter().position(|item| keys.iter().all(|(key, want)| shows(item.get(*key), want)))
 }
 
 /// Whether a value is what the selector says; an absent key counts, for it may have a default.
@@ -150,5 +149,60 @@ fn child<'v>(value: &'v Value, token: &str) -> Option<&'v Value> {
         Value::Object(map) => map.get(token),
         Value::Array(items) => items.get(token.parse::<usize>().ok()?),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn steps_are_written_as_the_api_server_writes_them() {
+        let steps = [Step::Field("spec"), Step::Field("containers"), Step::Index(0), Step::Field("image")];
+        assert_eq!(dotted(&steps), "spec.containers[0].image");
+        assert_eq!(pointer(&steps), "/spec/containers/0/image");
+        let steps = [Step::Field("metadata"), Step::Field("labels"), Step::Key("app.kubernetes.io/na~me")];
+        assert_eq!(dotted(&steps), "metadata.labels[app.kubernetes.io/na~me]");
+        assert_eq!(pointer(&steps), "/metadata/labels/app.kubernetes.io~1na~0me");
+        assert_eq!((dotted(&[]), pointer(&[])), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn paths_of_messages_become_pointers() {
+        let object = json!({
+            "metadata": {"labels": {"app.kubernetes.io/name": "web"}, "finalizers": ["a/b", "c/d"]},
+            "spec": {"containers": [
+                {"name": "side"},
+                {"name": "web", "ports": [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 80}]},
+            ]},
+        });
+        let table = [
+            ("spec.containers[1].image", "/spec/containers/1/image"),
+            (".spec.containers[name=\"web\"].imagePulPolicy", "/spec/containers/1/imagePulPolicy"),
+            (
+                ".spec.containers[name=\"web\"].ports[containerPort=80,protocol=\"TCP\"].name",
+                "/spec/containers/1/ports/1/name",
+            ),
+            ("metadata.labels[app.kubernetes.io/name]", "/metadata/labels/app.kubernetes.io~1name"),
+            ("metadata.labels[\"app.kubernetes.io/name\"]", "/metadata/labels/app.kubernetes.io~1name"),
+            (".metadata.finalizers[=\"c/d\"]", "/metadata/finalizers/1"),
+            ("spec.containers[name=\"gone\"].image", "/spec/containers"),
+            ("spec.absent.deeper", "/spec/absent/deeper"),
+            ("", ""),
+            ("..", ""),
+            ("spec[", "/spec"),
+            ("spec.containers[0]]", "/spec/containers/0/]"),
+        ];
+        for (path, expected) in table {
+            assert_eq!(from_message(path, &object), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_endless_path_is_read_up_to_its_limit() {
+        let path = "a.".repeat(100_000);
+        assert_eq!(from_message(&path, &Value::Null).len(), 2 * MAX_STEPS);
     }
 }
