@@ -178,10 +178,7 @@ impl Cluster {
 
     /// The running cluster `name`.
     pub fn attach(name: &str) -> Result<Self> {
-        let state = State::of(name)?;
-        let record = state.record().with_context(|| {
-            format!("there is no cluster {name}; `local-cluster up --name {name}` makes it")
-        })?;
+        let (state, record) = existing(name)?;
         let parts = match state.parts().filter(Parts::exist) {
             Some(parts) => parts,
             None => Parts::ensure()?,
@@ -213,7 +210,7 @@ impl Cluster {
 
     /// The kubeconfig of an administrator.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.state.path("admin.kubeconfig")
+        kubeconfig_in(&self.state)
     }
 
     /// The kubectl of the cluster's version.
@@ -262,6 +259,23 @@ impl Cluster {
     fn node(&self, number: u8) -> Node<'_> {
         Node::new(&self.state, number)
     }
+}
+
+/// The kubeconfig of the cluster `name`, found without its programs.
+pub fn kubeconfig(name: &str) -> Result<PathBuf> {
+    existing(name).map(|(state, _)| kubeconfig_in(&state))
+}
+
+fn kubeconfig_in(state: &State) -> PathBuf {
+    state.path("admin.kubeconfig")
+}
+
+fn existing(name: &str) -> Result<(State, Record)> {
+    let state = State::of(name)?;
+    let record = state
+        .record()
+        .with_context(|| format!("there is no cluster {name}; `local-cluster up --name {name}` makes it"))?;
+    Ok((state, record))
 }
 
 /// The record of the cluster, with what these options add to an existing one.

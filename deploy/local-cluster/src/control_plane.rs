@@ -8,8 +8,8 @@ use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::credentials::Kubeconfig;
 use crate::files::{self, Access};
-use crate::kubeconfig::Kubeconfig;
 use crate::parts::Parts;
 use crate::pki::{Authority, Pair, Subject, read, token_key};
 use crate::process::Program;

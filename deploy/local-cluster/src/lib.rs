@@ -17,9 +17,9 @@ mod cgroup;
 pub mod cluster;
 mod command;
 mod control_plane;
+mod credentials;
 mod files;
 pub mod image;
-mod kubeconfig;
 mod names;
 mod network;
 mod node;
@@ -33,4 +33,4 @@ pub mod status;
 mod template;
 mod wait;
 
-pub use cluster::{Audit, Cluster, Options, down};
+pub use cluster::{Audit, Cluster, Options, down, kubeconfig};

@@ -141,7 +141,7 @@ fn run(verb: Verb) -> Result<()> {
             Cluster::attach(&cluster.name)?.load_image(&archive)
         }
         Verb::Kubeconfig(Named { name }) => {
-            println!("{}", Cluster::attach(&name)?.kubeconfig().display());
+            println!("{}", local_cluster::kubeconfig(&name)?.display());
             Ok(())
         }
         Verb::Kubectl => {
