@@ -38,6 +38,18 @@ pub struct FolderConfig {
     pub limits: Limits,
 }
 
+impl FolderConfig {
+    /// With the usual limits.
+    pub fn new(path: impl Into<PathBuf>, subpath: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            subpath: subpath.into(),
+            poll_interval: Duration::from_secs(10),
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// A followed folder and what was read of it last.
 #[derive(Debug)]
 pub struct Folder {

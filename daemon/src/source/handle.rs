@@ -193,6 +193,12 @@ impl SourceHandle {
         self.git(move |mirror| mirror.skipped(&from, &to)).await
     }
 
+    /// Whether the second commit contains the first. A commit that this mirror does not have is nobody's ancestor.
+    pub async fn is_ancestor(&self, ancestor: &CommitId, of: &CommitId) -> Result<bool, Problem> {
+        let (ancestor, of) = (ancestor.clone(), of.clone());
+        self.git(move |mirror| mirror.contains(&ancestor, &of)).await
+    }
+
     /// The commit that a text names: an id, the beginning of one, `HEAD`, `HEAD~2`.
     pub async fn resolve(&self, text: &str) -> Result<CommitId, Problem> {
         let text = text.to_owned();

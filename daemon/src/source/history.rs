@@ -64,6 +64,16 @@ impl Mirror {
         line.into_iter().rev().map(commit_id).collect()
     }
 
+    /// True when the second commit contains the first.
+    pub fn contains(&self, ancestor: &CommitId, of: &CommitId) -> Result<bool, SourceError> {
+        let repository = self.repository()?;
+        let id = |commit: &CommitId| ObjectId::from_hex(commit.as_str().as_bytes()).ok();
+        Ok(match (id(ancestor), id(of)) {
+            (Some(ancestor), Some(of)) => is_ancestor(&repository, ancestor, of),
+            (None, _) | (_, None) => false,
+        })
+    }
+
     /// The commit that a text names: an id, the beginning of one, `HEAD` (the last good commit), `HEAD~2`.
     pub fn resolve(&self, text: &str) -> Result<CommitId, SourceError> {
         let unknown = || SourceError::NoSuchCommit { revision: clean(text) };

@@ -26,6 +26,12 @@ impl ObjectMatcher {
     }
 }
 
+impl From<ObjectId> for ObjectMatcher {
+    fn from(id: ObjectId) -> Self {
+        Self { id }
+    }
+}
+
 impl FromStr for ObjectMatcher {
     type Err = InvalidMatcher;
 
