@@ -1,17 +1,27 @@
 //! HorizontalPodAutoscalers and PodDisruptionBudgets: what stands beside a workload and reports on it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Health;
 use super::generic::unseen;
-use super::read::{condition, count, of};
+use super::read::{condition, count, of, text};
+
+/// Where `autoscaling/v1`, which has no conditions, keeps them as JSON.
+const V1_CONDITIONS: &str = "/metadata/annotations/autoscaling.alpha.kubernetes.io~1conditions";
 
 /// It reads its target and its metrics. Metrics that are missing are waited for, because they always are at first.
 pub(super) fn autoscaler(live: &Value) -> Health {
+    match text(live, V1_CONDITIONS).and_then(|json| serde_json::from_str::<Value>(json).ok()) {
+        Some(conditions) => by_conditions(&json!({"status": {"conditions": conditions}})),
+        None => by_conditions(live),
+    }
+}
+
+fn by_conditions(live: &Value) -> Health {
     let Some(able) = condition(live, "AbleToScale") else {
         return Health::progressing("its controller has not seen it yet");
     };
-    if able.is_false() && matches!(able.reason, "FailedGetScale" | "FailedUpdateScale") {
+    if matches!(able.reason, "FailedGetScale" | "FailedUpdateScale") {
         return Health::degraded(format!("it cannot scale: {}", able.says()));
     }
     let Some(active) = condition(live, "ScalingActive") else {

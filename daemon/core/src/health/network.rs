@@ -26,5 +26,6 @@ pub(super) fn ingress(live: &Value) -> Health {
 
 fn address(live: &Value) -> Option<String> {
     let first = items(live, "/status/loadBalancer/ingress").first()?;
-    text(first, "/hostname").or_else(|| text(first, "/ip")).map(sentence)
+    let address = text(first, "/hostname").or_else(|| text(first, "/ip")).map(sentence);
+    Some(address.unwrap_or_else(|| "ready".to_owned()))
 }

@@ -39,7 +39,8 @@ fn replicas(live: &Value) -> Option<Health> {
         ("/status/readyReplicas", "ready"),
         ("/status/availableReplicas", "available"),
     ] {
-        let done = count(live, field);
+        // Clusters before 1.22 do not write `availableReplicas`.
+        let done = number(live, field).unwrap_or(if what == "available" { wanted } else { 0 });
         if done < wanted {
             return Some(Health::progressing(of(done, wanted, "replica", what)));
         }

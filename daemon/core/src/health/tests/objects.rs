@@ -75,7 +75,7 @@ fn a_load_balancer_is_named_by_its_address() {
         "its load balancer is lb.example",
     );
     expect(&edited(service, &to(json!({"ip": "192.0.2.1"}))), Healthy, "its load balancer is 192.0.2.1");
-    expect(&edited(service, &to(json!({}))), Progressing, "its load balancer has no address yet");
+    expect(&edited(service, &to(json!({}))), Healthy, "its load balancer is ready");
     let ingress = &others()["ingress/none"];
     expect(&edited(ingress, &to(json!({"ip": "192.0.2.1"}))), Healthy, "its load balancer is 192.0.2.1");
 }
@@ -100,6 +100,20 @@ fn an_autoscaler_that_cannot_work_is_degraded_and_one_without_a_word_progresses(
 }
 
 #[test]
+fn an_autoscaler_of_the_first_version_goes_by_its_annotation() {
+    let scaler = |conditions: &str| {
+        json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "status": {"currentReplicas": 1},
+               "metadata": {"annotations": {"autoscaling.alpha.kubernetes.io/conditions": conditions}}})
+    };
+    let works = r#"[{"type":"AbleToScale","status":"True"},{"type":"ScalingActive","status":"True"}]"#;
+    expect(&scaler(works), Healthy, "it scales by its metrics");
+    let fails =
+        r#"[{"type":"AbleToScale","status":"False","reason":"FailedGetScale","message":"no target"}]"#;
+    expect(&scaler(fails), Degraded, "it cannot scale: no target");
+    expect(&scaler("not JSON"), Progressing, "its controller has not seen it yet");
+}
+
+#[test]
 fn a_disruption_budget_that_cannot_count_is_degraded() {
     let budget = &others()["pdb/tight"];
     let failed = json!({"status": {"conditions": [
@@ -114,6 +128,8 @@ fn a_definition_is_healthy_only_when_it_is_served() {
     expect(&edited(definition, &json!({"status": null})), Progressing, "it is being installed");
     let with = |reason: &str| json!({"status": {"conditions": [{"type": "Established", "status": "False", "reason": reason}]}});
     expect(&edited(definition, &with("Installing")), Progressing, "it is being installed");
+    let unknown = json!({"status": {"conditions": [{"type": "Established", "status": "Unknown"}]}});
+    expect(&edited(definition, &unknown), Progressing, "it is being installed");
     expect(&edited(definition, &with("NotAccepted")), Degraded, "it is not established: NotAccepted");
 }
 

@@ -109,6 +109,9 @@ fn a_container_that_was_killed_for_memory_says_so_while_it_runs_again() {
         "container c: OOMKilled: it runs and its startup probe has not passed; before that it {says}"
     );
     expect(&with_container(&again), Progressing, &line);
+    let well = edited(&again, &json!({"lastState": {"terminated": {"exitCode": 0, "reason": "Completed"}}}));
+    let line = "container c: NotReady: it runs and its startup probe has not passed";
+    expect(&with_container(&well), Progressing, line);
 }
 
 #[test]

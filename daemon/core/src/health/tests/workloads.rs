@@ -72,6 +72,15 @@ fn a_deployment_is_healthy_only_when_its_whole_rollout_is_done() {
         (json!({"status": {"availableReplicas": 1}}), "1 of 2 replicas is available"),
         (json!({"status": {"readyReplicas": null}}), "0 of 2 replicas are available"),
         (json!({"status": {"conditions": []}}), "its rollout is not finished"),
+        (
+            json!({"status": {"conditions": [
+                {"type": "Progressing", "status": "Unknown", "reason": "NewReplicaSetAvailable"}]}}),
+            "its rollout is not finished",
+        ),
+        (
+            json!({"spec": {"replicas": null}, "status": {"updatedReplicas": 0}}),
+            "0 of 1 replica is of the new template",
+        ),
     ] {
         expect(&edited(good, &edit), Progressing, reason);
     }
@@ -97,6 +106,10 @@ fn a_stateful_set_goes_by_replicas_partition_and_revision() {
     ] {
         expect(&edited(good, &edit), Progressing, reason);
     }
+    let half = json!({"spec": {"updateStrategy": null}, "status": {"updatedReplicas": 1}});
+    expect(&edited(good, &half), Progressing, "1 of 2 replicas is of the new revision");
+    let old_cluster = edited(good, &json!({"status": {"availableReplicas": null}}));
+    expect(&old_cluster, Healthy, "all 2 replicas are available");
     let none_updated = edited(good, &json!({"status": {"updatedReplicas": 0, "currentRevision": "old"}}));
     expect(&edited(&none_updated, &rolling(1)), Progressing, "0 of 1 replica is of the new revision");
     let beyond = "0 of 2 replicas are of the new revision, as the partition 5 says";
@@ -165,6 +178,8 @@ fn a_job_is_healthy_only_at_its_end() {
     let several =
         edited(running, &json!({"spec": {"completions": 3}, "status": {"succeeded": 2, "failed": 1}}));
     expect(&several, Progressing, "2 of 3 pods are complete, 1 pod failed");
+    let parallel = edited(running, &json!({"spec": {"completions": null, "parallelism": 4}}));
+    expect(&parallel, Progressing, "0 of 4 pods are complete");
     let cron = edited(
         &jobs()["cronjob/nightly"],
         &json!({"status": {"lastSuccessfulTime": "2026-11-21T03:00:00Z"}}),
