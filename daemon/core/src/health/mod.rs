@@ -15,6 +15,8 @@
 //! | unschedulable Pod | Failed after 15 seconds | Progressing with the scheduler's message: a node may come |
 //! | image that cannot be pulled | InProgress | Degraded |
 //! | HorizontalPodAutoscaler, APIService, PersistentVolume, Node | generic | own rules |
+//!
+//! An Ingress without an address is Healthy, as in kstatus: many controllers never write one.
 
 mod autoscaling;
 mod batch;

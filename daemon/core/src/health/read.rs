@@ -31,7 +31,8 @@ impl Condition<'_> {
 
     /// The message, or the reason when there is none, fit for the end of a sentence.
     pub(super) fn says(&self) -> String {
-        sentence(if self.message.trim().is_empty() { self.reason } else { self.message })
+        let words = [self.message, self.reason].into_iter().find(|words| !words.trim().is_empty());
+        sentence(words.unwrap_or("no reason is given"))
     }
 }
 

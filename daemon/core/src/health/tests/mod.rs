@@ -59,6 +59,8 @@ fn a_custom_object_goes_by_its_ready_condition_and_is_unknown_without_one() {
     expect(&widget(&waits), Progressing, "it is not ready: Waits for DNS");
     let unknown = json!([{"type": "Ready", "status": "Unknown", "reason": "Starting"}]);
     expect(&widget(&unknown), Progressing, "it is not ready: Starting");
+    let silent = json!([{"type": "Ready", "status": "False"}]);
+    expect(&widget(&silent), Progressing, "it is not ready: no reason is given");
     let stale = json!([{"type": "Ready", "status": "True", "observedGeneration": 2}]);
     expect(&widget(&stale), Progressing, "its Ready condition is about an older generation");
 }
