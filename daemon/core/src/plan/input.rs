@@ -76,8 +76,9 @@ impl Default for PruneSettings {
 pub struct Failure {
     /// Digest of what was sent; none for a delete.
     pub desired: Option<Digest>,
-    /// The resourceVersion that the live object had; none when there was none.
-    pub resource_version: Option<String>,
+    /// The uid that the live object had; none when there was none. (Not its resourceVersion: that of a busy object changes
+    /// every second, and nothing would ever hold.)
+    pub uid: Option<String>,
     /// Why.
     pub problem: Problem,
     /// When it is tried again even if nothing changes (a quota may have been raised); none: never.

@@ -6,14 +6,17 @@
 //! desired set or a partial read, or create what it could not look for.
 
 mod adopt;
+mod claim;
 mod decide;
 mod dependencies;
+mod gate;
 mod identity;
 mod input;
 mod order;
 mod prune;
 mod summary;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diff::FieldChange;
@@ -23,7 +26,7 @@ use crate::problem::Problem;
 
 pub use adopt::{InvalidMatcher, ObjectMatcher};
 pub use decide::plan;
-pub use dependencies::dependencies;
+pub use dependencies::{Definitions, dependencies};
 pub use identity::plan_id;
 pub use input::{Failure, PlanInput, PlanSettings, PruneSettings};
 pub use order::phase_of;
@@ -110,7 +113,7 @@ pub enum Phase {
 
 /// Actions that may run side by side. The same wave and phase may stand several times in a row, when objects of one phase
 /// need each other; each stage begins when the one before it has ended. The dependents of an object whose action failed are
-/// skipped (see [`dependencies`]); the next plan says so.
+/// skipped (see [`Plan::needs`]); the next plan says so.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     /// `tidegate.dev/wave`.
@@ -126,6 +129,8 @@ pub struct Stage {
 pub struct Plan {
     /// What is done, stage after stage.
     pub stages: Vec<Stage>,
+    /// For each object that is applied: the objects of this plan that it needs. When one of these was not done, it is skipped.
+    pub needs: BTreeMap<ObjectId, Vec<ObjectId>>,
     /// Objects whose live state must be asked for by a dry-run before anything is decided about them.
     pub inspect: Vec<ObjectId>,
     /// What is not done, and why.
