@@ -10,7 +10,7 @@ use crate::plan::{Apply, ApplyReason};
 
 /// The field under which a repair of a deleted object is noted.
 pub const WHOLE_OBJECT: &str = "the object itself";
-/// The field under which a removal of added fields is noted.
+/// The field under which a repair is noted that changes no field of git: added fields go, or the fields become ours again.
 pub const ADDED_FIELDS: &str = "added fields";
 /// More fights than this at once are not told apart; the oldest are dropped.
 pub const MAX_FLIPS: usize = 4096;
@@ -103,7 +103,7 @@ impl Flips {
                 for change in changes {
                     self.record(&id, &change.path, names.as_deref(), at);
                 }
-                if apply.migrate {
+                if apply.migrate || changes.is_empty() {
                     self.record(&id, ADDED_FIELDS, names.as_deref(), at);
                 }
             }

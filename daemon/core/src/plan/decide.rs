@@ -23,7 +23,7 @@ pub(super) enum Verdict {
     /// An apply; `restores`: of what was applied before, so that it rolls out nothing new.
     Apply { apply: Apply, restores: bool },
     /// Nothing for now.
-    Wait { reason: WaitingReason, problem: Option<Problem> },
+    Wait { reason: WaitingReason, problem: Option<Box<Problem>> },
 }
 
 impl Verdict {
@@ -136,7 +136,8 @@ impl Case<'_> {
         if let Some(error) = &run.error {
             return self.dry_run_failed(error);
         }
-        if run.changes.is_empty() && !run.migrate {
+        // Without an entry of ours nothing is held against others, however right the values are: apply again.
+        if run.changes.is_empty() && !run.migrate && live.managed.own.is_some() {
             let news = live.managed.own != entry.own
                 || live.managed.foreign_digest(allow) != entry.foreign
                 || (suspicion.is_some() && !entry.settled && is_settled(&live.managed, self.input.now));
@@ -146,7 +147,7 @@ impl Case<'_> {
     }
 
     fn repair(&self, live: &LiveObject, run: &DryRun) -> Verdict {
-        let added = if run.migrate { Some(ADDED_FIELDS) } else { None };
+        let added = if run.migrate || run.changes.is_empty() { Some(ADDED_FIELDS) } else { None };
         let fields = run.changes.iter().map(|change| change.path.as_str()).chain(added);
         if let Some(fight) = self.input.flips.backoff(self.id, fields, self.input.now) {
             return Verdict::wait(WaitingReason::FightingOver(fight.to_string()));
@@ -190,7 +191,7 @@ impl Case<'_> {
         }
         Verdict::Wait {
             reason: WaitingReason::Refused(failure.problem.message.clone()),
-            problem: Some(failure.problem.clone()),
+            problem: Some(Box::new(failure.problem.clone())),
         }
     }
 
@@ -201,14 +202,17 @@ impl Case<'_> {
             .object(&self.object.reference)
             .at(self.object.location())
             .help(format!("to take it over, add `adopt: [\"{group}{id}\"]` to environment.yaml"));
-        Verdict::Wait { reason: WaitingReason::Ownership(whose), problem: Some(problem) }
+        Verdict::Wait { reason: WaitingReason::Ownership(whose), problem: Some(Box::new(problem)) }
     }
 
     fn dry_run_failed(&self, error: &str) -> Verdict {
         let problem = Problem::error(Code::Rejected, format!("the dry-run failed: {error}"))
             .object(&self.object.reference)
             .at(self.object.location());
-        Verdict::Wait { reason: WaitingReason::DryRunFailed(error.to_owned()), problem: Some(problem) }
+        Verdict::Wait {
+            reason: WaitingReason::DryRunFailed(error.to_owned()),
+            problem: Some(Box::new(problem)),
+        }
     }
 }
 
@@ -240,7 +244,7 @@ fn assemble(decisions: Decisions<'_>, needs: &gate::Needs, pruned: prune::Pruned
             }
             Verdict::Wait { reason, problem } => {
                 plan.waiting.push(Waiting { object: id, reason });
-                plan.problems.extend(problem);
+                plan.problems.extend(problem.map(|problem| *problem));
             }
         }
     }

@@ -155,14 +155,14 @@ fn holds_deletes(decision: &super::decide::Decision<'_>) -> bool {
 
 /// Kinds that can keep other objects from being applied or from becoming healthy, and that nothing runs from.
 fn is_obstacle(id: &ObjectId) -> bool {
-    match (id.group.as_str(), id.kind.as_str()) {
+    matches!(
+        (id.group.as_str(), id.kind.as_str()),
         ("", "ResourceQuota" | "LimitRange")
-        | ("networking.k8s.io", "NetworkPolicy")
-        | ("policy", "PodDisruptionBudget")
-        | ("autoscaling", "HorizontalPodAutoscaler")
-        | ("admissionregistration.k8s.io", _) => true,
-        _ => false,
-    }
+            | ("networking.k8s.io", "NetworkPolicy")
+            | ("policy", "PodDisruptionBudget")
+            | ("autoscaling", "HorizontalPodAutoscaler")
+            | ("admissionregistration.k8s.io", _)
+    )
 }
 
 /// One entry of the inventory that is no longer desired.
