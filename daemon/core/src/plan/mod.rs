@@ -180,3 +180,6 @@ pub enum WaitingReason {
     /// The same field flips again and again: backing off.
     FightingOver(String),
 }
+
+#[cfg(test)]
+mod tests;
