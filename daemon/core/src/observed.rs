@@ -117,3 +117,42 @@ const MARKS: [Mark; 6] = [
     Mark { tool: "Flux", label: true, key: "kustomize.toolkit.fluxcd.io/name", value: None },
     Mark { tool: "Flux", label: true, key: "helm.toolkit.fluxcd.io/name", value: None },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whose(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Ownership {
+        let map =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        ownership(&map(labels), &map(annotations))
+    }
+
+    fn other(tool: &'static str, mark: &str) -> Ownership {
+        Ownership::Other { tool, mark: mark.to_owned() }
+    }
+
+    #[test]
+    fn each_tool_is_known_by_its_marks() {
+        assert_eq!(whose(&[("app", "web")], &[("note", "x")]), Ownership::Unmarked);
+        assert_eq!(
+            whose(&[], &[("meta.helm.sh/release-name", "r")]),
+            other("Helm", "meta.helm.sh/release-name=r")
+        );
+        let managed_by = "app.kubernetes.io/managed-by";
+        assert_eq!(whose(&[(managed_by, "Helm")], &[]), other("Helm", "app.kubernetes.io/managed-by=Helm"));
+        assert_eq!(whose(&[(managed_by, "somebody")], &[]), Ownership::Unmarked);
+        let argo = "argocd.argoproj.io/tracking-id";
+        assert_eq!(whose(&[], &[(argo, "a")]), other("Argo CD", "argocd.argoproj.io/tracking-id=a"));
+        let flux = "kustomize.toolkit.fluxcd.io/name";
+        assert_eq!(whose(&[(flux, "a")], &[]), other("Flux", "kustomize.toolkit.fluxcd.io/name=a"));
+    }
+
+    #[test]
+    fn an_apply_set_says_more_than_the_marks_that_a_manifest_carries() {
+        let labels =
+            [(PART_OF, "applyset-x-v1"), (ENVIRONMENT, "dev"), ("app.kubernetes.io/managed-by", "Helm")];
+        let expected = Ownership::ApplySet { id: "applyset-x-v1".into(), environment: Some("dev".into()) };
+        assert_eq!(whose(&labels, &[]), expected);
+    }
+}

@@ -253,9 +253,79 @@ impl EnvironmentStatus {
 
     /// Cuts lists and texts until the record is smaller than [`MAX_STATUS_BYTES`]; totals stay.
     pub fn shrink(&mut self) {
-        self.problems.items.truncate(MAX_PROBLEMS);
-        self.objects.items.truncate(MAX_OBJECTS);
-        self.foreign.items.truncate(MAX_FOREIGN);
-        self.drift.truncate(MAX_DRIFT);
+        let mut limits =
+            Limits { problems: MAX_PROBLEMS, objects: MAX_OBJECTS, foreign: MAX_FOREIGN, text: MAX_TEXT };
+        // Halving ends at empty lists and empty texts, after at most as many rounds as the largest limit has bits.
+        for _ in 0..=MAX_TEXT.ilog2() + 1 {
+            self.cut(limits);
+            if self.json_bytes() < MAX_STATUS_BYTES {
+                return;
+            }
+            let Limits { problems, objects, foreign, text } = limits;
+            limits =
+                Limits { problems: problems / 2, objects: objects / 2, foreign: foreign / 2, text: text / 2 };
+        }
+    }
+
+    fn json_bytes(&self) -> usize {
+        // What cannot be written is too large for certain.
+        serde_json::to_string(self).map_or(usize::MAX, |json| json.len())
+    }
+
+    fn cut(&mut self, limits: Limits) {
+        let Limits { problems, objects, foreign, text } = limits;
+        self.problems.items.truncate(problems);
+        self.problems.items.iter_mut().for_each(|problem| cut_problem(problem, text));
+        self.objects.items.truncate(objects);
+        self.objects.items.iter_mut().for_each(|object| cut_text(&mut object.reason, text));
+        self.foreign.items.truncate(foreign);
+        self.foreign.items.iter_mut().for_each(|record| cut_text(&mut record.field.path, text));
+        self.drift.truncate(MAX_DRIFT.min(objects));
+        for record in &mut self.drift {
+            record.changes.truncate(MAX_DRIFT);
+            record.changes.iter_mut().for_each(|change| cut_text(change, text));
+        }
+        self.unchecked.truncate(objects);
+        cut_text(&mut self.reason, text);
+        self.next.iter_mut().for_each(|next| cut_text(next, text));
+        for commit in [&mut self.seen, &mut self.applied].into_iter().flatten() {
+            cut_text(&mut commit.subject, text.min(MAX_SUBJECT));
+            cut_text(&mut commit.author, text.min(MAX_SUBJECT));
+        }
     }
 }
+
+/// How much of a record stays.
+#[derive(Clone, Copy)]
+struct Limits {
+    problems: usize,
+    objects: usize,
+    foreign: usize,
+    text: usize,
+}
+
+/// Subjects and authors are shown on one line.
+const MAX_SUBJECT: usize = 200;
+/// So many second places of one problem stay.
+const MAX_RELATED: usize = 8;
+
+fn cut_problem(problem: &mut Problem, text: usize) {
+    let Problem { severity: _, code: _, message, location: _, related, object: _, field, help } = problem;
+    cut_text(message, text);
+    related.truncate(MAX_RELATED);
+    for related in related {
+        cut_text(&mut related.note, text);
+    }
+    field.iter_mut().chain(help).for_each(|words| cut_text(words, text));
+}
+
+/// Cuts to so many characters, with an ellipsis in place of the rest.
+fn cut_text(text: &mut String, limit: usize) {
+    if let Some((place, _)) = text.char_indices().nth(limit) {
+        text.truncate(place);
+        text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,9 +41,11 @@ impl World {
     }
 
     /// All that git asks for is applied, and healthy.
-    fn converged(desired: Vec<Arc<DesiredObject>>) -> Self {
-        let mut world = Self::new(desired.clone());
-        desired.iter().for_each(|object| world.put(object));
+    fn converged(desired: &[Arc<DesiredObject>]) -> Self {
+        let mut world = Self::new(desired.to_vec());
+        for object in desired {
+            world.put(object);
+        }
         world
     }
 
@@ -230,8 +232,8 @@ fn definition() -> Arc<DesiredObject> {
     object("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "widgets.example.com", spec)
 }
 
-fn unwell(state: HealthState) -> Option<Health> {
-    Some(Health { state, reason: "1 of 3 replicas are ready".into() })
+fn unwell(state: HealthState) -> Health {
+    Health { state, reason: "1 of 3 replicas are ready".into() }
 }
 
 mod apply;

@@ -33,3 +33,31 @@ pub fn jittered(interval: Duration, jitter: f64) -> Duration {
 fn unit(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(1) };
+
+    #[test]
+    fn the_delay_doubles_up_to_its_cap() {
+        let seconds: Vec<u64> = (0..9).map(|failures| BACKOFF.delay(failures, 0.0).as_secs()).collect();
+        assert_eq!(seconds, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(BACKOFF.delay(u32::MAX, 0.0), BACKOFF.cap);
+    }
+
+    #[test]
+    fn jitter_takes_away_up_to_half() {
+        assert_eq!(BACKOFF.delay(3, 1.0), Duration::from_secs(2));
+        assert_eq!(BACKOFF.delay(3, f64::NAN), Duration::from_secs(4));
+        assert_eq!(BACKOFF.delay(3, 77.0), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn polls_are_spread_by_a_tenth() {
+        let poll = Duration::from_secs(10);
+        assert_eq!(jittered(poll, 0.0), Duration::from_secs(9));
+        assert_eq!(jittered(poll, 1.0), Duration::from_secs(11));
+    }
+}

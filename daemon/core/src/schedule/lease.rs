@@ -44,3 +44,35 @@ impl LeaseView {
         &self.record.holder
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DURATION: Duration = Duration::from_secs(15);
+
+    fn record(renewed: &str) -> LeaseRecord {
+        LeaseRecord { holder: "tidegate-0".into(), renewed: renewed.into(), resource_version: "1".into() }
+    }
+
+    fn second(second: u64) -> Duration {
+        Duration::from_secs(second)
+    }
+
+    #[test]
+    fn a_lease_lives_for_its_duration_after_each_change_that_was_seen() {
+        let mut view = LeaseView::first_seen(record("1999-01-01"), second(100));
+        assert!(view.is_alive(DURATION, second(114)), "its own times are not believed");
+        assert!(!view.is_alive(DURATION, second(115)));
+        view.observe(record("1999-01-01"), second(114));
+        assert!(!view.is_alive(DURATION, second(115)), "the same record again is no sign of life");
+        view.observe(record("1999-01-02"), second(116));
+        assert!(view.is_alive(DURATION, second(130)));
+    }
+
+    #[test]
+    fn a_lease_that_was_given_up_is_not_alive() {
+        let given_up = LeaseRecord { holder: String::new(), ..record("x") };
+        assert!(!LeaseView::first_seen(given_up, second(1)).is_alive(DURATION, second(1)));
+    }
+}

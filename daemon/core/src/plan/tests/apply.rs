@@ -4,14 +4,14 @@ use super::*;
 
 #[test]
 fn a_converged_world_needs_nothing() {
-    let world = World::converged(vec![namespace(), config("settings"), deployment("web", "settings")]);
+    let world = World::converged(&[namespace(), config("settings"), deployment("web", "settings")]);
     assert!(world.plan().is_empty());
     assert_eq!(world.plan().summary(), "nothing to do");
 }
 
 #[test]
 fn what_never_was_is_created_and_what_is_gone_comes_back() {
-    let mut world = World::converged(vec![config("a"), config("b")]);
+    let mut world = World::converged(&[config("a"), config("b")]);
     world.remove(&config("a"));
     world.desired.as_mut().unwrap().push(config("c"));
     assert_eq!(world.told(), ["recreate ConfigMap shop/a", "create ConfigMap shop/c"]);
@@ -24,7 +24,7 @@ fn what_never_was_is_created_and_what_is_gone_comes_back() {
 
 #[test]
 fn a_changed_text_in_git_is_applied_to_the_object_that_was_seen() {
-    let mut world = World::converged(vec![deployment("web", "settings")]);
+    let mut world = World::converged(&[deployment("web", "settings")]);
     world.desired = Some(vec![deployment("web", "other")]);
     assert_eq!(world.told(), ["change Deployment shop/web"]);
     let plan = world.plan();
@@ -36,7 +36,7 @@ fn a_changed_text_in_git_is_applied_to_the_object_that_was_seen() {
 #[test]
 fn a_suspicious_object_is_inspected_before_anything_is_decided() {
     let web = deployment("web", "settings");
-    let mut world = World::converged(vec![web.clone()]);
+    let mut world = World::converged(std::slice::from_ref(&web));
     world.live(&web).managed.own = Some(Digest::of(b"less"));
     assert_eq!(world.told(), ["inspect Deployment shop/web"]);
 
@@ -50,7 +50,7 @@ fn a_suspicious_object_is_inspected_before_anything_is_decided() {
 #[test]
 fn a_dry_run_without_changes_is_accepted_once() {
     let web = deployment("web", "settings");
-    let mut world = World::converged(vec![web.clone()]);
+    let mut world = World::converged(std::slice::from_ref(&web));
     world.live(&web).managed.own = Some(Digest::of(b"again"));
     world.dry_run(&web, vec![]);
     assert_eq!(world.told(), ["accept Deployment shop/web"]);
@@ -62,7 +62,7 @@ fn a_dry_run_without_changes_is_accepted_once() {
 #[test]
 fn drift_is_repaired_under_the_resource_version_that_was_compared() {
     let web = deployment("web", "settings");
-    let mut world = World::converged(vec![web.clone()]);
+    let mut world = World::converged(std::slice::from_ref(&web));
     world.live(&web).managed.own = Some(Digest::of(b"less"));
     world.dry_run(&web, vec![change()]);
     let plan = world.plan();
@@ -75,7 +75,7 @@ fn drift_is_repaired_under_the_resource_version_that_was_compared() {
 #[test]
 fn fields_that_kubectl_added_are_migrated_even_if_nothing_else_differs() {
     let web = deployment("web", "settings");
-    let mut world = World::converged(vec![web.clone()]);
+    let mut world = World::converged(std::slice::from_ref(&web));
     world.live(&web).managed.foreign = vec![ForeignEntry { migrate: true, ..by("kubectl-edit") }];
     world.dry_run(&web, vec![]).migrate = true;
     let plan = world.plan();
@@ -86,7 +86,7 @@ fn fields_that_kubectl_added_are_migrated_even_if_nothing_else_differs() {
 #[test]
 fn an_object_without_an_entry_of_ours_is_applied_again_even_if_its_values_are_right() {
     let web = deployment("web", "settings");
-    let mut world = World::converged(vec![web.clone()]);
+    let mut world = World::converged(std::slice::from_ref(&web));
     world.live(&web).managed.own = None;
     assert_eq!(world.told(), ["inspect Deployment shop/web"]);
     world.dry_run(&web, vec![]);
@@ -96,7 +96,7 @@ fn an_object_without_an_entry_of_ours_is_applied_again_even_if_its_values_are_ri
 #[test]
 fn a_failed_dry_run_is_never_in_sync() {
     let web = deployment("web", "settings");
-    let mut world = World::converged(vec![web.clone()]);
+    let mut world = World::converged(std::slice::from_ref(&web));
     world.live(&web).managed.own = Some(Digest::of(b"less"));
     world.dry_run(&web, vec![]).error = Some("the webhook timed out".into());
     assert_eq!(world.told(), ["Deployment shop/web: its dry-run failed: the webhook timed out"]);
@@ -106,7 +106,7 @@ fn a_failed_dry_run_is_never_in_sync() {
 #[test]
 fn a_field_that_flips_again_and_again_is_held_and_the_fighter_named() {
     let web = deployment("web", "settings");
-    let mut world = World::converged(vec![web.clone()]);
+    let mut world = World::converged(std::slice::from_ref(&web));
     world.live(&web).managed.own = Some(Digest::of(b"less"));
     world.dry_run(&web, vec![change()]);
     world.flips = Flips::new(FlipSettings { limit: 2, ..FlipSettings::default() });
@@ -124,7 +124,7 @@ fn a_field_that_flips_again_and_again_is_held_and_the_fighter_named() {
 
 #[test]
 fn an_object_that_is_deleted_again_and_again_is_held_too() {
-    let mut world = World::converged(vec![config("a")]);
+    let mut world = World::converged(&[config("a")]);
     world.remove(&config("a"));
     let plan = world.plan();
     let Some(Action::Apply(apply)) = plan.actions().next() else { panic!("an apply") };
@@ -136,7 +136,7 @@ fn an_object_that_is_deleted_again_and_again_is_held_too() {
 
 #[test]
 fn what_could_not_be_read_is_left_alone() {
-    let mut world = World::converged(vec![config("a"), config("b")]);
+    let mut world = World::converged(&[config("a"), config("b")]);
     world.remove(&config("a"));
     world.observed.unread.insert(config("a").reference.id(), "connection reset".into());
     assert_eq!(world.told(), ["ConfigMap shop/a: it could not be read: connection reset"]);
@@ -144,7 +144,7 @@ fn what_could_not_be_read_is_left_alone() {
 
 #[test]
 fn what_is_being_deleted_is_waited_for() {
-    let mut world = World::converged(vec![config("a")]);
+    let mut world = World::converged(&[config("a")]);
     world.live(&config("a")).deleting = true;
     world.live(&config("a")).finalizers = vec!["example.com/hold".into()];
     assert_eq!(
@@ -155,7 +155,7 @@ fn what_is_being_deleted_is_waited_for() {
 
 #[test]
 fn a_create_that_was_cut_short_is_taken_up_again() {
-    let mut world = World::converged(vec![config("a")]);
+    let mut world = World::converged(&[config("a")]);
     let entry = world.inventory.entries.get_mut(&config("a").reference.id()).unwrap();
     (entry.uid, entry.applied, entry.own) = (None, None, None);
     assert_eq!(world.told(), ["resume ConfigMap shop/a"]);
@@ -165,7 +165,7 @@ fn a_create_that_was_cut_short_is_taken_up_again() {
 
 #[test]
 fn objects_without_marks_are_taken_over_and_those_of_others_are_not() {
-    let mut world = World::converged(vec![config("a")]);
+    let mut world = World::converged(&[config("a")]);
     world.inventory = Inventory::default();
     let owned_by = |ownership: Ownership, world: &mut World| {
         world.live(&config("a")).ownership = ownership;
@@ -191,7 +191,7 @@ fn objects_without_marks_are_taken_over_and_those_of_others_are_not() {
 
 #[test]
 fn the_uid_in_the_inventory_is_stronger_than_marks_put_on_later() {
-    let mut world = World::converged(vec![config("a")]);
+    let mut world = World::converged(&[config("a")]);
     for ownership in [
         Ownership::Unmarked,
         Ownership::Other { tool: "Flux", mark: "x".into() },
@@ -232,7 +232,7 @@ fn what_was_refused_is_not_sent_again_until_something_changes() {
 
 #[test]
 fn a_suspended_environment_says_what_it_would_do_and_does_nothing() {
-    let mut world = World::converged(vec![config("a"), config("b")]);
+    let mut world = World::converged(&[config("a"), config("b")]);
     world.put(&config("old"));
     world.remove(&config("a"));
     world.settings.suspended = Some("incident 4711".into());
@@ -245,7 +245,7 @@ fn a_suspended_environment_says_what_it_would_do_and_does_nothing() {
 
 #[test]
 fn without_a_known_commit_nothing_is_done() {
-    let mut world = World::converged(vec![config("a"), config("b")]);
+    let mut world = World::converged(&[config("a"), config("b")]);
     world.remove(&config("a"));
     world.desired = None;
     assert!(world.plan().is_empty());

@@ -4,8 +4,10 @@ use super::*;
 
 /// `kept` stays in git; `left` were applied and are no longer asked for.
 fn left_over(left: &[Arc<DesiredObject>]) -> World {
-    let mut world = World::converged(vec![config("kept")]);
-    left.iter().for_each(|object| world.put(object));
+    let mut world = World::converged(&[config("kept")]);
+    for object in left {
+        world.put(object);
+    }
     world
 }
 
@@ -95,7 +97,7 @@ fn namespaces_claims_and_definitions_need_a_permission_each() {
 fn a_namespace_or_definition_is_not_deleted_while_git_asks_for_what_is_in_it() {
     let widget = object("example.com/v1", "Widget", Some("shop"), "w", json!({}));
     for left in [namespace(), definition()] {
-        let mut world = World::converged(vec![config("kept"), widget.clone()]);
+        let mut world = World::converged(&[config("kept"), widget.clone()]);
         world.put(&left);
         world.settings.prune.allow = vec!["Namespace".into(), "CustomResourceDefinition".into()];
         assert!(world.plan().stages.is_empty());
@@ -143,7 +145,7 @@ fn a_commit_that_asks_for_nothing_at_all_deletes_nothing() {
 #[test]
 fn decommission_deletes_all_but_what_needs_a_permission() {
     let many: Vec<_> = (0..30).map(|n| config(&format!("c-{n}"))).collect();
-    let mut world = World::converged(many);
+    let mut world = World::converged(&many);
     world.put(&namespace());
     world.settings.decommission = true;
     let plan = world.plan();
@@ -163,9 +165,9 @@ fn deletes_come_after_everything_that_git_asks_for_is_applied_and_healthy() {
     assert_eq!(world.plan().summary(), "1 to create, 1 to delete");
 
     world.put(&deployment("web2", "kept"));
-    world.live(&deployment("web2", "kept")).health = unwell(HealthState::Degraded);
+    world.live(&deployment("web2", "kept")).health = Some(unwell(HealthState::Degraded));
     assert_eq!(world.told(), [after]);
-    world.live(&deployment("web2", "kept")).health = unwell(HealthState::Unknown);
+    world.live(&deployment("web2", "kept")).health = Some(unwell(HealthState::Unknown));
     assert_eq!(world.told(), ["delete Deployment shop/web"]);
 }
 
@@ -173,7 +175,7 @@ fn deletes_come_after_everything_that_git_asks_for_is_applied_and_healthy() {
 fn what_keeps_others_from_becoming_healthy_is_deleted_all_the_same() {
     let quota = object("v1", "ResourceQuota", Some("shop"), "tight", json!({}));
     let mut world = left_over(&[quota, config("old")]);
-    world.live(&config("kept")).health = unwell(HealthState::Degraded);
+    world.live(&config("kept")).health = Some(unwell(HealthState::Degraded));
     assert_eq!(world.told()[0], "delete ResourceQuota shop/tight");
     assert_eq!(world.plan().actions().count(), 1);
 }
@@ -203,7 +205,7 @@ fn a_refused_delete_stays_in_the_inventory_and_is_tried_again_at_its_time() {
 fn one_object_under_two_groups_is_not_deleted_for_its_old_name() {
     let old = object("extensions/v1beta1", "Ingress", Some("shop"), "i", json!({}));
     let new = object("networking.k8s.io/v1", "Ingress", Some("shop"), "i", json!({}));
-    let mut world = World::converged(vec![new.clone()]);
+    let mut world = World::converged(std::slice::from_ref(&new));
     world.put(&old);
     world.live(&old).uid = "one".into();
     world.live(&new).uid = "one".into();

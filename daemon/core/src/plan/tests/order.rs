@@ -66,7 +66,7 @@ fn a_later_wave_waits_until_the_earlier_one_is_applied_and_healthy() {
     let waits = "ConfigMap shop/late: wave 0 is not healthy yet";
     assert_eq!(world.told(), ["create ConfigMap shop/early", waits]);
     world.put(&config("early"));
-    world.live(&config("early")).health = unwell(HealthState::Progressing);
+    world.live(&config("early")).health = Some(unwell(HealthState::Progressing));
     assert_eq!(world.told(), [waits]);
     world.live(&config("early")).health = None;
     assert_eq!(world.told(), ["create ConfigMap shop/late"], "a kind without a rule is taken as it is");
@@ -76,8 +76,8 @@ fn a_later_wave_waits_until_the_earlier_one_is_applied_and_healthy() {
 fn drift_of_a_later_wave_is_repaired_while_an_earlier_one_is_unwell() {
     let late = waved(1, "v1", "ConfigMap", Some("shop"), "late", json!({}));
     let gone = waved(1, "v1", "ConfigMap", Some("shop"), "gone", json!({}));
-    let mut world = World::converged(vec![config("early"), late.clone(), gone.clone()]);
-    world.live(&config("early")).health = unwell(HealthState::Degraded);
+    let mut world = World::converged(&[config("early"), late.clone(), gone.clone()]);
+    world.live(&config("early")).health = Some(unwell(HealthState::Degraded));
     world.remove(&gone);
     world.live(&late).managed.own = Some(Digest::of(b"less"));
     world.dry_run(&late, vec![change()]);
@@ -107,7 +107,7 @@ fn waiting_passes_on_to_the_dependents_of_dependents() {
     let service = object("v1", "Service", Some("shop"), "web", json!({}));
     let backend = json!({"spec": {"defaultBackend": {"service": {"name": "web"}}}});
     let ingress = object("networking.k8s.io/v1", "Ingress", Some("shop"), "web", backend);
-    let mut world = World::converged(vec![namespace()]);
+    let mut world = World::converged(&[namespace()]);
     world.live(&namespace()).deleting = true;
     world.desired.as_mut().unwrap().extend([service, ingress]);
     assert!(world.plan().stages.is_empty());
@@ -121,7 +121,7 @@ fn custom_objects_wait_until_their_definition_is_served() {
     let waits = "Widget shop/w: it needs CustomResourceDefinition widgets.example.com, which is not ready";
     assert_eq!(world.told(), ["create CustomResourceDefinition widgets.example.com", waits]);
     world.put(&definition());
-    world.live(&definition()).health = unwell(HealthState::Progressing);
+    world.live(&definition()).health = Some(unwell(HealthState::Progressing));
     assert_eq!(world.told(), [waits]);
     world.put(&definition());
     assert_eq!(world.told(), ["create Widget shop/w"]);
@@ -137,7 +137,7 @@ fn a_dependency_in_a_later_wave_does_not_lock_the_earlier_one() {
 #[test]
 fn a_restored_object_does_not_wait_for_a_refused_change_of_what_it_needs() {
     let web = deployment("web", "settings");
-    let mut world = World::converged(vec![config("settings"), web.clone()]);
+    let mut world = World::converged(&[config("settings"), web.clone()]);
     world.remove(&web);
     let changed = object("v1", "ConfigMap", Some("shop"), "settings", json!({"data": {"a": "c"}}));
     let failure = Failure {
@@ -199,7 +199,7 @@ fn a_plan_id_depends_on_the_objects_and_not_on_their_order() {
     let id = |objects: &[Arc<DesiredObject>]| plan_id(objects);
     let (a, b) = (config("a"), config("b"));
     assert_eq!(id(&[a.clone(), b.clone()]), id(&[b.clone(), a.clone()]));
-    assert_ne!(id(&[a.clone(), b]), id(&[a.clone()]));
+    assert_ne!(id(&[a.clone(), b]), id(std::slice::from_ref(&a)));
     let waved = Arc::new(DesiredObject { wave: 1, ..(*a).clone() });
     assert_ne!(id(&[a]), id(&[waved]));
 }
