@@ -71,9 +71,9 @@ pub enum Cluster {
     /// The cluster that the daemon itself runs in.
     InCluster,
     /// A kubeconfig file that the daemon can read.
-    KubeconfigFile {
-        /// Path of the file, relative to the daemon's working directory.
-        path: String,
+    Kubeconfig {
+        /// Path of the file, relative to the daemon's working directory; default: the daemon's own kubeconfig.
+        path: Option<String>,
         /// The context; default: the file's current one.
         context: Option<String>,
     },

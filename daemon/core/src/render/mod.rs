@@ -20,3 +20,8 @@ pub fn to_yaml(_objects: &[Arc<DesiredObject>]) -> String {
 pub fn mask_secrets(value: &Value, _key: &[u8]) -> Value {
     value.clone()
 }
+
+/// Any value as YAML, for `-o yaml`.
+pub fn value_to_yaml(value: &Value) -> String {
+    serde_yaml::to_string(value).unwrap_or_else(|error| format!("# not printable: {error}\n"))
+}

@@ -1,0 +1,80 @@
+//! The command line: one file per command. Data goes to stdout, progress and problems to stderr.
+
+pub mod completion;
+pub mod diff;
+pub mod exit;
+pub mod live;
+pub mod options;
+pub mod problems;
+pub mod render;
+pub mod requests;
+pub mod run;
+pub mod status;
+pub mod style;
+pub mod target;
+pub mod validate;
+pub mod version;
+pub mod wait;
+pub mod world;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Exit, Failure};
+use options::Global;
+
+/// GitOps for Kubernetes: what git says is what runs, and every change is accounted for.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: follow a repository and keep the clusters as it says
+    Run(Box<run::RunArgs>),
+    /// Check environments offline: syntax, schemas, references; every error with file:line:col
+    Validate(validate::ValidateArgs),
+    /// Print what would be sent to the cluster for an environment, byte for byte the same everywhere
+    Render(render::RenderArgs),
+    /// Show how live objects differ from what git asks for
+    Diff(diff::DiffArgs),
+    /// Show where each environment stands
+    Status(status::StatusArgs),
+    /// Wait until a commit or an environment is live
+    Wait(wait::WaitArgs),
+    /// Reconcile now, without waiting for the next poll
+    Sync(requests::SyncArgs),
+    /// Stop changing an environment until it is resumed
+    Suspend(requests::SuspendArgs),
+    /// Lift a suspension that was set by `suspend`
+    Resume(requests::ResumeArgs),
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    Completion(completion::CompletionArgs),
+}
+
+/// Runs one command to its end.
+pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Run(args) => run::run(&global, *args).await,
+        Command::Validate(args) => validate::run(&global, &args).await,
+        Command::Render(args) => render::run(&global, &args).await,
+        Command::Diff(args) => diff::run(&global, &args).await,
+        Command::Status(args) => status::run(&global, &args).await,
+        Command::Wait(args) => wait::run(&global, &args).await,
+        Command::Sync(args) => requests::sync(&global, &args).await,
+        Command::Suspend(args) => requests::suspend(&global, &args).await,
+        Command::Resume(args) => requests::resume(&global, &args).await,
+        Command::Version => Ok(version::run(&global)),
+        Command::Completion(args) => Ok(completion::run(&args)),
+    }
+}

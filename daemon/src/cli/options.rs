@@ -1,0 +1,83 @@
+//! Flags that every command takes, and printing by them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::style::{ColorChoice, Format, Style};
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The repository: a folder, a bare repository or a URL
+    #[arg(long, global = true, env = "TIDEGATE_REPO", value_name = "PATH or URL")]
+    pub repo: Option<String>,
+    /// The folder in the repository that holds `environments/`
+    #[arg(long, global = true, env = "TIDEGATE_SUBPATH", default_value = "", value_name = "FOLDER")]
+    pub subpath: String,
+    /// The kubeconfig of environments that name none, and of commands that ask a cluster
+    #[arg(long, global = true, env = "KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig
+    #[arg(long, global = true, env = "TIDEGATE_CONTEXT")]
+    pub context: Option<String>,
+    /// How data is printed
+    #[arg(short, long = "output", global = true, value_enum, default_value = "text")]
+    pub output: Format,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub color: ColorChoice,
+    /// Say less on stderr
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Longest time that the command may take, e.g. `90s` or `10m`
+    #[arg(long, global = true, default_value = "10m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+impl Global {
+    /// The style of stdout.
+    pub fn style(&self) -> Style {
+        Style::for_stdout(self.color)
+    }
+
+    /// The style of stderr.
+    pub fn error_style(&self) -> Style {
+        Style::for_stderr(self.color)
+    }
+
+    /// Prints data: `text` for people, `data` for programs. A closed pipe ends the process quietly.
+    pub fn print(&self, text: &str, data: &Value) {
+        let printed = match self.output {
+            Format::Text => text.to_owned(),
+            Format::Json => format!("{data:#}\n"),
+            Format::Jsonl => format!("{data}\n"),
+            Format::Yaml => tidegate_core::render::value_to_yaml(data),
+        };
+        print(&printed);
+    }
+
+    /// Says something on stderr, unless `--quiet`.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+}
+
+/// Writes to stdout; a reader that went away is no error.
+pub fn print(text: &str) {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// A duration such as `90s`, `10m`, `1h30m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("`{text}` is no duration; write 30s, 5m or 1h30m"))?;
+    Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_owned())
+}

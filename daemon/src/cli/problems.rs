@@ -1,0 +1,58 @@
+//! How problems are printed: the message, the place with the line of the file, related places, what to do.
+
+use tidegate_core::problem::{Problem, Severity};
+use tidegate_core::tree::FileTree;
+
+use super::style::{Style, Tone};
+
+/// Longest excerpt of a line that is shown.
+const EXCERPT_CAP: usize = 120;
+
+/// One problem as people read it; `files` gives the excerpt when it has the file.
+pub fn render(problem: &Problem, files: Option<&FileTree>, style: Style) -> String {
+    let Problem { severity, code, message, location, related, object, field: _, help } = problem;
+    let (tone, word) = match severity {
+        Severity::Error => (Tone::Bad, "error"),
+        Severity::Warning => (Tone::Notice, "warning"),
+    };
+    let about = object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+    let mut text = format!("{}: {about}{message}\n", style.paint(tone, &format!("{word}[{code}]")));
+    if let Some(location) = location {
+        text.push_str(&format!("  --> {}\n", style.paint(Tone::Place, &location.to_string())));
+        if let Some(line) = files.and_then(|files| excerpt(files, &location.file, location.position.line)) {
+            let number = location.position.line;
+            text.push_str(&format!("{number:>5} | {line}\n"));
+        }
+    }
+    for other in related {
+        let place = style.paint(Tone::Place, &other.location.to_string());
+        text.push_str(&format!("  = {}: {place}\n", other.note));
+    }
+    if let Some(help) = help {
+        text.push_str(&format!("  {}: {help}\n", style.paint(Tone::Strong, "help")));
+    }
+    text
+}
+
+/// `2 errors, 1 warning`.
+pub fn count(problems: &[Problem]) -> String {
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let warnings = problems.len() - errors;
+    let plural = |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
+    match (errors, warnings) {
+        (_, 0) => plural(errors, "error"),
+        (0, _) => plural(warnings, "warning"),
+        (_, _) => format!("{}, {}", plural(errors, "error"), plural(warnings, "warning")),
+    }
+}
+
+/// The line of a file, unless it may hold a Secret's value.
+fn excerpt(files: &FileTree, path: &str, line: u32) -> Option<String> {
+    let text = std::str::from_utf8(files.get(path)?).ok()?;
+    if text.contains("kind: Secret") || text.contains("\"Secret\"") {
+        return None;
+    }
+    let line = text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
+    let shown: String = line.chars().take(EXCERPT_CAP).collect();
+    Some(if shown.len() < line.len() { format!("{shown}…") } else { shown })
+}

@@ -1,0 +1,247 @@
+//! `tidegate status`: where each environment stands. Needs only the cluster; a daemon that is down is said to be down,
+//! and the live objects are then asked directly.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tidegate_core::health::{Health, HealthState};
+use tidegate_core::status::{EnvironmentStatus, State};
+
+use super::exit::{Exit, Failure};
+use super::live;
+use super::options::{Global, print};
+use super::problems;
+use super::style::{Format, Style, Tone};
+use super::target::{self, TargetCluster, unreachable};
+use crate::cluster::lease::{Presence, presence};
+use crate::cluster::parent::Parent;
+
+/// How often `--watch` reads.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// The environment, with everything that is known of it; all of them in short when none is named
+    pub environment: Option<String>,
+    /// Go on, and print every change
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
+/// One environment as it is shown.
+struct Shown {
+    parent: Parent,
+    daemon: Presence,
+    live: Option<Health>,
+}
+
+/// Prints once, or with `--watch` at every change until the time is over.
+pub async fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
+    let clusters = target::clusters(global).await?;
+    let deadline = tokio::time::Instant::now() + global.timeout;
+    let mut before = String::new();
+    loop {
+        let shown = read(global, args, &clusters).await?;
+        let text = text(global, args, &shown);
+        if text != before {
+            if args.watch && global.output == Format::Text && !before.is_empty() {
+                print("\n");
+            }
+            global.print(&text, &data(&shown));
+            before = text;
+        }
+        if !args.watch || tokio::time::Instant::now() >= deadline {
+            return Ok(Exit::Ok);
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn read(global: &Global, args: &StatusArgs, clusters: &[TargetCluster]) -> Result<Vec<Shown>, Failure> {
+    let mut shown = Vec::new();
+    for cluster in clusters {
+        let failed = |error| unreachable(&cluster.name, &error);
+        let daemon = presence(&cluster.client).await.map_err(failed)?;
+        for parent in cluster.parents.list().await.map_err(failed)? {
+            if args.environment.as_ref().is_some_and(|name| name != parent.environment.as_str()) {
+                continue;
+            }
+            let ask = daemon == Presence::Down || args.environment.is_some();
+            let live = if ask { Some(live::health(cluster, &parent).await.map_err(failed)?) } else { None };
+            shown.push(Shown { parent, daemon: daemon.clone(), live });
+        }
+    }
+    if shown.is_empty()
+        && let Some(name) = &args.environment
+    {
+        target::parent(global, name).await?;
+    }
+    shown.sort_by(|a, b| a.parent.environment.cmp(&b.parent.environment));
+    Ok(shown)
+}
+
+fn text(global: &Global, args: &StatusArgs, shown: &[Shown]) -> String {
+    let style = global.style();
+    if shown.is_empty() {
+        return "no environments: no daemon has recorded any in this cluster yet\n".to_owned();
+    }
+    let mut text = table(shown, style);
+    for shown in shown {
+        text.push_str(&details(shown, args.environment.is_some(), style));
+    }
+    let daemons: BTreeMap<String, ()> = shown.iter().map(|shown| (daemon_line(&shown.daemon, style), ())).collect();
+    text.push('\n');
+    for line in daemons.keys() {
+        text.push_str(line);
+    }
+    text
+}
+
+fn daemon_line(daemon: &Presence, style: Style) -> String {
+    match daemon {
+        Presence::Running(replicas) => format!("daemon: running ({})\n", replicas.join(", ")),
+        Presence::Down => {
+            let word = style.paint(Tone::Bad, "not running");
+            format!("daemon: {word}; the states above are what it recorded last, the live health is asked now\n")
+        }
+    }
+}
+
+fn table(shown: &[Shown], style: Style) -> String {
+    let mut text = format!("{:<16} {:<14} {:<9} {:<40} {}\n", "ENVIRONMENT", "STATE", "COMMIT", "SUBJECT", "SINCE");
+    for Shown { parent, daemon: _, live: _ } in shown {
+        let Some(status) = &parent.status else {
+            text.push_str(&format!("{:<16} {}\n", parent.environment, "no record yet"));
+            continue;
+        };
+        let (tone, mark) = mark(status.state, style);
+        let state = style.paint(tone, &format!("{:<14}", format!("{mark} {}", status.state.as_str())));
+        let commit = status.applied.as_ref().or(status.seen.as_ref());
+        let id = commit.map(|commit| short(&commit.id)).unwrap_or_default();
+        let subject: String = commit.map(|commit| commit.subject.chars().take(40).collect()).unwrap_or_default();
+        let since = ago(status.since);
+        text.push_str(&format!("{:<16} {state} {id:<9} {subject:<40} {since}\n", parent.environment.to_string()));
+    }
+    text
+}
+
+fn details(shown: &Shown, full: bool, style: Style) -> String {
+    let Some(status) = &shown.parent.status else { return String::new() };
+    let quiet = status.state == State::Live && !full && status.drift.is_empty() && shown.live.is_none();
+    if quiet {
+        return String::new();
+    }
+    let mut text = format!("\n{}: {}\n", style.paint(Tone::Strong, status.environment.as_str()), status.reason);
+    if let Some(next) = &status.next {
+        text.push_str(&format!("  next: {next}\n"));
+    }
+    if let Some(live) = &shown.live {
+        let (tone, mark) = style.health(live.state);
+        text.push_str(&format!("  live now: {} {}\n", style.paint(tone, mark), live.reason));
+    }
+    if full {
+        text.push_str(&facts(status));
+    }
+    for problem in &status.problems.items {
+        for line in problems::render(problem, None, style).lines() {
+            text.push_str(&format!("  {line}\n"));
+        }
+    }
+    more(&mut text, status.problems.total, status.problems.items.len(), "problems");
+    for object in &status.objects.items {
+        text.push_str(&format!("  {} {}: {}\n", object.state, object.object, object.reason));
+    }
+    more(&mut text, status.objects.total, status.objects.items.len(), "objects");
+    text.push_str(&drift(status, if full { usize::MAX } else { 3 }));
+    for foreign in status.foreign.items.iter().take(if full { usize::MAX } else { 3 }) {
+        text.push_str(&format!("  foreign field {} {} by {}\n", foreign.object, foreign.field.path, foreign.field.manager));
+    }
+    text
+}
+
+fn facts(status: &EnvironmentStatus) -> String {
+    let EnvironmentStatus { cluster, replica, seen, applied, counts, unchecked, times, plan_id, .. } = status;
+    let mut text = format!("  cluster: {cluster}\n  replica: {replica}\n");
+    for (word, commit) in [("seen", seen), ("applied", applied)] {
+        if let Some(commit) = commit {
+            text.push_str(&format!("  {word}: {} \"{}\" by {}\n", short(&commit.id), commit.subject, commit.author));
+        }
+    }
+    text.push_str(&format!(
+        "  objects: {} ({} healthy, {} progressing, {} degraded, {} unknown, {} waiting, {} refused)\n",
+        counts.objects, counts.healthy, counts.progressing, counts.degraded, counts.unknown, counts.waiting, counts.failed
+    ));
+    if let (Some(seen), Some(live)) = (times.seen, times.live) {
+        let seconds = live.duration_since(seen).as_secs_f64();
+        text.push_str(&format!("  live {seconds:.1} s after it was seen\n"));
+    }
+    if let Some(plan_id) = plan_id {
+        text.push_str(&format!("  plan: {}\n", plan_id.as_str().get(..12).unwrap_or_default()));
+    }
+    if !unchecked.is_empty() {
+        text.push_str(&format!("  not checked against a schema: {}\n", unchecked.join(", ")));
+    }
+    text
+}
+
+fn drift(status: &EnvironmentStatus, count: usize) -> String {
+    let mut text = String::new();
+    for repair in status.drift.iter().take(count) {
+        let who = repair.manager.as_deref().unwrap_or("somebody");
+        let when = repair.repaired.map(ago).unwrap_or_default();
+        text.push_str(&format!("  drift repaired {when} ago: {} changed by {who}\n", repair.object));
+        for change in &repair.changes {
+            text.push_str(&format!("    {change}\n"));
+        }
+    }
+    text
+}
+
+fn more(text: &mut String, total: usize, shown: usize, what: &str) {
+    if total > shown {
+        text.push_str(&format!("  … and {} more {what}\n", total - shown));
+    }
+}
+
+fn mark(state: State, style: Style) -> (Tone, &'static str) {
+    match state {
+        State::Live => style.health(HealthState::Healthy),
+        State::Applying | State::Progressing => style.health(HealthState::Progressing),
+        State::Degraded | State::Failed | State::Unreachable => style.health(HealthState::Degraded),
+        State::Suspended | State::Waiting => style.health(HealthState::Suspended),
+    }
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(if id.starts_with("uncommitted-") { 19 } else { 7 }).collect()
+}
+
+fn ago(time: Timestamp) -> String {
+    let seconds = Timestamp::now().duration_since(time).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn data(shown: &[Shown]) -> Value {
+    let environments: Vec<Value> = shown
+        .iter()
+        .map(|Shown { parent, daemon, live }| {
+            let running = match daemon {
+                Presence::Running(_) => true,
+                Presence::Down => false,
+            };
+            json!({
+                "name": parent.environment, "status": parent.status, "suspension": parent.suspension,
+                "daemonRunning": running, "liveHealth": live,
+            })
+        })
+        .collect();
+    json!({ "schema": "tidegate.status/v1", "environments": environments })
+}

@@ -1,0 +1,103 @@
+//! `tidegate validate [path]`: everything that can be known about environments without a cluster.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use tidegate_core::problem::Problem;
+use tidegate_core::schema::Catalogue;
+
+use super::exit::{Exit, Failure};
+use super::options::Global;
+use super::problems;
+use super::style::Tone;
+use crate::world::{Scopes, World};
+
+/// What to check.
+#[derive(Debug, clap::Args)]
+pub struct ValidateArgs {
+    /// The repository or a folder in it; the files as they are, uncommitted changes included
+    pub path: Option<PathBuf>,
+    /// Check this commit instead of the files
+    #[arg(long = "ref", value_name = "REF")]
+    pub reference: Option<String>,
+    /// Only this environment
+    #[arg(long)]
+    pub env: Option<String>,
+}
+
+/// What was found of one environment.
+struct Checked {
+    name: String,
+    objects: usize,
+    unchecked: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+/// Checks, prints, and answers whether all is well.
+pub async fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
+    let world = super::world::read(global, args.path.as_deref(), args.reference.as_deref()).await?;
+    let scopes = Scopes { cluster: None, catalogue: Catalogue::kubernetes_1_35() };
+    let wanted = |name: &String| args.env.as_ref().is_none_or(|env| env == name);
+    let checked: Vec<Checked> =
+        world.environments.keys().filter(|name| wanted(name)).map(|name| check(&world, name, &scopes)).collect();
+    if checked.is_empty() {
+        let name = args.env.as_deref().unwrap_or("*");
+        let problem = crate::world::unknown_environment(name, &world);
+        return Err(Failure::new(Exit::Invalid, problems::render(&problem, None, global.error_style())));
+    }
+    let errors = checked.iter().flat_map(|checked| &checked.problems).any(Problem::is_error);
+    global.print(&text(global, &world, &checked), &data(&checked));
+    Ok(if errors { Exit::Invalid } else { Exit::Ok })
+}
+
+fn check(world: &World, name: &str, scopes: &Scopes<'_>) -> Checked {
+    let empty = |problems| Checked { name: name.to_owned(), objects: 0, unchecked: Vec::new(), problems };
+    let Some(target) = world.environments.get(name) else { return empty(Vec::new()) };
+    match target.load(scopes) {
+        Ok(set) => Checked {
+            name: name.to_owned(),
+            objects: set.objects.len(),
+            unchecked: set.unchecked,
+            problems: set.warnings,
+        },
+        Err(problems) => empty(problems),
+    }
+}
+
+fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
+    let style = global.style();
+    let mut text = String::new();
+    for environment in checked {
+        for problem in &environment.problems {
+            text.push_str(&problems::render(problem, Some(&world.files), style));
+            text.push('\n');
+        }
+    }
+    for Checked { name, objects, unchecked, problems: found } in checked {
+        let errors = found.iter().filter(|problem| problem.is_error()).count();
+        let (tone, mark) = if errors > 0 {
+            (Tone::Bad, style.pick("✖", "x"))
+        } else {
+            (Tone::Good, style.pick("✔", "ok"))
+        };
+        let verdict = if errors > 0 { problems::count(found) } else { format!("{objects} objects") };
+        let warnings = if errors == 0 && !found.is_empty() { format!(", {}", problems::count(found)) } else { String::new() };
+        text.push_str(&format!("{} {name}: {verdict}{warnings}\n", style.paint(tone, mark)));
+        if !unchecked.is_empty() {
+            let kinds = unchecked.join(", ");
+            text.push_str(&format!("  not checked against a schema: {kinds}\n"));
+        }
+    }
+    text
+}
+
+fn data(checked: &[Checked]) -> serde_json::Value {
+    let environments: Vec<_> = checked
+        .iter()
+        .map(|Checked { name, objects, unchecked, problems }| {
+            let valid = !problems.iter().any(Problem::is_error);
+            json!({ "name": name, "valid": valid, "objects": objects, "unchecked": unchecked, "problems": problems })
+        })
+        .collect();
+    json!({ "schema": "tidegate.validate/v1", "environments": environments })
+}

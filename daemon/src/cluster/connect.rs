@@ -1,0 +1,168 @@
+//! From an environment's `cluster` to a connected client. Refuses what would run programs or trust anybody.
+
+use std::path::Path;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use super::call::chain;
+
+/// Longest wait for a TCP and TLS connection.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig cannot be read or does not hold what is asked for.
+    #[error("failed to read the kubeconfig {path}: {message}")]
+    Kubeconfig {
+        /// Which file.
+        path: String,
+        /// Why.
+        message: String,
+    },
+    /// The kubeconfig asks for something that we refuse.
+    #[error("the kubeconfig {path} {what}, which is refused")]
+    Refused {
+        /// Which file.
+        path: String,
+        /// What it asks for.
+        what: &'static str,
+    },
+    /// Not inside a cluster.
+    #[error("`inCluster` needs a service account mounted into the pod: {0}")]
+    InCluster(String),
+    /// The client could not be built (TLS material and the like).
+    #[error("failed to build the client: {0}")]
+    Client(String),
+}
+
+/// Which API server, and how to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Access {
+    /// The pod's own service account.
+    InCluster,
+    /// A kubeconfig file: `path`, or `KUBECONFIG` and then `~/.kube/config` when none; its current context when none.
+    Kubeconfig {
+        /// The file.
+        path: Option<String>,
+        /// The context.
+        context: Option<String>,
+    },
+    /// A kubeconfig in a Secret of the cluster that the daemon runs in.
+    KubeconfigSecret {
+        /// The Secret's namespace.
+        namespace: String,
+        /// The Secret's name.
+        name: String,
+        /// The key in it.
+        key: String,
+        /// The context.
+        context: Option<String>,
+    },
+}
+
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = |context: &Option<String>| context.as_ref().map_or(String::new(), |name| format!(", context {name}"));
+        match self {
+            Self::InCluster => f.write_str("inCluster"),
+            Self::Kubeconfig { path: Some(path), context } => write!(f, "kubeconfig {path}{}", of(context)),
+            Self::Kubeconfig { path: None, context } => write!(f, "the daemon's kubeconfig{}", of(context)),
+            Self::KubeconfigSecret { namespace, name, key, context } => {
+                write!(f, "kubeconfig in Secret {namespace}/{name}, key {key}{}", of(context))
+            }
+        }
+    }
+}
+
+/// A connected client (the connection itself is made by its first request). `default` is the kubeconfig of environments
+/// that name none.
+pub async fn connect(access: &Access, default: Option<&Path>) -> Result<Client, ConnectError> {
+    let mut config = match access {
+        Access::InCluster => {
+            Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?
+        }
+        Access::Kubeconfig { path, context } => {
+            let path = path.as_deref().map(Path::new).or(default);
+            let (kubeconfig, shown) = read(path)?;
+            from_kubeconfig(kubeconfig, context.clone(), shown).await?
+        }
+        Access::KubeconfigSecret { namespace, name, key, context } => {
+            let (kubeconfig, shown) = read_secret(namespace, name, key).await?;
+            from_kubeconfig(kubeconfig, context.clone(), shown).await?
+        }
+    };
+    config.connect_timeout = Some(CONNECT_DEADLINE);
+    // Retries are ours (call.rs): kube's own waits up to 1,000 s and hides a sick API server.
+    config.default_retry = false;
+    Client::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))
+}
+
+fn read(path: Option<&Path>) -> Result<(Kubeconfig, String), ConnectError> {
+    let shown = path.map_or("KUBECONFIG or ~/.kube/config".to_owned(), |path| path.display().to_string());
+    let read = match path {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    match read {
+        Ok(kubeconfig) => Ok((kubeconfig, shown)),
+        Err(error) => Err(ConnectError::Kubeconfig { path: shown, message: chain(&error) }),
+    }
+}
+
+/// The Secret is read with the pod's own service account.
+async fn read_secret(namespace: &str, name: &str, key: &str) -> Result<(Kubeconfig, String), ConnectError> {
+    let shown = format!("in Secret {namespace}/{name}");
+    let failed = |message: String| ConnectError::Kubeconfig { path: shown.clone(), message };
+    let config = Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?;
+    let client = Client::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))?;
+    let api: kube::Api<Secret> = kube::Api::namespaced(client, namespace);
+    let secret = super::call::once(api.get(name)).await.map_err(|error| failed(error.to_string()))?;
+    let bytes = secret.data.and_then(|mut data| data.remove(key)).ok_or_else(|| failed(format!("it has no key {key}")))?;
+    let text = String::from_utf8(bytes.0).map_err(|_| failed("it is not UTF-8".to_owned()))?;
+    let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| failed(chain(&error)))?;
+    Ok((kubeconfig, shown))
+}
+
+async fn from_kubeconfig(
+    kubeconfig: Kubeconfig,
+    context: Option<String>,
+    shown: String,
+) -> Result<Config, ConnectError> {
+    refuse(&kubeconfig, context.as_deref(), &shown)?;
+    let options = KubeConfigOptions { context, cluster: None, user: None };
+    Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|error| ConnectError::Kubeconfig { path: shown, message: chain(&error) })
+}
+
+/// Refuses programs (`exec`, `auth-provider`) and unverified TLS in the context that would be used.
+fn refuse(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> Result<(), ConnectError> {
+    let wanted = context.or(kubeconfig.current_context.as_deref());
+    let context = kubeconfig
+        .contexts
+        .iter()
+        .find(|named| Some(named.name.as_str()) == wanted)
+        .and_then(|named| named.context.as_ref());
+    let Some(context) = context else { return Ok(()) };
+    let user = kubeconfig.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref());
+    let refused = |what| Err(ConnectError::Refused { path: path.to_owned(), what });
+    if let Some(user) = user.and_then(|named| named.auth_info.as_ref()) {
+        if user.exec.is_some() {
+            return refused("runs a program for credentials (`exec`)");
+        }
+        if user.auth_provider.is_some() {
+            return refused("uses an `auth-provider`");
+        }
+    }
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
+    if let Some(cluster) = cluster.and_then(|named| named.cluster.as_ref())
+        && cluster.insecure_skip_tls_verify == Some(true)
+    {
+        return refused("skips the verification of TLS (`insecure-skip-tls-verify`)");
+    }
+    Ok(())
+}

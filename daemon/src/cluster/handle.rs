@@ -1,0 +1,227 @@
+//! The handle of one cluster, and the task that keeps it: connected, its Lease renewed, its parents watched.
+//!
+//! Lanes of several environments share one handle. A cluster that is out of reach delays only its own lanes: they read
+//! [`Cluster::state`] and wait for it to change.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use tidegate_core::ids::EnvironmentName;
+use tidegate_core::schedule::ReplicaId;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::call::CallError;
+use super::kinds::Kinds;
+use super::lease::{DEAD_AFTER, Membership, RENEW_EVERY};
+use super::parent::{PARENT_LABEL, Parent, Parents, SYSTEM_NAMESPACE, parse};
+use super::store::Store;
+use super::watch::Watches;
+use super::write::Writer;
+
+/// Longest pause between attempts to reach a cluster.
+const RECONNECT_CAP: Duration = Duration::from_secs(30);
+
+/// Whether a cluster can be worked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterState {
+    /// Not asked yet.
+    Connecting,
+    /// Our Lease stands and the kinds are known.
+    Ready,
+    /// Out of reach, or it does not let us in; with the reason.
+    Unreachable(String),
+}
+
+/// One target cluster.
+pub struct Cluster {
+    /// For requests that have no module of their own.
+    pub client: Client,
+    /// Served kinds.
+    pub kinds: Kinds,
+    /// Live objects.
+    pub store: Arc<Store>,
+    /// Running watches.
+    pub watches: Watches,
+    /// Writes.
+    pub writer: Writer,
+    /// Parents and shards.
+    pub parents: Parents,
+    state: watch::Sender<ClusterState>,
+    membership: Mutex<Owners>,
+    seen_parents: RwLock<BTreeMap<EnvironmentName, Parent>>,
+    wakers: RwLock<BTreeMap<EnvironmentName, Arc<Notify>>>,
+}
+
+/// The last word of the membership on who owns what.
+#[derive(Default)]
+struct Owners(Option<super::lease::View>);
+
+impl Cluster {
+    /// A handle; [`Cluster::keep`] makes it live.
+    pub fn new(client: Client) -> Arc<Self> {
+        let store = Arc::new(Store::default());
+        Arc::new(Self {
+            kinds: Kinds::new(client.clone()),
+            watches: Watches::new(client.clone(), store.clone()),
+            writer: Writer::new(client.clone()),
+            parents: Parents::new(client.clone()),
+            state: watch::Sender::new(ClusterState::Connecting),
+            membership: Mutex::default(),
+            seen_parents: RwLock::default(),
+            wakers: RwLock::default(),
+            store,
+            client,
+        })
+    }
+
+    /// Whether the cluster can be worked with now.
+    pub fn state(&self) -> ClusterState {
+        self.state.borrow().clone()
+    }
+
+    /// Says when the state changes.
+    pub fn states(&self) -> watch::Receiver<ClusterState> {
+        self.state.subscribe()
+    }
+
+    /// True when this replica is the one that works on the environment.
+    pub fn owns(&self, environment: &EnvironmentName) -> bool {
+        let membership = self.membership.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        membership.0.as_ref().is_some_and(|view| view.owns(environment))
+    }
+
+    /// Wakes `notify` when a live object or the parent of the environment changes, or its owner may have changed.
+    pub fn register(&self, environment: &EnvironmentName, notify: Arc<Notify>) {
+        self.store.register(environment, notify.clone());
+        self.wakers
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(environment.clone(), notify);
+    }
+
+    /// The parent as the watch last saw it.
+    pub fn seen_parent(&self, environment: &EnvironmentName) -> Option<Parent> {
+        self.seen_parents
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(environment)
+            .cloned()
+    }
+
+    /// Keeps the handle live until `shutdown`, then gives the Lease up.
+    pub async fn keep(self: Arc<Self>, me: ReplicaId, shutdown: CancellationToken) {
+        let parents = tokio::spawn(self.clone().watch_parents());
+        let mut membership = Membership::new(self.client.clone(), me);
+        let mut pause = Duration::from_secs(1);
+        loop {
+            let wait = match self.tick(&mut membership).await {
+                Ok(()) => {
+                    pause = Duration::from_secs(1);
+                    RENEW_EVERY
+                }
+                Err(error) => {
+                    self.set_state(ClusterState::Unreachable(error.to_string()));
+                    pause = (pause * 2).min(RECONNECT_CAP);
+                    pause
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        parents.abort();
+        if let Err(error) = membership.release().await {
+            tracing::debug!(%error, "failed to release the Lease; others take over after {DEAD_AFTER:?}");
+        }
+    }
+
+    async fn tick(&self, membership: &mut Membership) -> Result<(), CallError> {
+        if self.state() != ClusterState::Ready {
+            self.kinds.refresh().await?;
+            self.parents.ensure_namespace().await?;
+        }
+        membership.renew().await?;
+        let changed = {
+            let mut owners = self.membership.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let view = membership.view();
+            let changed = owners.0.as_ref() != Some(&view);
+            owners.0 = Some(view);
+            changed
+        };
+        self.set_state(ClusterState::Ready);
+        if changed {
+            self.wake_all();
+        }
+        Ok(())
+    }
+
+    fn set_state(&self, state: ClusterState) {
+        let changed = self.state.send_if_modified(|known| {
+            let changed = *known != state;
+            known.clone_from(&state);
+            changed
+        });
+        if changed {
+            self.wake_all();
+        }
+    }
+
+    fn wake_all(&self) {
+        for waker in self.wakers.read().unwrap_or_else(std::sync::PoisonError::into_inner).values() {
+            waker.notify_one();
+        }
+    }
+
+    async fn watch_parents(self: Arc<Self>) {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
+        let config = watcher::Config::default().labels(PARENT_LABEL);
+        let mut events = watcher(api, config).default_backoff().boxed();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                    if let Some(parent) = parse(&object) {
+                        self.note_parent(parent);
+                    }
+                }
+                Ok(watcher::Event::Delete(object)) => {
+                    if let Some(parent) = parse(&object) {
+                        let mut seen = self.seen_parents.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        seen.remove(&parent.environment);
+                        drop(seen);
+                        self.wake(&parent.environment);
+                    }
+                }
+                Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
+                Err(error) => tracing::debug!(error = %super::call::chain(&error), "watch of the parents interrupted"),
+            }
+        }
+    }
+
+    /// Takes in a parent that was seen or written; wakes its lane when somebody else changed it.
+    fn note_parent(&self, parent: Parent) {
+        let environment = parent.environment.clone();
+        let before = self
+            .seen_parents
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(environment.clone(), parent.clone());
+        let asks = |parent: &Parent| (parent.suspension.clone(), parent.sync.clone(), parent.rewind.clone());
+        if before.is_none_or(|before| asks(&before) != asks(&parent)) {
+            self.wake(&environment);
+        }
+    }
+
+    fn wake(&self, environment: &EnvironmentName) {
+        let wakers = self.wakers.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(waker) = wakers.get(environment) {
+            waker.notify_one();
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! One target cluster: connection, kinds, watches, writes, and what we keep of ourselves in it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `handle` | the handle that lanes share, and the task that keeps it |
+//! | `connect` | from an environment's `cluster` to a client |
+//! | `call` | deadline, classification and retries of one call |
+//! | `kinds` | discovery |
+//! | `watch`, `store`, `summarize` | observe |
+//! | `write`, `failure` | execute |
+//! | `parent` | the parent object and the inventory shards |
+//! | `lease` | replicas and who owns which environment |
+//! | `pods` | why a workload is not ready |
+
+pub mod call;
+pub mod connect;
+pub mod failure;
+pub mod handle;
+pub mod kinds;
+pub mod lease;
+pub mod parent;
+pub mod pods;
+pub mod store;
+pub mod summarize;
+pub mod watch;
+pub mod write;

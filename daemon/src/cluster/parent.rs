@@ -1,0 +1,361 @@
+//! What Tidegate keeps of an environment in its target cluster: the parent object (an ApplySet parent, KEP-3659) with
+//! the status record and people's requests, and the compressed shards of the inventory.
+//!
+//! All of it stands in Tidegate's own namespace, so that people who may write ConfigMaps beside the applications cannot
+//! forge deletes. Every write carries the resourceVersion that was read.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tidegate_core::ids::{CommitId, EnvironmentName};
+use tidegate_core::inventory::{self, Inventory};
+use tidegate_core::status::EnvironmentStatus;
+
+use super::call::{CallError, once, repeated};
+
+/// Where Tidegate keeps its own objects in every target cluster.
+pub const SYSTEM_NAMESPACE: &str = "tidegate-system";
+/// On the parent: the environment's name. Watches select by it.
+pub const PARENT_LABEL: &str = "tidegate.dev/parent-of";
+/// On a shard: the environment's name.
+pub const SHARD_LABEL: &str = "tidegate.dev/inventory-of";
+/// The newest revision that any replica began to apply; never moves backwards without a recorded rewind.
+pub const SEEN: &str = "tidegate.dev/seen";
+/// The newest revision that was applied whole.
+pub const APPLIED: &str = "tidegate.dev/applied";
+/// How many shards the inventory has; none while there is no inventory.
+pub const SHARDS: &str = "tidegate.dev/inventory-shards";
+/// A person's suspension, as JSON.
+pub const SUSPEND: &str = "tidegate.dev/suspend";
+/// When a person last asked for a reconcile, as a timestamp.
+pub const SYNC: &str = "tidegate.dev/sync";
+/// A person's permission to go to a commit that is no descendant, as JSON.
+pub const REWIND: &str = "tidegate.dev/rewind";
+
+const STATUS_KEY: &str = "status.json";
+const SHARD_KEY: &str = "entries";
+const MANAGER: &str = "tidegate-state";
+/// More shards than this are not read (40,000 objects fill about a dozen).
+const SHARDS_CAP: u32 = 500;
+
+/// A suspension by `tidegate suspend`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Why.
+    pub reason: String,
+    /// Who asked, as they named themselves.
+    pub by: String,
+    /// Since when.
+    pub since: jiff::Timestamp,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<jiff::Timestamp>,
+}
+
+/// A rewind by `tidegate sync --rewind`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rewind {
+    /// The commit to go to.
+    pub commit: CommitId,
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub by: String,
+    /// When.
+    pub at: jiff::Timestamp,
+}
+
+/// The parent object as it was last read or written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parent {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The object's uid.
+    pub uid: String,
+    /// The object's resourceVersion.
+    pub resource_version: String,
+    /// [`SEEN`].
+    pub seen: Option<String>,
+    /// [`APPLIED`].
+    pub applied: Option<String>,
+    /// [`SHARDS`].
+    pub shards: Option<u32>,
+    /// [`SUSPEND`].
+    pub suspension: Option<Suspension>,
+    /// [`SYNC`].
+    pub sync: Option<String>,
+    /// [`REWIND`].
+    pub rewind: Option<Rewind>,
+    /// The status record; none when there is none yet or it cannot be read.
+    pub status: Option<EnvironmentStatus>,
+}
+
+/// What to change on a parent; none leaves a field alone.
+#[derive(Debug, Clone, Default)]
+pub struct ParentChange {
+    /// Annotations to set (some) or remove (none).
+    pub annotations: BTreeMap<String, Option<String>>,
+    /// The status record.
+    pub status: Option<EnvironmentStatus>,
+}
+
+/// Shards as they stand in the cluster, so that only changed ones are written.
+#[derive(Debug, Clone, Default)]
+pub struct StoredShards {
+    shards: BTreeMap<String, Stored>,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    resource_version: String,
+    bytes: Vec<u8>,
+}
+
+/// Reads and writes of parents and shards in one cluster.
+#[derive(Clone)]
+pub struct Parents {
+    client: Client,
+    api: Api<ConfigMap>,
+}
+
+impl Parents {
+    /// In this cluster.
+    pub fn new(client: Client) -> Self {
+        let api = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+        Self { client, api }
+    }
+
+    /// Makes Tidegate's namespace unless it is there.
+    pub async fn ensure_namespace(&self) -> Result<(), CallError> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        if repeated(|| api.get_opt(SYSTEM_NAMESPACE)).await?.is_some() {
+            return Ok(());
+        }
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": SYSTEM_NAMESPACE, "labels": { "app.kubernetes.io/managed-by": "tidegate" } }
+        });
+        let params = PatchParams::apply(MANAGER);
+        let patch = Patch::Apply(&namespace);
+        repeated(|| api.patch(SYSTEM_NAMESPACE, &params, &patch)).await.map(drop)
+    }
+
+    /// The parent of an environment.
+    pub async fn read(&self, environment: &EnvironmentName) -> Result<Option<Parent>, CallError> {
+        let name = parent_name(environment);
+        let found = repeated(|| self.api.get_opt(&name)).await?;
+        Ok(found.and_then(|object| parse(&object)))
+    }
+
+    /// The parents of all environments in this cluster.
+    pub async fn list(&self) -> Result<Vec<Parent>, CallError> {
+        let params = ListParams::default().labels(PARENT_LABEL).limit(5_000);
+        match repeated(|| self.api.list(&params)).await {
+            Ok(list) => Ok(list.items.iter().filter_map(parse).collect()),
+            Err(CallError::NotFound(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the parent; a conflict means that another replica was first.
+    pub async fn create(&self, environment: &EnvironmentName) -> Result<Parent, CallError> {
+        let name = parent_name(environment);
+        let id = inventory::apply_set_id(&name, SYSTEM_NAMESPACE, "ConfigMap", "");
+        let object: ConfigMap = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "labels": {
+                    inventory::APPLY_SET_ID: id,
+                    PARENT_LABEL: environment.as_str(),
+                    "app.kubernetes.io/managed-by": "tidegate",
+                },
+                "annotations": { inventory::TOOLING: inventory::TOOLING_VALUE },
+            }
+        }))
+        .map_err(|error| CallError::Server(error.to_string()))?;
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let made = once(self.api.create(&params, &object)).await?;
+        parse(&made).ok_or_else(|| CallError::Server("the parent that was made is not readable".to_owned()))
+    }
+
+    /// Changes the parent if it is still as it was read.
+    pub async fn update(&self, parent: &Parent, change: &ParentChange) -> Result<Parent, CallError> {
+        let mut body = json!({
+            "metadata": { "uid": parent.uid, "resourceVersion": parent.resource_version }
+        });
+        if !change.annotations.is_empty() {
+            let annotations: Map<String, Value> = change
+                .annotations
+                .iter()
+                .map(|(key, value)| (key.clone(), value.as_ref().map_or(Value::Null, |text| json!(text))))
+                .collect();
+            if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.insert("annotations".to_owned(), Value::Object(annotations));
+            }
+        }
+        if let Some(status) = &change.status {
+            let text = serde_json::to_string(status).map_err(|error| CallError::Server(error.to_string()))?;
+            if let Some(body) = body.as_object_mut() {
+                body.insert("data".to_owned(), json!({ STATUS_KEY: text }));
+            }
+        }
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let name = parent_name(&parent.environment);
+        let written = once(self.api.patch(&name, &params, &Patch::Merge(&body))).await?;
+        parse(&written).ok_or_else(|| CallError::Server("the parent that was written is not readable".to_owned()))
+    }
+
+    /// Deletes the parent and its shards, once an environment is taken down.
+    pub async fn delete(&self, parent: &Parent) -> Result<(), CallError> {
+        let filter = ListParams::default().labels(&format!("{SHARD_LABEL}={}", parent.environment));
+        let background = DeleteParams::background();
+        repeated(|| self.api.delete_collection(&background, &filter)).await?;
+        let params = DeleteParams::background()
+            .preconditions(Preconditions { uid: Some(parent.uid.clone()), resource_version: None });
+        let name = parent_name(&parent.environment);
+        match repeated(|| self.api.delete(&name, &params)).await {
+            Ok(_) | Err(CallError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The inventory; a shard that cannot be read is an error, never an empty inventory.
+    pub async fn read_inventory(&self, parent: &Parent) -> Result<(Inventory, StoredShards), CallError> {
+        let Some(count) = parent.shards else { return Ok((Inventory::default(), StoredShards::default())) };
+        let filter = format!("{SHARD_LABEL}={}", parent.environment);
+        let params = ListParams::default().labels(&filter).limit(SHARDS_CAP);
+        let list = repeated(|| self.api.list(&params)).await?;
+        let mut stored = StoredShards::default();
+        for shard in list.items {
+            let bytes = shard.binary_data.and_then(|mut data| data.remove(SHARD_KEY)).map(|data| data.0);
+            if let (Some(name), Some(resource_version), Some(bytes)) =
+                (shard.metadata.name, shard.metadata.resource_version, bytes)
+            {
+                stored.shards.insert(name, Stored { resource_version, bytes });
+            }
+        }
+        let current: Vec<&[u8]> = (0..count)
+            .filter_map(|index| stored.shards.get(&shard_name(&parent.environment, count, index)))
+            .map(|shard| shard.bytes.as_slice())
+            .collect();
+        let inventory = inventory::decode(&current).map_err(|error| CallError::Server(error.to_string()))?;
+        Ok((inventory, stored))
+    }
+
+    /// Writes the shards that changed, each with the resourceVersion that was read. When their number changes, the new
+    /// set is written first, then the parent points to it, then the old set goes.
+    pub async fn write_inventory(
+        &self,
+        parent: &Parent,
+        stored: &mut StoredShards,
+        inventory: &Inventory,
+    ) -> Result<Option<Parent>, CallError> {
+        let shards = inventory::encode_at(inventory, parent.shards.unwrap_or(1));
+        let count = u32::try_from(shards.len()).unwrap_or(u32::MAX);
+        for shard in shards {
+            let name = shard_name(&parent.environment, count, shard.index);
+            let known = stored.shards.get(&name);
+            if known.is_some_and(|known| known.bytes == shard.bytes) {
+                continue;
+            }
+            let version = known.map(|known| known.resource_version.clone());
+            let resource_version = self.write_shard(parent, &name, version, &shard.bytes).await?;
+            stored.shards.insert(name, Stored { resource_version, bytes: shard.bytes });
+        }
+        if parent.shards == Some(count) {
+            return Ok(None);
+        }
+        let annotations = BTreeMap::from([(SHARDS.to_owned(), Some(count.to_string()))]);
+        let updated = self.update(parent, &ParentChange { annotations, status: None }).await?;
+        self.drop_unused(&parent.environment, count, stored).await?;
+        Ok(Some(updated))
+    }
+
+    async fn drop_unused(
+        &self,
+        environment: &EnvironmentName,
+        count: u32,
+        stored: &mut StoredShards,
+    ) -> Result<(), CallError> {
+        let used: Vec<String> = (0..count).map(|index| shard_name(environment, count, index)).collect();
+        let unused: Vec<String> = stored.shards.keys().filter(|name| !used.contains(name)).cloned().collect();
+        for name in unused {
+            let params = DeleteParams::background();
+            match repeated(|| self.api.delete(&name, &params)).await {
+                Ok(_) | Err(CallError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+            stored.shards.remove(&name);
+        }
+        Ok(())
+    }
+
+    async fn write_shard(
+        &self,
+        parent: &Parent,
+        name: &str,
+        version: Option<String>,
+        bytes: &[u8],
+    ) -> Result<String, CallError> {
+        let mut object: ConfigMap = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "labels": { SHARD_LABEL: parent.environment.as_str(), "app.kubernetes.io/managed-by": "tidegate" },
+                "ownerReferences": [{
+                    "apiVersion": "v1", "kind": "ConfigMap",
+                    "name": parent_name(&parent.environment), "uid": parent.uid,
+                }],
+            }
+        }))
+        .map_err(|error| CallError::Server(error.to_string()))?;
+        object.binary_data = Some(BTreeMap::from([(SHARD_KEY.to_owned(), ByteString(bytes.to_vec()))]));
+        object.metadata.resource_version.clone_from(&version);
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let written = match version {
+            Some(_) => once(self.api.replace(name, &params, &object)).await?,
+            None => once(self.api.create(&params, &object)).await?,
+        };
+        Ok(written.metadata.resource_version.unwrap_or_default())
+    }
+}
+
+/// The name of an environment's parent object.
+pub fn parent_name(environment: &EnvironmentName) -> String {
+    format!("tidegate-{environment}")
+}
+
+fn shard_name(environment: &EnvironmentName, count: u32, index: u32) -> String {
+    format!("{}-inventory-{count}-{index}", parent_name(environment))
+}
+
+/// The id of an environment's ApplySet.
+pub fn apply_set_of(environment: &EnvironmentName) -> String {
+    inventory::apply_set_id(&parent_name(environment), SYSTEM_NAMESPACE, "ConfigMap", "")
+}
+
+/// The parent in a ConfigMap; none when it is not one of ours.
+pub fn parse(object: &ConfigMap) -> Option<Parent> {
+    let metadata = &object.metadata;
+    let environment = metadata.labels.as_ref()?.get(PARENT_LABEL)?.parse().ok()?;
+    let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
+    let status = object.data.as_ref().and_then(|data| data.get(STATUS_KEY));
+    Some(Parent {
+        environment,
+        uid: metadata.uid.clone()?,
+        resource_version: metadata.resource_version.clone()?,
+        seen: annotation(SEEN),
+        applied: annotation(APPLIED),
+        shards: annotation(SHARDS).and_then(|text| text.parse().ok()),
+        suspension: annotation(SUSPEND).and_then(|text| serde_json::from_str(&text).ok()),
+        sync: annotation(SYNC),
+        rewind: annotation(REWIND).and_then(|text| serde_json::from_str(&text).ok()),
+        status: status.and_then(|text| serde_json::from_str(text).ok()),
+    })
+}

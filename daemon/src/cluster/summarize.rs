@@ -1,0 +1,73 @@
+//! From an object as the API server sends it to the compact [`LiveObject`] that planning needs.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tidegate_core::drift::ManagedSummary;
+use tidegate_core::health::{self, Health};
+use tidegate_core::inventory::{PRUNE, PRUNE_DISABLED};
+use tidegate_core::object::{Gvk, ObjectId, Scope};
+use tidegate_core::observed::{LiveObject, ownership};
+
+/// Longest health reason that is kept; the rest says nothing that people read.
+const REASON_CAP: usize = 500;
+
+/// How much of an object was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Only metadata: health is not judged.
+    Metadata,
+    /// The whole object.
+    Whole,
+}
+
+/// The id of an object that was read as `gvk`; none when it has no name.
+pub fn id_of(gvk: &Gvk, scope: Scope, object: &Value) -> Option<ObjectId> {
+    let metadata = object.get("metadata")?;
+    let text = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
+    let namespace = match scope {
+        Scope::Namespaced => text("namespace"),
+        Scope::Cluster => None,
+    };
+    Some(ObjectId { group: gvk.group.clone(), kind: gvk.kind.clone(), namespace, name: text("name")? })
+}
+
+/// The compact form of a live object.
+pub fn summarize(gvk: &Gvk, detail: Detail, object: &Value) -> LiveObject {
+    let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    let text = |key: &str| metadata.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let finalizers = metadata
+        .get("finalizers")
+        .and_then(Value::as_array)
+        .map(|all| all.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    let annotations = texts(metadata, "annotations");
+    LiveObject {
+        api_version: gvk.api_version(),
+        uid: text("uid"),
+        resource_version: text("resourceVersion"),
+        deleting: metadata.get("deletionTimestamp").is_some(),
+        finalizers,
+        ownership: ownership(&texts(metadata, "labels"), &annotations),
+        prune_disabled: annotations.get(PRUNE).is_some_and(|value| value == PRUNE_DISABLED),
+        managed: ManagedSummary::parse(metadata.get("managedFields").unwrap_or(&Value::Null)),
+        health: match detail {
+            Detail::Metadata => None,
+            Detail::Whole => Some(capped(health::assess(object))),
+        },
+    }
+}
+
+fn capped(mut health: Health) -> Health {
+    if health.reason.len() > REASON_CAP {
+        let end = health.reason.char_indices().map(|(at, _)| at).take_while(|at| *at <= REASON_CAP).last();
+        health.reason.truncate(end.unwrap_or(0));
+        health.reason.push('…');
+    }
+    health
+}
+
+fn texts(metadata: &Value, key: &str) -> BTreeMap<String, String> {
+    let entries = metadata.get(key).and_then(Value::as_object).into_iter().flatten();
+    entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}

@@ -1,0 +1,114 @@
+//! Watches that keep the [`Store`] current: one per kind and cluster, whatever the number of environments.
+//!
+//! Kinds whose mere existence is healthy are watched by metadata only; kinds with a health rule as whole objects, of
+//! which the compact form is kept. Only objects that carry our environment label are watched.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use serde::Serialize;
+use serde_json::Value;
+use tidegate_core::health;
+use tidegate_core::inventory::ENVIRONMENT;
+use tidegate_core::object::{Gvk, ObjectId};
+use tidegate_core::observed::LiveObject;
+use tokio::task::AbortHandle;
+
+use super::kinds::ServedKind;
+use super::store::Store;
+use super::summarize::{Detail, id_of, summarize};
+
+/// Objects of a watch's first list are read in pages of this size.
+const PAGE: u32 = 500;
+
+/// The running watches of one cluster.
+pub struct Watches {
+    client: Client,
+    store: Arc<Store>,
+    running: Mutex<BTreeMap<(String, String), AbortHandle>>,
+}
+
+impl Watches {
+    /// None runs yet.
+    pub fn new(client: Client, store: Arc<Store>) -> Self {
+        Self { client, store, running: Mutex::default() }
+    }
+
+    /// Starts the watch of a kind unless it runs already.
+    pub fn ensure(&self, gvk: &Gvk, kind: &ServedKind) {
+        if !kind.watchable {
+            return;
+        }
+        let key = (gvk.group.clone(), gvk.kind.clone());
+        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if running.get(&key).is_some_and(|handle| !handle.is_finished()) {
+            return;
+        }
+        let task = tokio::spawn(run(self.client.clone(), self.store.clone(), gvk.clone(), kind.clone()));
+        running.insert(key, task.abort_handle());
+    }
+}
+
+impl Drop for Watches {
+    fn drop(&mut self) {
+        let running = self.running.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for handle in running.values() {
+            handle.abort();
+        }
+    }
+}
+
+/// How much of a kind's objects is watched.
+pub fn detail_of(gvk: &Gvk) -> Detail {
+    if health::has_rule(gvk) { Detail::Whole } else { Detail::Metadata }
+}
+
+async fn run(client: Client, store: Arc<Store>, gvk: Gvk, kind: ServedKind) {
+    let config = watcher::Config::default().labels(ENVIRONMENT).page_size(PAGE);
+    match detail_of(&gvk) {
+        Detail::Whole => {
+            let api: Api<DynamicObject> = Api::all_with(client, &kind.resource);
+            follow(watcher(api, config).default_backoff().boxed(), &store, &gvk, &kind, Detail::Whole).await;
+        }
+        Detail::Metadata => {
+            let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &kind.resource);
+            follow(watcher(api, config).default_backoff().boxed(), &store, &gvk, &kind, Detail::Metadata).await;
+        }
+    }
+    store.unsync(&gvk);
+}
+
+type Events<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
+
+async fn follow<K: Serialize>(mut events: Events<K>, store: &Store, gvk: &Gvk, kind: &ServedKind, detail: Detail) {
+    let compact = |object: &K| -> Option<(ObjectId, LiveObject)> {
+        let value = serde_json::to_value(object).unwrap_or(Value::Null);
+        Some((id_of(gvk, kind.scope, &value)?, summarize(gvk, detail, &value)))
+    };
+    let mut listed = HashMap::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::InitApply(object)) => listed.extend(compact(&object)),
+            Ok(watcher::Event::InitDone) => store.replace(gvk, std::mem::take(&mut listed)),
+            Ok(watcher::Event::Apply(object)) => {
+                if let Some((id, live)) = compact(&object) {
+                    store.observe(id, live);
+                }
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                if let Some((id, live)) = compact(&object) {
+                    store.forget(&id, Some(&live.uid));
+                }
+            }
+            Err(error) => {
+                tracing::debug!(kind = %gvk.kind, error = %super::call::chain(&error), "watch interrupted");
+            }
+        }
+    }
+}

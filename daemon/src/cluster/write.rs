@@ -1,0 +1,149 @@
+//! Writes of single objects: server-side apply, its dry-run, delete, and the migration of kubectl's field managers.
+//!
+//! Every write carries the precondition that its plan saw. No decision is made here.
+
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::DynamicObject;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tidegate_core::drift::{FIELD_MANAGER, migrate_kubectl};
+use tidegate_core::inventory::{ENVIRONMENT, PART_OF};
+use tidegate_core::object::{ObjectId, Scope};
+
+use super::call::{CallError, once, repeated};
+use super::kinds::ServedKind;
+
+/// The marks that every object of an environment carries.
+#[derive(Debug, Clone)]
+pub struct Marks {
+    /// The id of the ApplySet.
+    pub apply_set: String,
+    /// The environment's name.
+    pub environment: String,
+}
+
+/// What must hold of the live object for a write to happen.
+#[derive(Debug, Clone, Default)]
+pub struct Precondition {
+    /// Its uid.
+    pub uid: Option<String>,
+    /// Its resourceVersion.
+    pub resource_version: Option<String>,
+}
+
+/// Writes to one cluster.
+#[derive(Clone)]
+pub struct Writer {
+    client: Client,
+}
+
+impl Writer {
+    /// Writes with this client.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Applies (or only asks what applying would give).
+    pub async fn apply(&self, kind: &ServedKind, id: &ObjectId, body: &Value, mode: Mode) -> Result<Value, CallError> {
+        let api = self.api(kind, id);
+        let mut params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
+        params.dry_run = match mode {
+            Mode::DryRun => true,
+            Mode::Write => false,
+        };
+        let patch = Patch::Apply(body);
+        let answer = repeated(|| api.patch(&id.name, &params, &patch)).await?;
+        serde_json::to_value(answer).map_err(|error| CallError::Server(error.to_string()))
+    }
+
+    /// Deletes the object with this uid; true when it was there. Dependents go in the background.
+    pub async fn delete(&self, kind: &ServedKind, id: &ObjectId, uid: &str) -> Result<bool, CallError> {
+        let api = self.api(kind, id);
+        let params = DeleteParams::background()
+            .preconditions(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
+        match repeated(|| api.delete(&id.name, &params)).await {
+            Ok(_) => Ok(true),
+            Err(CallError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The whole live object.
+    pub async fn read(&self, kind: &ServedKind, id: &ObjectId) -> Result<Option<Value>, CallError> {
+        let api = self.api(kind, id);
+        match repeated(|| api.get(&id.name)).await {
+            Ok(object) => {
+                serde_json::to_value(object).map(Some).map_err(|error| CallError::Server(error.to_string()))
+            }
+            Err(CallError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The metadata of a live object, as `{metadata: …}`.
+    pub async fn read_metadata(&self, kind: &ServedKind, id: &ObjectId) -> Result<Option<Value>, CallError> {
+        let api = self.api(kind, id);
+        match repeated(|| api.get_metadata(&id.name)).await {
+            Ok(object) => {
+                serde_json::to_value(object).map(Some).map_err(|error| CallError::Server(error.to_string()))
+            }
+            Err(CallError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands the fields of kubectl's managers to us, so that the next apply removes what git does not ask for.
+    /// Answers the new resourceVersion when anything was handed over.
+    pub async fn migrate(&self, kind: &ServedKind, id: &ObjectId, live: &Value) -> Result<Option<String>, CallError> {
+        let metadata = live.get("metadata").unwrap_or(&Value::Null);
+        let managed = metadata.get("managedFields").unwrap_or(&Value::Null);
+        let Some(migrated) = migrate_kubectl(managed) else { return Ok(None) };
+        let version = metadata.get("resourceVersion").cloned().unwrap_or(Value::Null);
+        let operations = json!([
+            { "op": "test", "path": "/metadata/resourceVersion", "value": version },
+            { "op": "replace", "path": "/metadata/managedFields", "value": migrated },
+            { "op": "replace", "path": "/metadata/resourceVersion", "value": version },
+        ]);
+        let patch: json_patch::Patch =
+            serde_json::from_value(operations).map_err(|error| CallError::Server(error.to_string()))?;
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.api(kind, id);
+        let answer = once(api.patch(&id.name, &params, &Patch::Json::<()>(patch))).await?;
+        Ok(answer.metadata.resource_version)
+    }
+
+    fn api(&self, kind: &ServedKind, id: &ObjectId) -> Api<DynamicObject> {
+        match (kind.scope, &id.namespace) {
+            (Scope::Namespaced, Some(namespace)) => {
+                Api::namespaced_with(self.client.clone(), namespace, &kind.resource)
+            }
+            (Scope::Namespaced, None) | (Scope::Cluster, _) => Api::all_with(self.client.clone(), &kind.resource),
+        }
+    }
+}
+
+/// The body that is sent: the value with our marks and the precondition.
+pub fn marked(mut body: Value, marks: &Marks, precondition: &Precondition) -> Value {
+    let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return body };
+    let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+    if let Some(labels) = labels.as_object_mut() {
+        labels.insert(PART_OF.to_owned(), json!(marks.apply_set));
+        labels.insert(ENVIRONMENT.to_owned(), json!(marks.environment));
+    }
+    if let Some(uid) = &precondition.uid {
+        metadata.insert("uid".to_owned(), json!(uid));
+    }
+    if let Some(version) = &precondition.resource_version {
+        metadata.insert("resourceVersion".to_owned(), json!(version));
+    }
+    body
+}
+
+/// Whether an apply is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Carried out.
+    Write,
+    /// Only answered.
+    DryRun,
+}

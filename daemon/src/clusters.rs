@@ -1,0 +1,51 @@
+//! The target clusters that environments name, each connected once and kept by its own task.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tidegate_core::schedule::ReplicaId;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cluster::connect::{Access, ConnectError, connect};
+use crate::cluster::handle::Cluster;
+
+/// All clusters in use.
+pub struct Clusters {
+    replica: ReplicaId,
+    kubeconfig: Option<PathBuf>,
+    shutdown: CancellationToken,
+    keepers: TaskTracker,
+    known: Mutex<BTreeMap<Access, Arc<Cluster>>>,
+}
+
+impl Clusters {
+    /// None is connected yet; `kubeconfig` is that of environments that name none. Their keepers run on `keepers` until `shutdown`.
+    pub fn new(
+        replica: ReplicaId,
+        kubeconfig: Option<PathBuf>,
+        shutdown: CancellationToken,
+        keepers: TaskTracker,
+    ) -> Self {
+        Self { replica, kubeconfig, shutdown, keepers, known: Mutex::default() }
+    }
+
+    /// The handle of a cluster; made on the first call. Does not wait for the cluster to answer.
+    pub async fn get(&self, access: &Access) -> Result<Arc<Cluster>, ConnectError> {
+        if let Some(cluster) = self.known.lock().await.get(access) {
+            return Ok(cluster.clone());
+        }
+        // Not under the lock: a Secret that is slow to read must not hold up the other clusters.
+        let client = connect(access, self.kubeconfig.as_deref()).await?;
+        let mut known = self.known.lock().await;
+        if let Some(cluster) = known.get(access) {
+            return Ok(cluster.clone());
+        }
+        let cluster = Cluster::new(client);
+        self.keepers.spawn(cluster.clone().keep(self.replica.clone(), self.shutdown.clone()));
+        known.insert(access.clone(), cluster.clone());
+        Ok(cluster)
+    }
+}

@@ -1,0 +1,261 @@
+//! The verb execute: a plan's actions, stage after stage, side by side within a stage.
+//!
+//! No choice is made here: an action names its object and precondition. The dependents of an object that failed are
+//! skipped; a newer commit ends the execution between two stages.
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use serde_json::Value;
+use tidegate_core::diff::{describe, drift_changes};
+use tidegate_core::drift::{AllowList, ManagedSummary};
+use tidegate_core::ids::Digest;
+use tidegate_core::ignore;
+use tidegate_core::inventory::{Applied, Inventory};
+use tidegate_core::object::{Gvk, ObjectId, ObjectRef};
+use tidegate_core::observed::LiveObject;
+use tidegate_core::outcome::Outcome;
+use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Phase, Plan, dependencies};
+use tidegate_core::problem::{Code, Problem};
+use tidegate_core::status::DriftRecord;
+
+use super::recreate::{can_recreate, recreate};
+use crate::cluster::call::CallError;
+use crate::cluster::failure::problems;
+use crate::cluster::handle::Cluster;
+use crate::cluster::kinds::ServedKind;
+use crate::cluster::summarize::summarize;
+use crate::cluster::watch::detail_of;
+use crate::cluster::write::{Marks, Mode, Precondition, marked};
+use crate::world::DesiredSet;
+
+/// Writes that run side by side in one environment.
+const WRITES: usize = 16;
+
+/// What came of one action.
+pub struct Done {
+    /// The object.
+    pub reference: ObjectRef,
+    /// `create`, `change`, `repair`, `recreate`, `adopt`, `resume` or `delete`.
+    pub action: &'static str,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Every problem of a refusal (the first also stands in the outcome).
+    pub problems: Vec<Problem>,
+    /// Digest of what was sent; none for a delete.
+    pub desired: Option<Digest>,
+    /// The repair that it was, in words.
+    pub drift: Option<DriftRecord>,
+    applied: Option<(Applied, LiveObject)>,
+}
+
+/// What execution needs.
+pub struct Execution<'a> {
+    /// Where.
+    pub cluster: &'a Cluster,
+    /// What is enforced.
+    pub desired: &'a DesiredSet,
+    /// The marks of the environment.
+    pub marks: &'a Marks,
+    /// The key of digests of Secret values.
+    pub key: &'a [u8],
+}
+
+impl Execution<'_> {
+    /// Carries the plan out; `superseded` is asked between stages. The inventory is kept current in memory.
+    pub async fn run(&self, plan: &Plan, inventory: &mut Inventory, superseded: impl Fn() -> bool) -> Vec<Done> {
+        let mut results: Vec<Done> = Vec::new();
+        let mut failed: BTreeSet<ObjectId> = BTreeSet::new();
+        for stage in &plan.stages {
+            if superseded() || (stage.phase == Phase::Prune && !failed.is_empty()) {
+                break;
+            }
+            // The futures are made before the stream: a closure in it would not be general enough for a spawned task.
+            let mut actions = Vec::with_capacity(stage.actions.len());
+            for action in &stage.actions {
+                if !is_skipped(action, &failed) {
+                    actions.push(self.act(action));
+                }
+            }
+            let done: Vec<Done> = futures::stream::iter(actions).buffer_unordered(WRITES).collect().await;
+            for result in done {
+                self.account(&result, inventory, &mut failed);
+                results.push(result);
+            }
+            for action in &stage.actions {
+                if let Action::Apply(apply) = action
+                    && is_skipped(action, &failed)
+                {
+                    failed.insert(apply.object.reference.id());
+                }
+            }
+        }
+        results
+    }
+
+    fn account(&self, done: &Done, inventory: &mut Inventory, failed: &mut BTreeSet<ObjectId>) {
+        let id = done.reference.id();
+        match &done.outcome {
+            Outcome::Done | Outcome::Unchanged => match &done.applied {
+                Some((applied, live)) => {
+                    inventory.record_applied(&done.reference, applied.clone(), &AllowList::default());
+                    self.cluster.store.observe(id, live.clone());
+                }
+                None => drop(inventory.forget(&id)),
+            },
+            Outcome::Conflict | Outcome::Refused(_) | Outcome::Unknown(_) => drop(failed.insert(id)),
+        }
+    }
+
+    async fn act(&self, action: &Action) -> Done {
+        match action {
+            Action::Apply(apply) => self.apply(apply).await,
+            Action::Delete(delete) => self.delete(delete).await,
+        }
+    }
+
+    async fn delete(&self, delete: &Delete) -> Done {
+        let Delete { object, uid } = delete;
+        let outcome = match self.kind(&object.gvk).await {
+            Ok(kind) => match self.cluster.writer.delete(&kind, &object.id(), uid).await {
+                Ok(true) => Outcome::Done,
+                Ok(false) => Outcome::Unchanged,
+                Err(error) => delete_failure(object, &error),
+            },
+            Err(error) => delete_failure(object, &error),
+        };
+        let problems = match &outcome {
+            Outcome::Refused(problem) => vec![Problem::clone(problem)],
+            Outcome::Done | Outcome::Unchanged | Outcome::Conflict | Outcome::Unknown(_) => Vec::new(),
+        };
+        Done { reference: object.clone(), action: "delete", outcome, problems, desired: None, drift: None, applied: None }
+    }
+
+    async fn apply(&self, apply: &Apply) -> Done {
+        let object = &apply.object;
+        let mut done = Done {
+            reference: object.reference.clone(),
+            action: word(&apply.reason),
+            outcome: Outcome::Done,
+            problems: Vec::new(),
+            desired: Some(object.digest()),
+            drift: None,
+            applied: None,
+        };
+        match self.try_apply(apply).await {
+            Ok((before, answer)) => {
+                let gvk = &object.reference.gvk;
+                let live = summarize(gvk, detail_of(gvk), &answer);
+                let managed = ManagedSummary::parse(answer.pointer("/metadata/managedFields").unwrap_or(&Value::Null));
+                let applied = Applied { uid: live.uid.clone(), digest: object.digest(), managed };
+                done.drift = self.repair(apply, before.as_ref(), &answer);
+                done.applied = Some((applied, live));
+            }
+            Err(error) => {
+                done.problems = problems(object, &error);
+                done.outcome = outcome_of(&error, done.problems.first());
+            }
+        }
+        done
+    }
+
+    /// The live object before (where it was read) and after.
+    async fn try_apply(&self, apply: &Apply) -> Result<(Option<Value>, Value), CallError> {
+        let object = &apply.object;
+        let id = object.reference.id();
+        let kind = self.kind(&object.reference.gvk).await?;
+        let none = Vec::new();
+        let ignored = self.desired.ignored.get(&id).unwrap_or(&none);
+        let mut precondition = Precondition { uid: apply.uid.clone(), resource_version: apply.resource_version.clone() };
+        let must_read = apply.uid.is_some() && (apply.migrate || !ignored.is_empty());
+        let before = if must_read { self.cluster.writer.read(&kind, &id).await? } else { None };
+        if apply.migrate
+            && let Some(live) = &before
+            && let Some(version) = self.cluster.writer.migrate(&kind, &id, live).await?
+        {
+            precondition.resource_version = Some(version);
+        }
+        let value = match &before {
+            Some(live) => ignore::body(&object.value, live, ignored),
+            None => object.value.clone(),
+        };
+        let body = marked(value, self.marks, &precondition);
+        let answer = self.cluster.writer.apply(&kind, &id, &body, Mode::Write).await;
+        let answer = match answer {
+            Err(CallError::Refused(status)) if can_recreate(apply, &status) => {
+                recreate(self.cluster, &kind, apply, self.marks).await?
+            }
+            answer => answer?,
+        };
+        Ok((before, answer))
+    }
+
+    async fn kind(&self, gvk: &Gvk) -> Result<ServedKind, CallError> {
+        let missing = || CallError::Server(format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version()));
+        self.cluster.kinds.resolve(gvk).await?.ok_or_else(missing)
+    }
+
+    /// The repair in words; none when the apply was asked for by git.
+    fn repair(&self, apply: &Apply, before: Option<&Value>, after: &Value) -> Option<DriftRecord> {
+        let now = Timestamp::now();
+        let record = |changes: Vec<String>, manager: Option<String>| DriftRecord {
+            object: apply.object.reference.clone(),
+            changes,
+            manager,
+            seen: now,
+            repaired: Some(now),
+        };
+        match &apply.reason {
+            ApplyReason::Drift { changes, by } => {
+                let mut all = changes.clone();
+                if let Some(before) = before {
+                    all = drift_changes(before, after, self.key);
+                }
+                let managers: BTreeSet<&str> = by.iter().map(|entry| entry.manager.as_str()).collect();
+                let managers: Vec<&str> = managers.into_iter().collect();
+                let manager = (!managers.is_empty()).then(|| managers.join(", "));
+                Some(record(all.iter().map(describe).collect(), manager))
+            }
+            ApplyReason::Recreate => Some(record(vec!["the object was deleted; created again".to_owned()], None)),
+            ApplyReason::Create | ApplyReason::Changed | ApplyReason::Resume | ApplyReason::Adopt => None,
+        }
+    }
+}
+
+/// True when something that the object needs has failed in this execution.
+fn is_skipped(action: &Action, failed: &BTreeSet<ObjectId>) -> bool {
+    match action {
+        Action::Apply(apply) => dependencies(&apply.object).iter().any(|needed| failed.contains(needed)),
+        Action::Delete(_) => false,
+    }
+}
+
+fn word(reason: &ApplyReason) -> &'static str {
+    match reason {
+        ApplyReason::Create => "create",
+        ApplyReason::Recreate => "recreate",
+        ApplyReason::Changed => "change",
+        ApplyReason::Drift { .. } => "repair",
+        ApplyReason::Resume => "resume",
+        ApplyReason::Adopt => "adopt",
+    }
+}
+
+fn outcome_of(error: &CallError, problem: Option<&Problem>) -> Outcome {
+    match error {
+        CallError::Conflict(_) => Outcome::Conflict,
+        CallError::Refused(_) | CallError::Forbidden(_) | CallError::NotFound(_) => {
+            let fallback = || Problem::error(Code::Rejected, error.to_string());
+            Outcome::Refused(Box::new(problem.cloned().unwrap_or_else(fallback)))
+        }
+        CallError::Busy { .. } | CallError::Server(_) | CallError::Unreachable(_) | CallError::Unauthorized(_) => {
+            Outcome::Unknown(error.to_string())
+        }
+    }
+}
+
+fn delete_failure(object: &ObjectRef, error: &CallError) -> Outcome {
+    let problem = Problem::error(Code::Rejected, format!("failed to delete it: {error}")).object(object);
+    outcome_of(error, Some(&problem))
+}

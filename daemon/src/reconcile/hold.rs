@@ -1,0 +1,66 @@
+//! What holds an environment back: a suspension (in git or on the parent), a missing folder, others that come first.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tidegate_core::ids::EnvironmentName;
+
+use super::lane::{Lane, Wanted};
+use crate::world::DesiredSet;
+
+impl Lane {
+    /// The set that may be enforced now; none while something holds the environment back.
+    pub(super) fn enforced(&self, wanted: &Wanted) -> Option<Arc<DesiredSet>> {
+        let held = match wanted {
+            Wanted::Missing => true,
+            Wanted::Present(_) => self.suspension(wanted).is_some() || self.waits_for(wanted).is_some(),
+        };
+        if held {
+            return None;
+        }
+        self.memory.good.clone()
+    }
+
+    /// Why the environment is suspended, and what ends it.
+    pub(super) fn suspension(&self, wanted: &Wanted) -> Option<(String, String)> {
+        let now = Timestamp::now();
+        let environment = match wanted {
+            Wanted::Present(target) => target.environment.as_ref().ok(),
+            Wanted::Missing => None,
+        };
+        let in_git = environment.and_then(|environment| environment.suspend.as_ref());
+        if let Some(suspend) = in_git.filter(|suspend| suspend.until.is_none_or(|until| until > now)) {
+            let why = format!("suspended in git ({}): {}", suspend.location, suspend.reason);
+            return Some((why, until(suspend.until, "a commit that lifts it")));
+        }
+        let by_hand = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref());
+        by_hand.filter(|suspension| suspension.until.is_none_or(|until| until > now)).map(|suspension| {
+            let why = format!("suspended by {}: {}", suspension.by, suspension.reason);
+            (why, until(suspension.until, &format!("tidegate resume {}", self.name)))
+        })
+    }
+
+    /// The first environment that must be live at its newest inputs before this one is applied.
+    pub(super) fn waits_for(&self, wanted: &Wanted) -> Option<EnvironmentName> {
+        let Wanted::Present(target) = wanted else { return None };
+        let environment = target.environment.as_ref().ok()?;
+        if environment.depends_on.is_empty() {
+            return None;
+        }
+        self.shared.board.register(&self.name, self.wake.clone());
+        let ready = |name: &EnvironmentName| {
+            self.shared
+                .board
+                .get(name)
+                .is_some_and(|standing| standing.live && standing.inputs == standing.wanted && standing.revision == Some(target.revision.id()))
+        };
+        environment.depends_on.iter().map(|placed| &placed.value).find(|name| !ready(name)).cloned()
+    }
+}
+
+fn until(time: Option<Timestamp>, otherwise: &str) -> String {
+    match time {
+        Some(time) => format!("{time}, or {otherwise}"),
+        None => otherwise.to_owned(),
+    }
+}

@@ -1,0 +1,111 @@
+//! The dry-runs that a plan asks for: the same engine answers "what differs?" and, later, does the change.
+
+use futures::StreamExt;
+use serde_json::Value;
+use tidegate_core::diff::drift_changes;
+use tidegate_core::drift::{AllowList, ManagedSummary, blame, foreign_fields};
+use tidegate_core::ignore;
+use tidegate_core::object::{DesiredObject, ObjectId};
+use tidegate_core::observed::DryRun;
+use tidegate_core::status::ForeignRecord;
+
+use crate::cluster::call::CallError;
+use crate::cluster::handle::Cluster;
+use crate::cluster::write::{Marks, Mode, Precondition, marked};
+use crate::world::DesiredSet;
+
+/// Dry-runs that run side by side.
+const DRY_RUNS: usize = 16;
+
+/// What a dry-run found.
+pub struct Inspection {
+    /// The object.
+    pub id: ObjectId,
+    /// The evidence; none when the object is gone.
+    pub dry_run: Option<DryRun>,
+    /// Fields that others added.
+    pub foreign: Vec<ForeignRecord>,
+}
+
+/// Asks the API server about each of these objects.
+pub async fn inspect(cluster: &Cluster, desired: &DesiredSet, marks: &Marks, ids: &[ObjectId], key: &[u8]) -> Vec<Inspection> {
+    let wanted: Vec<&std::sync::Arc<DesiredObject>> =
+        desired.objects.iter().filter(|object| ids.contains(&object.reference.id())).collect();
+    // The futures are made before the stream: a closure in it would not be general enough for a spawned task.
+    let asked: Vec<_> = wanted.iter().map(|object| inspect_one(cluster, desired, marks, object, key)).collect();
+    futures::stream::iter(asked).buffer_unordered(DRY_RUNS).collect().await
+}
+
+async fn inspect_one(
+    cluster: &Cluster,
+    desired: &DesiredSet,
+    marks: &Marks,
+    object: &DesiredObject,
+    key: &[u8],
+) -> Inspection {
+    let id = object.reference.id();
+    let none = Vec::new();
+    let ignored = desired.ignored.get(&id).unwrap_or(&none);
+    match ask(cluster, marks, object, ignored, key).await {
+        Ok(Some((dry_run, live))) => {
+            let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+            let foreign = foreign_fields(managed, &AllowList::default())
+                .into_iter()
+                .map(|field| ForeignRecord { object: id.clone(), field })
+                .collect();
+            Inspection { id, dry_run: Some(dry_run), foreign }
+        }
+        Ok(None) => Inspection { id, dry_run: None, foreign: Vec::new() },
+        Err((version, error)) => {
+            let dry_run = DryRun {
+                resource_version: version,
+                desired: object.digest(),
+                changes: Vec::new(),
+                by: Vec::new(),
+                migrate: false,
+                error: Some(error.to_string()),
+            };
+            Inspection { id, dry_run: Some(dry_run), foreign: Vec::new() }
+        }
+    }
+}
+
+async fn ask(
+    cluster: &Cluster,
+    marks: &Marks,
+    object: &DesiredObject,
+    ignored: &[String],
+    key: &[u8],
+) -> Result<Option<(DryRun, Value)>, (String, CallError)> {
+    let id = object.reference.id();
+    let unknown = String::new;
+    let kind = cluster
+        .kinds
+        .resolve(&object.reference.gvk)
+        .await
+        .map_err(|error| (unknown(), error))?
+        .ok_or_else(|| (unknown(), CallError::Server("the kind is no longer served".to_owned())))?;
+    let Some(live) = cluster.writer.read(&kind, &id).await.map_err(|error| (unknown(), error))? else {
+        return Ok(None);
+    };
+    let text = |pointer: &str| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let version = text("/metadata/resourceVersion");
+    let precondition = Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
+    let body = marked(ignore::body(&object.value, &live, ignored), marks, &precondition);
+    let would = cluster
+        .writer
+        .apply(&kind, &id, &body, Mode::DryRun)
+        .await
+        .map_err(|error| (version.clone(), error))?;
+    let changes = drift_changes(&live, &would, key);
+    let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+    let dry_run = DryRun {
+        resource_version: version,
+        desired: object.digest(),
+        by: blame(&changes, managed),
+        migrate: ManagedSummary::parse(managed).wants_migration(),
+        changes,
+        error: None,
+    };
+    Ok(Some((dry_run, live)))
+}

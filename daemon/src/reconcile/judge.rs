@@ -1,0 +1,171 @@
+//! How an environment stands, from what the last round saw and planned. Pure, but for the pods of sick workloads.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use tidegate_core::health::{Health, HealthState, exists_is_healthy};
+use tidegate_core::object::ObjectId;
+use tidegate_core::observed::Observed;
+use tidegate_core::plan::{Failure, Plan, WaitingReason};
+use tidegate_core::problem::{Code, Problem};
+use tidegate_core::status::{ObjectCounts, ObjectStatus, State};
+
+use crate::world::DesiredSet;
+
+/// A refused object is tried again after this time even if nothing changes (a quota may have been raised).
+pub const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+/// How many workloads that are not ready have their pods looked at in one pass.
+pub const PODS_LOOKS: usize = 5;
+
+/// How the objects of an environment stand.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// Objects by state.
+    pub counts: ObjectCounts,
+    /// Objects that are not healthy or wait.
+    pub objects: Vec<ObjectStatus>,
+    /// Workloads whose pods are worth a look.
+    pub sick: Vec<ObjectId>,
+    /// The first reason that people should read.
+    pub first: Option<String>,
+}
+
+/// Judges every object of the desired set.
+pub fn judge(
+    desired: &DesiredSet,
+    observed: &Observed,
+    plan: &Plan,
+    failed: &BTreeMap<ObjectId, Failure>,
+    pods: &BTreeMap<ObjectId, Health>,
+) -> Judgement {
+    let mut judgement = Judgement::default();
+    let waiting: BTreeMap<&ObjectId, &WaitingReason> =
+        plan.waiting.iter().map(|waiting| (&waiting.object, &waiting.reason)).collect();
+    for object in &desired.objects {
+        let id = object.reference.id();
+        judgement.counts.objects += 1;
+        if let Some(failure) = failed.get(&id) {
+            judgement.counts.failed += 1;
+            judgement.note(&id, "failed", &failure.problem.message);
+            continue;
+        }
+        if let Some(reason) = waiting.get(&id) {
+            judgement.counts.waiting += 1;
+            judgement.note(&id, "waiting", &waiting_text(reason));
+        }
+        let health = health_of(object.reference.gvk.clone(), &id, observed);
+        judgement.count(&id, &health, pods);
+    }
+    for (id, reason) in waiting.iter().filter(|(id, _)| !desired.objects.iter().any(|object| object.reference.id() == ***id)) {
+        judgement.counts.waiting += 1;
+        judgement.note(id, "waiting", &waiting_text(reason));
+    }
+    judgement
+}
+
+fn health_of(gvk: tidegate_core::object::Gvk, id: &ObjectId, observed: &Observed) -> Health {
+    let health = |state, reason: &str| Health { state, reason: reason.to_owned() };
+    match observed.objects.get(id) {
+        None => health(HealthState::Progressing, "it does not exist yet"),
+        Some(live) => match &live.health {
+            Some(health) => health.clone(),
+            None if exists_is_healthy(&gvk) => health(HealthState::Healthy, "it exists"),
+            None => health(HealthState::Unknown, "its kind has no health rule"),
+        },
+    }
+}
+
+impl Judgement {
+    fn count(&mut self, id: &ObjectId, health: &Health, pods: &BTreeMap<ObjectId, Health>) {
+        let trouble = pods.get(id);
+        let state = match (health.state, trouble.map(|trouble| trouble.state)) {
+            (HealthState::Progressing, Some(worse)) => worse,
+            (state, _) => state,
+        };
+        let reason = match trouble {
+            Some(trouble) => format!("{}; {}", health.reason, trouble.reason),
+            None => health.reason.clone(),
+        };
+        match state {
+            HealthState::Healthy | HealthState::Suspended => self.counts.healthy += 1,
+            HealthState::Unknown => self.counts.unknown += 1,
+            HealthState::Progressing => {
+                self.counts.progressing += 1;
+                self.note(id, "progressing", &reason);
+                self.sick.push(id.clone());
+            }
+            HealthState::Degraded => {
+                self.counts.degraded += 1;
+                self.note(id, "degraded", &reason);
+                self.sick.push(id.clone());
+            }
+        }
+    }
+
+    fn note(&mut self, id: &ObjectId, state: &str, reason: &str) {
+        if self.first.is_none() {
+            self.first = Some(format!("{id}: {reason}"));
+        }
+        let status = ObjectStatus { object: id.clone(), state: state.to_owned(), reason: reason.to_owned() };
+        self.objects.push(status);
+    }
+
+    /// The state of the environment, given that its commit is valid and its plan was carried out as far as possible.
+    pub fn state(&self, plan: &Plan) -> State {
+        let errors = plan.problems.iter().any(Problem::is_error);
+        let counts = &self.counts;
+        if counts.failed > 0 || errors {
+            State::Failed
+        } else if counts.degraded > 0 {
+            State::Degraded
+        } else if counts.waiting > 0 && counts.progressing == 0 {
+            State::Waiting
+        } else if counts.progressing > 0 || counts.waiting > 0 {
+            State::Progressing
+        } else {
+            State::Live
+        }
+    }
+}
+
+/// A waiting reason in words.
+pub fn waiting_text(reason: &WaitingReason) -> String {
+    match reason {
+        WaitingReason::Unread(why) => format!("it could not be read: {why}"),
+        WaitingReason::DryRunFailed(why) => format!("its dry-run failed: {why}"),
+        WaitingReason::Refused(why) => format!("the API server refused it: {why}"),
+        WaitingReason::PruneAfter(object) => format!("it is deleted once {object} is applied and healthy"),
+        WaitingReason::Deleting(finalizers) if finalizers.is_empty() => "it is being deleted".to_owned(),
+        WaitingReason::Deleting(finalizers) => {
+            format!("it is being deleted; held by the finalizers {}", finalizers.join(", "))
+        }
+        WaitingReason::EarlierWave(wave) => format!("wave {wave} is not healthy yet"),
+        WaitingReason::Dependency(object) => format!("it needs {object}"),
+        WaitingReason::Ownership(whose) => format!("it belongs to {whose}"),
+        WaitingReason::PruneBudget => "the prune budget is exceeded".to_owned(),
+        WaitingReason::PruneNotAllowed(why) => format!("it left git and is kept: {why}"),
+        WaitingReason::Suspended(why) => format!("suspended: {why}"),
+        WaitingReason::FightingOver(why) => format!("backing off: {why}"),
+    }
+}
+
+/// The problem of objects that are not healthy although the deadline is over.
+pub fn overdue(desired: &DesiredSet, judgement: &Judgement, applied: Option<Timestamp>, now: Timestamp) -> Vec<Problem> {
+    let Some(applied) = applied else { return Vec::new() };
+    let deadline = desired.environment.deadlines.healthy;
+    let late = SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(applied) > deadline);
+    if !late {
+        return Vec::new();
+    }
+    let sick = |id: &ObjectId| judgement.objects.iter().find(|status| status.object == *id);
+    desired
+        .objects
+        .iter()
+        .filter_map(|object| {
+            let status = sick(&object.reference.id())?;
+            let minutes = deadline.as_secs() / 60;
+            let message = format!("not healthy {minutes} min after it was applied: {}", status.reason);
+            Some(Problem::error(Code::HealthDeadline, message).object(&object.reference).at(object.location()))
+        })
+        .collect()
+}

@@ -1,0 +1,195 @@
+//! The lane of one environment: when passes run. A broken, slow or unreachable environment holds up only its own lane.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tidegate_core::ids::{Digest, EnvironmentName};
+use tidegate_core::inventory::Inventory;
+use tidegate_core::schema::Catalogue;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::memory::Memory;
+use crate::cluster::connect::Access;
+use crate::cluster::parent::apply_set_of;
+use crate::cluster::write::Marks;
+use crate::clusters::Clusters;
+use crate::source::SourceHandle;
+use crate::telemetry::Metrics;
+use crate::world::{DesiredSet, Target};
+
+/// Wakes that come this close together make one pass.
+const COALESCE: Duration = Duration::from_millis(20);
+
+/// What git asks of an environment now.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// Its folder is there.
+    Present(Arc<Target>),
+    /// Its folder is gone from git, without `decommission: true`. Never read as "delete everything".
+    Missing,
+}
+
+/// What all lanes share.
+pub struct Shared {
+    /// Target clusters.
+    pub clusters: Clusters,
+    /// The repository.
+    pub source: SourceHandle,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Schemas.
+    pub catalogue: Arc<Catalogue>,
+    /// This replica.
+    pub replica: String,
+    /// The key of digests of Secret values; new with each start, so that digests cannot be looked up.
+    pub key: Vec<u8>,
+    /// Where each environment stands, for those that depend on it.
+    pub board: Board,
+}
+
+/// Where environments stand.
+#[derive(Default)]
+pub struct Board {
+    standing: RwLock<BTreeMap<EnvironmentName, Standing>>,
+    changed: Notify,
+    wakers: RwLock<BTreeMap<EnvironmentName, Arc<Notify>>>,
+    expected: std::sync::atomic::AtomicUsize,
+}
+
+/// Where one environment stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The inputs that are enforced.
+    pub inputs: Option<Digest>,
+    /// Applied and healthy.
+    pub live: bool,
+    /// In words, for `--once`.
+    pub state: String,
+    /// Nothing will change by itself: live, failed, suspended or waiting for people.
+    pub settled: bool,
+    /// The newest inputs that git asks for.
+    pub wanted: Option<Digest>,
+    /// The newest revision that was looked at.
+    pub revision: Option<String>,
+}
+
+impl Standing {
+    /// True when what stands is about the newest inputs: enforced, or looked at and refused.
+    pub fn is_current(&self) -> bool {
+        self.inputs == self.wanted || self.state == "failed"
+    }
+}
+
+impl Board {
+    /// How many environments git names.
+    pub fn expect(&self, count: usize) {
+        self.expected.store(count, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// See [`Board::expect`].
+    pub fn expected(&self) -> usize {
+        self.expected.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Where an environment stands.
+    pub fn get(&self, name: &EnvironmentName) -> Option<Standing> {
+        self.standing.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> BTreeMap<EnvironmentName, Standing> {
+        self.standing.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Says where an environment stands; wakes the others when that is new.
+    pub fn put(&self, name: &EnvironmentName, standing: Standing) {
+        let before = self
+            .standing
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(name.clone(), standing.clone());
+        if before.as_ref() == Some(&standing) {
+            return;
+        }
+        self.changed.notify_waiters();
+        for (other, waker) in self.wakers.read().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
+            if other != name {
+                waker.notify_one();
+            }
+        }
+    }
+
+    /// Wakes a lane when another environment's standing changes; only lanes with `dependsOn` ask for it.
+    pub fn register(&self, name: &EnvironmentName, waker: Arc<Notify>) {
+        self.wakers.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name.clone(), waker);
+    }
+
+    /// Returns when any standing changes.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+/// One environment.
+pub struct Lane {
+    pub(super) name: EnvironmentName,
+    pub(super) shared: Arc<Shared>,
+    pub(super) target: watch::Receiver<Wanted>,
+    pub(super) wake: Arc<Notify>,
+    pub(super) memory: Memory,
+    pub(super) known_access: Option<Access>,
+}
+
+impl Lane {
+    /// A lane that has not run yet.
+    pub fn new(name: EnvironmentName, shared: Arc<Shared>, target: watch::Receiver<Wanted>) -> Self {
+        Self { name, shared, target, wake: Arc::default(), memory: Memory::default(), known_access: None }
+    }
+
+    /// Passes until `shutdown`: on every new commit, on every wake, and when the last pass said so.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            let next = tokio::select! {
+                () = shutdown.cancelled() => return,
+                next = self.pass() => next,
+            };
+            let wake = self.wake.clone();
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = self.target.changed() => if changed.is_err() { return },
+                () = wake.notified() => {}
+                () = tokio::time::sleep(next.0) => {}
+            }
+            tokio::time::sleep(COALESCE).await;
+        }
+    }
+
+    pub(super) fn wanted(&mut self) -> Wanted {
+        self.target.borrow_and_update().clone()
+    }
+
+    pub(super) fn marks(&self) -> Marks {
+        Marks { apply_set: apply_set_of(&self.name), environment: self.name.to_string() }
+    }
+
+    pub(super) fn inventory(&self) -> Inventory {
+        self.memory.inventory.as_ref().map(|(inventory, _)| inventory.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn put_inventory(&mut self, inventory: Inventory) {
+        if let Some((kept, _)) = &mut self.memory.inventory {
+            *kept = inventory;
+        }
+    }
+
+    pub(super) fn is_superseded(&self, desired: &DesiredSet) -> bool {
+        superseded(&self.target, desired)
+    }
+}
+
+/// True when git asks for other inputs than those that are enforced, and they have not been looked at yet.
+pub fn superseded(target: &watch::Receiver<Wanted>, _desired: &DesiredSet) -> bool {
+    target.has_changed().unwrap_or(true)
+}

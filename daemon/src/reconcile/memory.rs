@@ -1,0 +1,83 @@
+//! What a lane remembers of its environment between passes. All of it can be lost: it is rebuilt from git and the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tidegate_core::drift::Flips;
+use tidegate_core::health::Health;
+use tidegate_core::ids::Digest;
+use tidegate_core::inventory::Inventory;
+use tidegate_core::object::ObjectId;
+use tidegate_core::observed::{DryRun, Observed};
+use tidegate_core::plan::{Failure, Plan};
+use tidegate_core::problem::Problem;
+use tidegate_core::status::{DriftRecord, EnvironmentStatus, ForeignRecord};
+
+use crate::cluster::parent::{Parent, StoredShards};
+use crate::world::DesiredSet;
+
+/// What a lane remembers.
+#[derive(Default)]
+pub struct Memory {
+    /// The newest set that was free of errors: this one is enforced.
+    pub good: Option<Arc<DesiredSet>>,
+    /// What is wrong with newer inputs, by their digest.
+    pub rejected: Option<(Digest, Vec<Problem>)>,
+    /// The parent object.
+    pub parent: Option<Parent>,
+    /// The inventory and its shards; none until read.
+    pub inventory: Option<(Inventory, StoredShards)>,
+    /// What the API server refused.
+    pub failed: BTreeMap<ObjectId, Failure>,
+    /// Further problems of a refused object (the first stands in its [`Failure`]).
+    pub further: BTreeMap<ObjectId, Vec<Problem>>,
+    /// Dry-runs that are still evidence.
+    pub dry_runs: BTreeMap<ObjectId, DryRun>,
+    /// Fields of others that dry-runs have shown.
+    pub foreign: BTreeMap<ObjectId, Vec<ForeignRecord>>,
+    /// Repairs of late.
+    pub flips: Flips,
+    /// Repairs since the last record, newest last.
+    pub repairs: Vec<DriftRecord>,
+    /// What the last round saw and planned, for the record.
+    pub last: Option<(Observed, Plan)>,
+    /// When the inputs that are now enforced were first seen, and when they were applied whole.
+    pub progress: Progress,
+    /// The last record that was written.
+    pub written: Option<EnvironmentStatus>,
+    /// When it was written.
+    pub written_at: Option<Instant>,
+    /// Why workloads are not ready, by their pods.
+    pub pods: BTreeMap<ObjectId, Health>,
+    /// Objects that were ever healthy at these inputs (for deadlines).
+    pub was_healthy: BTreeSet<ObjectId>,
+    /// Passes that failed in a row, for the back-off.
+    pub failures: u32,
+    /// The sync request that was served last.
+    pub served_sync: Option<String>,
+}
+
+/// How far the enforced inputs have come.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// The inputs that this is about.
+    pub inputs: Option<Digest>,
+    /// First seen by this replica.
+    pub seen: Option<Timestamp>,
+    /// Applied whole.
+    pub applied: Option<Timestamp>,
+    /// Applied and healthy.
+    pub live: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Forgets everything that was read from the cluster, so that the next pass reads it again.
+    pub fn forget_cluster(&mut self) {
+        self.parent = None;
+        self.inventory = None;
+        self.dry_runs.clear();
+        self.last = None;
+    }
+}

@@ -1,0 +1,202 @@
+//! One environment's reconcile pass: fetch, observe, plan, execute, record. [`Lane::pass`] is the whole story.
+//!
+//! A pass takes no hint of what changed: watches, polls and people only wake it, and a timer always wakes it too. First
+//! install, repair of drift, resuming after a crash and retries all go through the same plan. No worker is held while an
+//! environment waits for health or for others.
+//!
+//! | file | verb |
+//! |---|---|
+//! | `fetch` | which objects are enforced: the newest set free of errors |
+//! | `observe`, `inspect` | what the cluster holds; dry-runs where metadata leaves a doubt |
+//! | `tidegate_core::plan` | plan |
+//! | `execute`, `recreate` | execute |
+//! | `record`, `judge` | the status record, logs, metrics |
+//! | `state` | parent and inventory: read, claimed, written |
+//! | `hold` | what holds an environment back: suspensions, others that come first |
+//! | `lane`, `memory` | when passes run, and what is remembered between them |
+
+mod execute;
+mod fetch;
+mod hold;
+mod inspect;
+mod judge;
+mod lane;
+mod memory;
+mod observe;
+mod record;
+mod recreate;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tidegate_core::plan::{Plan, PlanInput, PlanSettings, plan};
+
+pub use fetch::{access_of, read_world};
+pub use inspect::{Inspection, inspect};
+pub use lane::{Board, Lane, Shared, Standing, Wanted};
+pub use observe::observe;
+pub use state::settings;
+
+use crate::cluster::call::CallError;
+use crate::cluster::handle::{Cluster, ClusterState};
+use crate::world::DesiredSet;
+use execute::Execution;
+
+/// Rounds of one pass: a plan that is not idle after so many is left to the next pass.
+const ROUNDS: u32 = 12;
+/// Without any other reason, an environment is looked at this often.
+const SAFETY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// When the next pass is due at the latest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next(pub Duration);
+
+/// How the rounds of a pass ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rounds {
+    /// Nothing is left to do now.
+    Settled,
+    /// Something is left (a newer commit, too many rounds): soon again.
+    Unfinished,
+}
+
+impl Lane {
+    /// One pass. Never fails: what goes wrong is recorded, and said in the time of the next pass.
+    pub async fn pass(&mut self) -> Next {
+        let wanted = self.wanted();
+        let Some(access) = self.access(&wanted) else {
+            return self.report_without_cluster(&wanted);
+        };
+        let cluster = match self.shared.clusters.get(&access).await {
+            Ok(cluster) => cluster,
+            Err(error) => return self.report_unreachable(&error.to_string()),
+        };
+        cluster.register(&self.name, self.wake.clone());
+        match cluster.state() {
+            ClusterState::Ready => {}
+            ClusterState::Connecting => return Next(Duration::from_secs(1)),
+            ClusterState::Unreachable(reason) => return self.report_unreachable(&reason),
+        }
+        if !cluster.owns(&self.name) {
+            self.memory.forget_cluster();
+            self.follow_others(&cluster, &wanted);
+            return Next(SAFETY_INTERVAL);
+        }
+        match self.reconcile(&cluster, &wanted).await {
+            Ok(next) => {
+                self.memory.failures = 0;
+                next
+            }
+            Err(error) => self.after_failure(&error),
+        }
+    }
+
+    async fn reconcile(&mut self, cluster: &Arc<Cluster>, wanted: &Wanted) -> Result<Next, CallError> {
+        self.read_state(cluster, wanted).await?;
+        self.fetch(cluster, wanted).await;
+        let Some(desired) = self.enforced(wanted) else {
+            return self.record(cluster, wanted, None).await;
+        };
+        if !self.claim(cluster, &desired).await? {
+            return self.record(cluster, wanted, None).await;
+        }
+        let settings = settings(&self.name, &desired.environment);
+        let rounds = self.rounds(cluster, &desired, &settings).await;
+        self.write_inventory(cluster).await?;
+        let rounds = rounds?;
+        if rounds == Rounds::Settled {
+            self.conclude(cluster, &desired).await?;
+        }
+        self.record(cluster, wanted, Some(rounds)).await
+    }
+
+    /// Observe, plan and execute until nothing is left to do now.
+    async fn rounds(
+        &mut self,
+        cluster: &Arc<Cluster>,
+        desired: &Arc<DesiredSet>,
+        settings: &PlanSettings,
+    ) -> Result<Rounds, CallError> {
+        for _ in 0..ROUNDS {
+            let plan = self.plan(cluster, desired, settings).await?;
+            let idle = plan.is_idle();
+            if !plan.inspect.is_empty() {
+                self.inspect(cluster, desired, &plan.inspect).await;
+            }
+            self.accept(&plan);
+            if !plan.stages.is_empty() {
+                self.execute(cluster, desired, &plan).await?;
+            }
+            if idle {
+                return Ok(Rounds::Settled);
+            }
+            if self.is_superseded(desired) {
+                return Ok(Rounds::Unfinished);
+            }
+        }
+        Ok(Rounds::Unfinished)
+    }
+
+    async fn plan(
+        &mut self,
+        cluster: &Cluster,
+        desired: &DesiredSet,
+        settings: &PlanSettings,
+    ) -> Result<Plan, CallError> {
+        let now = Timestamp::now();
+        let inventory = self.inventory();
+        let objects: &[Arc<_>] = if settings.decommission { &[] } else { &desired.objects };
+        let observed = observe(cluster, objects, &inventory, &self.memory.dry_runs).await?;
+        self.memory.flips.expire(now);
+        let input = PlanInput {
+            settings,
+            desired: Some(objects),
+            observed: &observed,
+            inventory: &inventory,
+            failed: &self.memory.failed,
+            flips: &self.memory.flips,
+            now,
+        };
+        let plan = plan(&input);
+        tracing::debug!(environment = %self.name, plan = %plan.summary(), "planned");
+        self.memory.last = Some((observed, plan.clone()));
+        Ok(plan)
+    }
+
+    async fn inspect(&mut self, cluster: &Cluster, desired: &DesiredSet, ids: &[tidegate_core::object::ObjectId]) {
+        let marks = self.marks();
+        for inspection in inspect(cluster, desired, &marks, ids, &self.shared.key).await {
+            let Inspection { id, dry_run, foreign } = inspection;
+            match dry_run {
+                Some(dry_run) => {
+                    // The dry-run is evidence for the resourceVersion that it read; let the plan see the same object.
+                    self.refresh(cluster, desired, &id).await;
+                    self.memory.dry_runs.insert(id.clone(), dry_run);
+                }
+                None => cluster.store.forget(&id, None),
+            }
+            if foreign.is_empty() {
+                self.memory.foreign.remove(&id);
+            } else {
+                self.memory.foreign.insert(id, foreign);
+            }
+        }
+    }
+
+    async fn execute(&mut self, cluster: &Arc<Cluster>, desired: &Arc<DesiredSet>, plan: &Plan) -> Result<(), CallError> {
+        tracing::info!(environment = %self.name, revision = %desired.revision, plan = %plan.summary(), "executing");
+        self.note_pending(plan);
+        self.write_inventory(cluster).await?;
+        let marks = self.marks();
+        let execution = Execution { cluster, desired, marks: &marks, key: &self.shared.key };
+        let mut inventory = self.inventory();
+        let target = self.target.clone();
+        let superseded = || lane::superseded(&target, desired);
+        let done = execution.run(plan, &mut inventory, superseded).await;
+        self.put_inventory(inventory);
+        self.account(cluster, plan, done);
+        Ok(())
+    }
+}

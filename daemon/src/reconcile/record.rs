@@ -1,0 +1,408 @@
+//! The verb record: the status record on the parent object, metrics, and the time of the next pass.
+//!
+//! Written when something changed, at most once a second; nothing is written for passes that found nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tidegate_core::health::{Health, HealthState};
+use tidegate_core::ids::Digest;
+use tidegate_core::problem::{Code, Problem};
+use tidegate_core::schedule::Backoff;
+use tidegate_core::status::{EnvironmentStatus, Listed, ObjectCounts, SCHEMA, State, Times};
+
+use super::judge::{Judgement, PODS_LOOKS, judge, overdue};
+use super::lane::{Lane, Standing, Wanted};
+use super::state::{commit_info, is_settled};
+use super::{Next, Rounds, SAFETY_INTERVAL};
+use crate::cluster::call::CallError;
+use crate::cluster::handle::Cluster;
+use crate::cluster::parent::ParentChange;
+use crate::cluster::pods;
+use crate::telemetry::EnvironmentLabel;
+use crate::world::DesiredSet;
+
+/// Records of a state that goes on changing are written at most this often.
+const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// While objects are on their way, their pods are looked at this often.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+/// Passes that fail are tried again with growing pauses.
+const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+
+/// How an environment stands, before it is put into a record.
+struct Standings {
+    state: State,
+    reason: String,
+    next: Option<String>,
+    problems: Vec<Problem>,
+    judgement: Judgement,
+}
+
+impl Lane {
+    /// Records how the environment stands.
+    pub(super) async fn record(
+        &mut self,
+        cluster: &Arc<Cluster>,
+        wanted: &Wanted,
+        rounds: Option<Rounds>,
+    ) -> Result<Next, CallError> {
+        let now = Timestamp::now();
+        let desired = self.memory.good.clone();
+        let standings = self.standings(cluster, wanted, desired.as_deref(), rounds, now).await;
+        if standings.state == State::Live && self.memory.progress.live.is_none() {
+            self.memory.progress.live = Some(now);
+        }
+        let next = self.next(&standings, rounds, now);
+        self.publish(wanted, &standings);
+        let status = self.status(wanted, desired.as_deref(), standings, now);
+        let written = self.write_status(cluster, status).await?;
+        Ok(if written { next } else { Next(next.0.min(WRITE_INTERVAL)) })
+    }
+
+    async fn standings(
+        &mut self,
+        cluster: &Arc<Cluster>,
+        wanted: &Wanted,
+        desired: Option<&DesiredSet>,
+        rounds: Option<Rounds>,
+        now: Timestamp,
+    ) -> Standings {
+        let mut problems = self.source_problems(wanted);
+        let rejected = !problems.is_empty();
+        let mut judgement = Judgement::default();
+        let mut state = State::Waiting;
+        let mut reason = "not looked at yet".to_owned();
+        if let (Some(desired), Some((observed, plan))) = (desired, &self.memory.last) {
+            judgement = judge(desired, observed, plan, &self.memory.failed, &self.memory.pods);
+            if rounds == Some(Rounds::Settled) && !judgement.sick.is_empty() {
+                self.memory.pods = look_at_pods(cluster, desired, &judgement).await;
+                judgement = judge(desired, observed, plan, &self.memory.failed, &self.memory.pods);
+            } else if judgement.sick.is_empty() {
+                self.memory.pods.clear();
+            }
+            problems.extend(desired.warnings.iter().cloned());
+            problems.extend(plan.problems.iter().cloned());
+            problems.extend(self.memory.failed.values().map(|failure| failure.problem.clone()));
+            problems.extend(self.memory.further.values().flatten().cloned());
+            problems.extend(overdue(desired, &judgement, self.memory.progress.applied, now));
+            state = judgement.state(plan);
+            reason = sentence(state, &judgement, &problems);
+        }
+        let (state, reason, next) = self.overriding(wanted, desired, rounds, rejected, (state, reason));
+        Standings { state, reason, next, problems, judgement }
+    }
+
+    /// What comes before health: a suspension, a broken commit, work that is not finished, others that come first.
+    fn overriding(
+        &self,
+        wanted: &Wanted,
+        desired: Option<&DesiredSet>,
+        rounds: Option<Rounds>,
+        rejected: bool,
+        (state, reason): (State, String),
+    ) -> (State, String, Option<String>) {
+        if let Some((why, until)) = self.suspension(wanted) {
+            return (State::Suspended, why, Some(until));
+        }
+        if rejected {
+            let kept = desired.map_or("nothing is applied".to_owned(), |set| format!("{} stays applied", set.revision));
+            let next = "a commit that mends it".to_owned();
+            return (State::Failed, format!("the newest commit is not applied; {kept}"), Some(next));
+        }
+        if desired.is_some_and(|set| set.environment.decommission) && self.memory.parent.is_none() {
+            return (State::Live, "taken down".to_owned(), None);
+        }
+        if let Some(other) = self.waits_for(wanted) {
+            let why = format!("`{other}` must be live at its newest commit first (dependsOn)");
+            return (State::Waiting, why, Some(format!("`{other}` becomes live")));
+        }
+        match rounds {
+            None => (State::Waiting, "a newer commit was seen by another replica".to_owned(), Some("the next poll".to_owned())),
+            Some(Rounds::Unfinished) => (State::Applying, "changes are being applied".to_owned(), None),
+            Some(Rounds::Settled) => {
+                let next = (state == State::Progressing).then(|| "a change of the objects' status".to_owned());
+                (state, reason, next)
+            }
+        }
+    }
+
+    /// The problems of the newest inputs, when they are not the ones that are enforced.
+    fn source_problems(&self, wanted: &Wanted) -> Vec<Problem> {
+        match wanted {
+            Wanted::Missing => vec![
+                Problem::error(Code::EnvironmentMissing, format!("environments/{} is gone from git; nothing is deleted", self.name))
+                    .help("restore the folder; to take the environment down, commit `decommission: true` first"),
+            ],
+            Wanted::Present(target) => match (&target.environment, &self.memory.rejected) {
+                (Err(problems), _) => problems.clone(),
+                (Ok(_), Some((inputs, problems))) if *inputs == target.inputs => problems.clone(),
+                (Ok(_), _) => Vec::new(),
+            },
+        }
+    }
+
+    fn status(
+        &mut self,
+        wanted: &Wanted,
+        desired: Option<&DesiredSet>,
+        standings: Standings,
+        now: Timestamp,
+    ) -> EnvironmentStatus {
+        let Standings { state, reason, next, problems, judgement } = standings;
+        let target = match wanted {
+            Wanted::Present(target) => Some(target.as_ref()),
+            Wanted::Missing => None,
+        };
+        let before = self.memory.written.clone();
+        let applied = desired.filter(|_| self.memory.progress.applied.is_some());
+        let since = before.as_ref().filter(|before| before.state == state).map_or(now, |before| before.since);
+        let mut status = EnvironmentStatus {
+            schema: SCHEMA.to_owned(),
+            environment: self.name.clone(),
+            cluster: self.known_access.as_ref().map(ToString::to_string).unwrap_or_default(),
+            replica: self.shared.replica.clone(),
+            seen: target.map(|target| commit_info(&target.revision, target.info.as_ref())),
+            applied: applied
+                .map(|set| commit_info(&set.revision, set.info.as_ref()))
+                .or_else(|| before.as_ref().and_then(|before| before.applied.clone())),
+            inputs: desired.map(|set| set.inputs.clone()),
+            applied_inputs: applied
+                .map(|set| set.inputs.clone())
+                .or_else(|| before.as_ref().and_then(|before| before.applied_inputs.clone())),
+            rejected_inputs: self.rejected_inputs(wanted),
+            state,
+            reason,
+            since,
+            next,
+            counts: judgement.counts,
+            problems: Listed::all(problems),
+            objects: Listed::all(judgement.objects),
+            drift: before.map(|before| before.drift).unwrap_or_default(),
+            foreign: Listed::all(self.memory.foreign.values().flatten().cloned().collect()),
+            unchecked: desired.map(|set| set.unchecked.clone()).unwrap_or_default(),
+            times: self.times(desired),
+            plan_id: desired.map(|set| set.plan_id.clone()),
+            updated: now,
+        };
+        for repair in self.memory.repairs.drain(..) {
+            status.record_drift(repair);
+        }
+        status.shrink();
+        status
+    }
+
+    fn times(&self, desired: Option<&DesiredSet>) -> Times {
+        let progress = &self.memory.progress;
+        Times {
+            committed: desired.and_then(|set| set.info.as_ref()).map(|info| info.committer_time),
+            seen: progress.seen,
+            applied: progress.applied,
+            live: progress.live,
+        }
+    }
+
+    /// Writes the record if it says anything new; false: it does, but it is too early to write again.
+    async fn write_status(&mut self, cluster: &Cluster, status: EnvironmentStatus) -> Result<bool, CallError> {
+        if self.memory.parent.is_none() {
+            return Ok(true);
+        }
+        let before = self.memory.written.as_ref();
+        if before.is_some_and(|before| says_the_same(before, &status)) {
+            return Ok(true);
+        }
+        let same_state = before.is_some_and(|before| before.state == status.state && before.drift == status.drift);
+        if same_state && self.memory.written_at.is_some_and(|at| at.elapsed() < WRITE_INTERVAL) {
+            return Ok(false);
+        }
+        self.log_change(&status);
+        let change = ParentChange { annotations: std::collections::BTreeMap::new(), status: Some(status.clone()) };
+        self.write_parent(cluster, change).await?;
+        self.memory.written = Some(status);
+        self.memory.written_at = Some(std::time::Instant::now());
+        Ok(true)
+    }
+
+    fn log_change(&self, status: &EnvironmentStatus) {
+        let before = self.memory.written.as_ref();
+        let same = before.is_some_and(|before| before.state == status.state && before.inputs == status.inputs);
+        if !same {
+            tracing::info!(
+                environment = %self.name, state = status.state.as_str(), reason = %status.reason,
+                revision = status.seen.as_ref().map_or("", |seen| seen.id.as_str()), "state"
+            );
+        }
+    }
+
+    fn publish(&self, wanted: &Wanted, standings: &Standings) {
+        let label = EnvironmentLabel { environment: self.name.to_string() };
+        let metrics = &self.shared.metrics;
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.passes.get_or_create(&label).inc();
+        metrics.objects.get_or_create(&label).set(number(self.inventory().entries.len()));
+        metrics.live.get_or_create(&label).set(i64::from(standings.state == State::Live));
+        metrics.problems.get_or_create(&label).set(number(standings.problems.len()));
+        self.stand(wanted, standings.state, is_settled(standings.state));
+    }
+
+    fn stand(&self, wanted: &Wanted, state: State, settled: bool) {
+        let standing = Standing {
+            inputs: self.memory.good.as_ref().map(|set| set.inputs.clone()),
+            live: state == State::Live,
+            state: state.as_str().to_owned(),
+            settled,
+            wanted: wanted_inputs(wanted),
+            revision: wanted_revision(wanted),
+        };
+        self.shared.board.put(&self.name, standing);
+    }
+
+    fn next(&self, standings: &Standings, rounds: Option<Rounds>, now: Timestamp) -> Next {
+        let mut next = SAFETY_INTERVAL;
+        if rounds == Some(Rounds::Unfinished) {
+            next = Duration::from_millis(50);
+        }
+        if standings.state == State::Progressing || !standings.judgement.sick.is_empty() {
+            next = next.min(PROGRESS_INTERVAL);
+        }
+        let plan = self.memory.last.as_ref().map(|(_, plan)| plan);
+        if plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty() {
+            next = next.min(Duration::from_secs(10));
+        }
+        if let Some(until) = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref()?.until) {
+            let left = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+            next = next.min(left + Duration::from_secs(1));
+        }
+        Next(next)
+    }
+
+    /// A pass failed: the cluster answered with something that ends it.
+    pub(super) fn after_failure(&mut self, error: &CallError) -> Next {
+        self.memory.failures = self.memory.failures.saturating_add(1);
+        match error {
+            CallError::Conflict(_) => tracing::debug!(environment = %self.name, %error, "somebody else wrote"),
+            CallError::NotFound(_)
+            | CallError::Refused(_)
+            | CallError::Forbidden(_)
+            | CallError::Unauthorized(_)
+            | CallError::Busy { .. }
+            | CallError::Server(_)
+            | CallError::Unreachable(_) => {
+                tracing::warn!(environment = %self.name, %error, "the pass ended early");
+                self.memory.forget_cluster();
+            }
+        }
+        Next(BACKOFF.delay(self.memory.failures, crate::run::jitter()))
+    }
+
+    /// The cluster does not answer: nothing can be recorded there.
+    pub(super) fn report_unreachable(&mut self, reason: &str) -> Next {
+        if self.memory.failures == 0 {
+            tracing::warn!(environment = %self.name, reason, "the cluster is out of reach");
+        }
+        self.memory.failures = self.memory.failures.saturating_add(1);
+        self.memory.forget_cluster();
+        let wanted = self.target.borrow().clone();
+        self.stand(&wanted, State::Unreachable, false);
+        Next(BACKOFF.delay(self.memory.failures, crate::run::jitter()))
+    }
+
+    /// The environment's file is broken from the start, so that not even its cluster is known.
+    pub(super) fn report_without_cluster(&mut self, wanted: &Wanted) -> Next {
+        for problem in self.source_problems(wanted) {
+            if self.memory.rejected.is_none() {
+                tracing::error!(environment = %self.name, "{problem}");
+            }
+        }
+        if let Wanted::Present(target) = wanted {
+            self.memory.rejected = Some((target.inputs.clone(), self.source_problems(wanted)));
+        }
+        self.stand(wanted, State::Failed, true);
+        Next(SAFETY_INTERVAL)
+    }
+
+    /// Another replica works on this environment: what it records is taken over for those that depend on it.
+    pub(super) fn follow_others(&mut self, cluster: &Cluster, wanted: &Wanted) {
+        let Some(status) = cluster.seen_parent(&self.name).and_then(|parent| parent.status) else { return };
+        let standing = Standing {
+            live: status.state == State::Live,
+            state: status.state.as_str().to_owned(),
+            settled: is_settled(status.state),
+            inputs: status.inputs,
+            wanted: wanted_inputs(wanted),
+            revision: wanted_revision(wanted),
+        };
+        self.shared.board.put(&self.name, standing);
+    }
+}
+
+impl Lane {
+    /// The newest inputs, when they are not applied because they are invalid.
+    fn rejected_inputs(&self, wanted: &Wanted) -> Option<Digest> {
+        match wanted {
+            Wanted::Present(_) if !self.source_problems(wanted).is_empty() => wanted_inputs(wanted),
+            Wanted::Present(_) | Wanted::Missing => None,
+        }
+    }
+}
+
+fn wanted_inputs(wanted: &Wanted) -> Option<Digest> {
+    match wanted {
+        Wanted::Present(target) => Some(target.inputs.clone()),
+        Wanted::Missing => None,
+    }
+}
+
+fn wanted_revision(wanted: &Wanted) -> Option<String> {
+    match wanted {
+        Wanted::Present(target) => Some(target.revision.id()),
+        Wanted::Missing => None,
+    }
+}
+
+/// Everything but the time of writing and the words of a state that goes on.
+fn says_the_same(before: &EnvironmentStatus, now: &EnvironmentStatus) -> bool {
+    let EnvironmentStatus { updated: _, seen: _, replica: _, .. } = now;
+    let seen = |status: &EnvironmentStatus| (status.inputs.clone(), status.state);
+    let mut same = before.clone();
+    same.updated = now.updated;
+    same.replica.clone_from(&now.replica);
+    if seen(before) == seen(now) && now.state == State::Live {
+        // Commits that do not concern the environment are not written on it.
+        same.seen.clone_from(&now.seen);
+        same.applied.clone_from(&now.applied);
+        same.times = now.times;
+    }
+    same == *now
+}
+
+fn sentence(state: State, judgement: &Judgement, problems: &[Problem]) -> String {
+    let ObjectCounts { objects, healthy, unknown, .. } = judgement.counts;
+    let error = problems.iter().find(|problem| problem.is_error());
+    match state {
+        State::Live if unknown > 0 => format!("{healthy} of {objects} objects are healthy, {unknown} have no health rule"),
+        State::Live => format!("all {objects} objects are healthy"),
+        State::Failed => error.map_or("an object was refused".to_owned(), |problem| problem.message.clone()),
+        State::Applying | State::Progressing | State::Degraded | State::Suspended | State::Waiting | State::Unreachable => {
+            judgement.first.clone().unwrap_or_default()
+        }
+    }
+}
+
+async fn look_at_pods(
+    cluster: &Cluster,
+    desired: &DesiredSet,
+    judgement: &Judgement,
+) -> std::collections::BTreeMap<tidegate_core::object::ObjectId, Health> {
+    let mut found = std::collections::BTreeMap::new();
+    for id in judgement.sick.iter().take(PODS_LOOKS) {
+        let object = desired.objects.iter().find(|object| object.reference.id() == *id);
+        let Some(object) = object else { continue };
+        // A read that fails leaves the workload's own words to stand.
+        if let Ok(Some(trouble)) = pods::trouble(&cluster.client, id, &object.value).await {
+            let state = if trouble.fatal { HealthState::Degraded } else { HealthState::Progressing };
+            found.insert(id.clone(), Health { state, reason: pods::sentence(&trouble) });
+        }
+    }
+    found
+}

@@ -1,0 +1,225 @@
+//! `tidegate run`, wired together: the source, the lanes, the clusters, the HTTP endpoints, and how all of it ends.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tidegate_core::ids::EnvironmentName;
+use tidegate_core::problem::Problem;
+use tidegate_core::schedule::ReplicaId;
+use tidegate_core::schema::Catalogue;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clusters::Clusters;
+use crate::reconcile::{Board, Lane, Shared, Wanted, read_world};
+use crate::source::{Origin, Source, SourceHandle, SourceHead, SourceState};
+use crate::telemetry::Metrics;
+use crate::web::{Web, serve};
+use crate::world::World;
+
+/// After the signal to end, tasks get this long to give up their Leases.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How the daemon is started.
+pub struct Options {
+    /// Where desired state comes from.
+    pub origin: Origin,
+    /// Address of the HTTP endpoints.
+    pub listen: Option<SocketAddr>,
+    /// The name of this replica.
+    pub replica: String,
+    /// The kubeconfig of environments that name none.
+    pub kubeconfig: Option<PathBuf>,
+    /// End once every environment has settled, instead of running on.
+    pub once: Option<Duration>,
+}
+
+/// How a `--once` run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// By a signal.
+    Signal,
+    /// Every environment has settled: the states by name.
+    Settled(BTreeMap<String, String>),
+    /// Time ran out; the states by name.
+    TimedOut(BTreeMap<String, String>),
+    /// The source could not be read.
+    NoSource(Box<Problem>),
+}
+
+/// A number between 0 and 1 that differs between daemons and calls; for spreading things out, not for secrets.
+pub fn jitter() -> f64 {
+    use std::hash::{BuildHasher, Hasher};
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+/// Runs until `shutdown` (or until settled, with `once`).
+pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Result<Ended> {
+    let metrics = Arc::new(Metrics::default());
+    let tasks = TaskTracker::new();
+    let source = Source::spawn(options.origin, shutdown.clone());
+    let clusters = Clusters::new(
+        ReplicaId(options.replica.clone()),
+        options.kubeconfig,
+        shutdown.clone(),
+        tasks.clone(),
+    );
+    let shared = Arc::new(Shared {
+        clusters,
+        source: source.clone(),
+        metrics: metrics.clone(),
+        catalogue: Catalogue::kubernetes_1_35().clone(),
+        replica: options.replica,
+        key: secret_key(),
+        board: Board::default(),
+    });
+    let ready = Arc::new(AtomicBool::new(false));
+    if let Some(address) = options.listen {
+        let web = Web { metrics, ready: ready.clone() };
+        let (bound, _) = serve(address, web, shutdown.clone()).await?;
+        tracing::info!(%bound, "serving /healthz, /readyz and /metrics");
+    }
+    let daemon = Daemon { shared: shared.clone(), source, tasks: tasks.clone(), shutdown: shutdown.clone(), ready };
+    let ended = match options.once {
+        None => daemon.follow().await,
+        Some(limit) => daemon.once(limit).await,
+    };
+    shutdown.cancel();
+    tasks.close();
+    if tokio::time::timeout(SHUTDOWN_DEADLINE, tasks.wait()).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+    Ok(ended)
+}
+
+/// A key that nobody can look up: digests of Secret values cannot be compared between runs.
+fn secret_key() -> Vec<u8> {
+    use std::hash::{BuildHasher, Hasher};
+    (0..4)
+        .flat_map(|_| std::collections::hash_map::RandomState::new().build_hasher().finish().to_le_bytes())
+        .collect()
+}
+
+struct Daemon {
+    shared: Arc<Shared>,
+    source: SourceHandle,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    ready: Arc<AtomicBool>,
+}
+
+/// The running lanes, each with the channel that says what git asks of it.
+type Lanes = BTreeMap<EnvironmentName, watch::Sender<Wanted>>;
+
+impl Daemon {
+    /// Follows the source until shutdown: every new head is handed to the lanes that it concerns.
+    async fn follow(&self) -> Ended {
+        let mut states = self.source.subscribe();
+        let mut lanes = Lanes::new();
+        let mut known: Option<SourceHead> = None;
+        let mut trouble: Option<Problem> = None;
+        loop {
+            let state = states.borrow_and_update().clone();
+            self.note(&state, &mut trouble);
+            if state.head != known
+                && let Some(head) = &state.head
+                && self.take(head, &mut lanes).await
+            {
+                known.clone_from(&state.head);
+                self.ready.store(true, Ordering::Relaxed);
+            }
+            tokio::select! {
+                () = self.shutdown.cancelled() => return Ended::Signal,
+                changed = states.changed() => if changed.is_err() { return Ended::Signal },
+            }
+        }
+    }
+
+    /// Follows the source until every environment has settled at the newest head, or `limit` is over.
+    async fn once(&self, limit: Duration) -> Ended {
+        let settled = async {
+            loop {
+                let standings = self.shared.board.all();
+                let ready = self.ready.load(Ordering::Relaxed);
+                let all = standings.values().all(|standing| standing.settled && standing.is_current());
+                if ready && all && standings.len() >= self.expected() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let states = || -> BTreeMap<String, String> {
+            let all = self.shared.board.all();
+            all.into_iter().map(|(name, standing)| (name.to_string(), standing.state)).collect()
+        };
+        tokio::select! {
+            ended = self.follow() => ended,
+            () = settled => Ended::Settled(states()),
+            () = tokio::time::sleep(limit) => match self.source.subscribe().borrow().trouble.clone() {
+                Some(problem) if !self.ready.load(Ordering::Relaxed) => Ended::NoSource(Box::new(problem)),
+                Some(_) | None => Ended::TimedOut(states()),
+            },
+        }
+    }
+
+    fn expected(&self) -> usize {
+        self.shared.board.expected()
+    }
+
+    /// Hands a new head to the lanes; false when it could not be read (tried again with the next state).
+    async fn take(&self, head: &SourceHead, lanes: &mut Lanes) -> bool {
+        let snapshot = match read_world(&self.source, &head.revision).await {
+            Ok(snapshot) => snapshot,
+            Err(problems) => {
+                for problem in problems.iter().take(20) {
+                    tracing::error!(revision = %head.revision, "{problem}");
+                }
+                return false;
+            }
+        };
+        let world = World::new(head.revision.clone(), head.info.as_deref().cloned(), snapshot);
+        tracing::info!(revision = %world.revision, environments = world.environments.len(), "new head");
+        let mut wanted: BTreeMap<EnvironmentName, Wanted> = BTreeMap::new();
+        for (name, target) in &world.environments {
+            match name.parse() {
+                Ok(name) => drop(wanted.insert(name, Wanted::Present(target.clone()))),
+                Err(error) => tracing::error!(revision = %world.revision, "environments/{name}: {error}"),
+            }
+        }
+        for name in lanes.keys() {
+            wanted.entry(name.clone()).or_insert(Wanted::Missing);
+        }
+        self.shared.board.expect(wanted.len());
+        for (name, wanted) in wanted {
+            match lanes.get(&name) {
+                Some(sender) => drop(sender.send_replace(wanted)),
+                None => drop(lanes.insert(name.clone(), self.start(name, wanted))),
+            }
+        }
+        true
+    }
+
+    fn start(&self, name: EnvironmentName, wanted: Wanted) -> watch::Sender<Wanted> {
+        let (sender, receiver) = watch::channel(wanted);
+        let lane = Lane::new(name, self.shared.clone(), receiver);
+        self.tasks.spawn(lane.run(self.shutdown.clone()));
+        sender
+    }
+
+    fn note(&self, state: &SourceState, known: &mut Option<Problem>) {
+        if state.trouble == *known {
+            return;
+        }
+        match &state.trouble {
+            Some(problem) => tracing::error!("{problem}"),
+            None => tracing::info!("the source answers again"),
+        }
+        known.clone_from(&state.trouble);
+    }
+}

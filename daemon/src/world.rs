@@ -1,0 +1,206 @@
+//! One revision of the repository as the daemon and the commands see it: its environments, their files, their inputs.
+//!
+//! Pure given the files; reading them is [`crate::source`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_core::desired::{self, Environment, KindScopes};
+use tidegate_core::ignore;
+use tidegate_core::ids::{Digest, EnvironmentName};
+use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
+use tidegate_core::plan::plan_id;
+use tidegate_core::problem::{Code, Problem};
+use tidegate_core::schema::{self, Catalogue};
+use tidegate_core::tree::FileTree;
+
+use crate::source::{CommitInfo, Revision, Snapshot};
+
+/// The folder that holds the environments.
+pub const ENVIRONMENTS: &str = "environments";
+
+/// One revision of the repository.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Which one.
+    pub revision: Revision,
+    /// What is known of the commit; none for a followed folder.
+    pub info: Option<CommitInfo>,
+    /// Every folder with an `environment.yaml`.
+    pub environments: BTreeMap<String, Arc<Target>>,
+    /// The files.
+    pub files: Arc<FileTree>,
+}
+
+/// What one revision asks of one environment.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The folder's name, which is the environment's.
+    pub name: String,
+    /// Which revision asks.
+    pub revision: Revision,
+    /// What is known of the commit.
+    pub info: Option<CommitInfo>,
+    /// The environment, or what is wrong with its file.
+    pub environment: Result<Environment, Vec<Problem>>,
+    /// The digest of everything that it is made from. Same inputs, same result.
+    pub inputs: Digest,
+    /// The files of the whole revision.
+    pub files: Arc<FileTree>,
+}
+
+/// The objects of one environment at one revision, complete and free of errors.
+#[derive(Debug, Clone)]
+pub struct DesiredSet {
+    /// The environment's settings.
+    pub environment: Environment,
+    /// Which revision asks.
+    pub revision: Revision,
+    /// What is known of the commit.
+    pub info: Option<CommitInfo>,
+    /// See [`Target::inputs`].
+    pub inputs: Digest,
+    /// The objects in order.
+    pub objects: Vec<Arc<DesiredObject>>,
+    /// Digest of the rendered objects.
+    pub plan_id: Digest,
+    /// What is odd but does not keep it from being applied.
+    pub warnings: Vec<Problem>,
+    /// Kinds without a schema.
+    pub unchecked: Vec<String>,
+    /// Fields that are left to others, by object.
+    pub ignored: BTreeMap<ObjectId, Vec<String>>,
+}
+
+impl World {
+    /// Finds the environments among the files.
+    pub fn new(revision: Revision, info: Option<CommitInfo>, snapshot: Snapshot) -> Self {
+        let files = Arc::new(snapshot.tree);
+        let mut environments = BTreeMap::new();
+        for found in desired::discover(&files) {
+            let paths = match &found.environment {
+                Ok(environment) => desired::read_paths(environment),
+                Err(_) => vec![found.folder.clone()],
+            };
+            let inputs = inputs(&files, &paths);
+            let target = Target {
+                name: found.name.clone(),
+                revision: revision.clone(),
+                info: info.clone(),
+                environment: found.environment,
+                inputs,
+                files: files.clone(),
+            };
+            environments.insert(found.name, Arc::new(target));
+        }
+        Self { revision, info, environments, files }
+    }
+
+    /// Folders outside `environments/` that environments point to; read them too, then make the world anew.
+    pub fn further_paths(files: &FileTree) -> Vec<String> {
+        let mut paths: Vec<String> = desired::discover(files)
+            .into_iter()
+            .filter_map(|found| found.environment.ok())
+            .flat_map(|environment| desired::read_paths(&environment))
+            .filter(|path| path != ENVIRONMENTS && !path.starts_with("environments/"))
+            .collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+}
+
+fn inputs(files: &FileTree, paths: &[String]) -> Digest {
+    let mut text = String::new();
+    for path in paths {
+        text.push_str(path);
+        text.push('\n');
+        let inside = files.below(path).chain(files.get(path).map(|bytes| (path.as_str(), bytes)));
+        for (file, bytes) in inside {
+            text.push_str(file);
+            text.push(' ');
+            text.push_str(Digest::of(bytes).as_str());
+            text.push('\n');
+        }
+    }
+    Digest::of(text.as_bytes())
+}
+
+/// Scopes from the cluster where there is one, else from the schemas that we carry.
+pub struct Scopes<'a> {
+    /// The cluster's own kinds.
+    pub cluster: Option<&'a dyn KindScopes>,
+    /// Ours.
+    pub catalogue: &'a Catalogue,
+}
+
+impl KindScopes for Scopes<'_> {
+    fn scope(&self, gvk: &Gvk) -> Option<Scope> {
+        self.cluster.and_then(|cluster| cluster.scope(gvk)).or_else(|| self.catalogue.scope(gvk))
+    }
+}
+
+impl Target {
+    /// Renders and validates; every problem at once. Warnings alone do not fail it.
+    pub fn load(&self, scopes: &Scopes<'_>) -> Result<DesiredSet, Vec<Problem>> {
+        let environment = self.environment.clone()?;
+        let loaded = desired::load(&self.files, &environment, scopes);
+        let mut problems = environment.warnings.clone();
+        problems.extend(loaded.problems);
+        let definitions: Vec<&serde_json::Value> = loaded
+            .objects
+            .iter()
+            .filter(|object| object.reference.gvk.kind == "CustomResourceDefinition")
+            .map(|object| &object.value)
+            .collect();
+        let catalogue = scopes.catalogue.with_definitions(&definitions);
+        let mut unchecked = Vec::new();
+        for object in &loaded.objects {
+            let checked = schema::check(object, &catalogue);
+            if checked.is_unchecked() {
+                let gvk = &object.reference.gvk;
+                unchecked.push(format!("{} ({})", gvk.kind, gvk.api_version()));
+            }
+            problems.extend(checked.into_problems());
+        }
+        unchecked.sort();
+        unchecked.dedup();
+        problems.sort_by(|a, b| (&a.location, a.code).cmp(&(&b.location, b.code)));
+        if problems.iter().any(Problem::is_error) {
+            return Err(problems);
+        }
+        let ignored = ignored(&environment, &loaded.objects);
+        Ok(DesiredSet {
+            plan_id: plan_id(&loaded.objects),
+            revision: self.revision.clone(),
+            info: self.info.clone(),
+            inputs: self.inputs.clone(),
+            objects: loaded.objects,
+            warnings: problems,
+            unchecked,
+            ignored,
+            environment,
+        })
+    }
+}
+
+fn ignored(environment: &Environment, objects: &[Arc<DesiredObject>]) -> BTreeMap<ObjectId, Vec<String>> {
+    objects
+        .iter()
+        .map(|object| (object.reference.id(), ignore::pointers(environment, object, objects)))
+        .filter(|(_, pointers)| !pointers.is_empty())
+        .collect()
+}
+
+/// The problem of an environment that a command was asked about and that does not exist.
+pub fn unknown_environment(name: &str, world: &World) -> Problem {
+    let known: Vec<&str> = world.environments.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+    Problem::error(Code::EnvironmentMissing, format!("there is no environment `{name}`"))
+        .help(format!("environments at {}: {known}", world.revision))
+}
+
+/// The names of a world's environments that are valid names.
+pub fn names(world: &World) -> Vec<EnvironmentName> {
+    world.environments.keys().filter_map(|name| name.parse().ok()).collect()
+}
