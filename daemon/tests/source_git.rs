@@ -2,6 +2,14 @@
 //!
 //! One binary for all of them, because linking it is most of the work.
 
+// Helpers of tests may panic as tests may; noise is made by cutting numbers short.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::result_large_err,
+    clippy::cast_possible_truncation
+)]
+
 #[path = "support/git_repo.rs"]
 mod git_repo;
 #[path = "support/git_server.rs"]
@@ -9,10 +17,18 @@ mod git_server;
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 
+#[path = "source_git/cache.rs"]
+mod cache;
 #[path = "source_git/carriers.rs"]
 mod carriers;
+#[path = "source_git/hostile.rs"]
+mod hostile;
 #[path = "source_git/moves.rs"]
 mod moves;
+#[path = "source_git/reading.rs"]
+mod reading;
+#[path = "source_git/running.rs"]
+mod running;
 
 use std::sync::Arc;
 use std::time::Duration;

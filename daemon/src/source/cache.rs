@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use tidegate_core::ids::Digest;
 use tokio_util::sync::CancellationToken;
 
 use super::config::SourceConfig;
@@ -101,8 +102,10 @@ impl Cache {
         Ok(opened.to_thread_local())
     }
 
-    /// Removes the mirror; the next `open_or_make` makes an empty one.
-    pub fn discard(&self, _locked: &Locked) -> Result<(), SourceError> {
+    /// Removes the mirror; the next `open_or_make` makes an empty one. The commits that the refs below a folder name
+    /// stay [`remembered`](Self::remembered).
+    pub fn discard(&self, _locked: &Locked, below: &str) -> Result<(), SourceError> {
+        self.remember(below).map_err(|error| self.error(&error))?;
         let old = self.beside("old");
         remove(&old).map_err(|error| self.error(&error))?;
         // Renamed first, so that a crash leaves no half of a mirror.
@@ -112,10 +115,34 @@ impl Cache {
         remove(&old).map_err(|error| self.error(&error))
     }
 
-    /// The commit that a loose ref names, read without gix: it must work when the repository cannot be opened.
-    pub fn loose_ref(&self, name: &str) -> Option<gix::ObjectId> {
-        let text = fs::read_to_string(self.folder.join(name)).ok()?;
+    /// Writes down, beside the mirror, the commits that the loose refs below a folder name: in the new mirror a ref
+    /// cannot name a commit that is not there yet. Read without gix, which may be unable to open the repository.
+    fn remember(&self, below: &str) -> std::io::Result<()> {
+        for path in files_below(&self.folder.join(below)) {
+            let Ok(name) = path.strip_prefix(&self.folder) else { continue };
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            if gix::ObjectId::from_hex(text.trim().as_bytes()).is_ok() {
+                fs::write(self.memory(&name.to_string_lossy()), text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The commit that a ref named before the mirror was rebuilt.
+    pub fn remembered(&self, name: &str) -> Option<gix::ObjectId> {
+        let text = fs::read_to_string(self.memory(name)).ok()?;
         gix::ObjectId::from_hex(text.trim().as_bytes()).ok()
+    }
+
+    /// The ref names a commit again.
+    pub fn forget(&self, name: &str) {
+        // There is nothing to forget as a rule; what stays is overruled by the ref.
+        let _ = fs::remove_file(self.memory(name));
+    }
+
+    fn memory(&self, name: &str) -> PathBuf {
+        let digest = Digest::of(name.as_bytes());
+        self.beside(&format!("good-{}", digest.as_str().get(..16).unwrap_or_default()))
     }
 
     /// How many packs the mirror has.
@@ -179,16 +206,9 @@ impl Cache {
     fn sweep(&self) {
         let _ = fs::remove_file(self.folder.join("packed-refs.lock"));
         let _ = fs::remove_file(self.folder.join("HEAD.lock"));
-        let mut folders = vec![(self.folder.join("refs"), 0)];
-        while let Some((folder, depth)) = folders.pop() {
-            let Ok(entries) = fs::read_dir(&folder) else { continue };
-            for entry in entries.flatten() {
-                let path = entry.path();
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) && depth < SWEEP_DEPTH {
-                    folders.push((path, depth + 1));
-                } else if path.extension().is_some_and(|extension| extension == "lock") {
-                    let _ = fs::remove_file(path);
-                }
+        for path in files_below(&self.folder.join("refs")) {
+            if path.extension().is_some_and(|extension| extension == "lock") {
+                let _ = fs::remove_file(path);
             }
         }
         let Ok(entries) = fs::read_dir(self.folder.join("objects/pack")) else { return };
@@ -200,6 +220,23 @@ impl Cache {
             }
         }
     }
+}
+
+/// The files below a folder of refs, as far as they can be listed.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && depth < SWEEP_DEPTH => folders.push((entry.path(), depth + 1)),
+                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+    files
 }
 
 fn remove(folder: &Path) -> std::io::Result<()> {

@@ -15,11 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::cache::{Cache, Locked};
 use super::carrier::{Carrier, Guard};
 use super::config::SourceConfig;
-use super::error::{SourceError, clean};
+use super::error::{SourceError, chain, clean};
 use super::revision::{Head, Moved, PollResult};
 
 /// Stands in gix's books for the remote; the carrier knows the real place.
 const PLACE: &str = "https://source.invalid/";
+
+/// The last good commits of the branches stand below it.
+const GOOD: &str = "refs/tidegate/good";
 
 /// The ids of paths; none for a path that does not exist. Same ids, same files.
 pub type TreeIds = BTreeMap<String, Option<String>>;
@@ -104,7 +107,7 @@ impl Mirror {
         let tip = self.find_ref(&repository, &self.tip_ref())?;
         match tip {
             Some(tip) if commit_id(tip)? == *to => {
-                self.set_ref(&repository, &self.good_ref(), tip)?;
+                self.set_good(&repository, tip)?;
                 Ok(self.head(to))
             }
             Some(tip) => Err(SourceError::NotTheTip { to: to.clone(), tip: tip.to_string() }),
@@ -134,7 +137,7 @@ impl Mirror {
 
     /// The ref of the last good commit.
     pub(super) fn good_ref(&self) -> String {
-        format!("refs/tidegate/good/{}", self.branch_key())
+        format!("{GOOD}/{}", self.branch_key())
     }
 
     fn tip_ref(&self) -> String {
@@ -172,14 +175,9 @@ impl Mirror {
 
     /// A new, empty mirror that remembers the last good commit, though not its files.
     fn rebuild(&self, locked: &Locked) -> Result<gix::Repository, SourceError> {
-        let good = self.cache.loose_ref(&self.good_ref());
         tracing::warn!(folder = %self.cache.folder().display(), "source: the mirror is damaged; it is fetched again");
-        self.cache.discard(locked)?;
-        let repository = self.cache.open_or_make(locked)?;
-        if let Some(good) = good {
-            self.set_ref(&repository, &self.good_ref(), good)?;
-        }
-        Ok(repository)
+        self.cache.discard(locked, GOOD)?;
+        self.cache.open_or_make(locked)
     }
 
     /// Asks for the tip and has its history here afterwards.
@@ -267,16 +265,19 @@ impl Mirror {
             return Err(SourceError::Malformed { url: self.url(), reason });
         }
         let to = commit_id(tip)?;
-        let good = self.find_ref(repository, &self.good_ref())?;
+        let good =
+            self.find_ref(repository, &self.good_ref())?.or_else(|| self.cache.remembered(&self.good_ref()));
         let moved = match good {
-            Some(good) if good == tip => Moved::Unchanged,
-            Some(good) if !is_ancestor(repository, good, tip) => {
+            Some(good) if good != tip && !is_ancestor(repository, good, tip) => {
                 let from = commit_id(good)?;
                 return Ok(PollResult { head: self.head(&from), moved: Moved::Rewound { from, to } });
             }
             good => {
-                self.set_ref(repository, &self.good_ref(), tip)?;
-                Moved::Forward { from: good.map(commit_id).transpose()? }
+                self.set_good(repository, tip)?;
+                match good {
+                    Some(good) if good == tip => Moved::Unchanged,
+                    good => Moved::Forward { from: good.map(commit_id).transpose()? },
+                }
             }
         };
         Ok(PollResult { head: self.head(&to), moved })
@@ -295,13 +296,18 @@ impl Mirror {
         Ok(found.and_then(|reference| reference.try_id().map(gix::Id::detach)))
     }
 
-    fn set_ref(&self, repository: &gix::Repository, name: &str, id: ObjectId) -> Result<(), SourceError> {
-        let set = repository.reference(name, id, PreviousValue::Any, "tidegate");
-        set.map(|_| ()).map_err(|error| self.cache.failed(&error.to_string()))
+    fn set_good(&self, repository: &gix::Repository, id: ObjectId) -> Result<(), SourceError> {
+        let name = self.good_ref();
+        if self.find_ref(repository, &name)? != Some(id) {
+            let set = repository.reference(name.as_str(), id, PreviousValue::Any, "tidegate");
+            set.map_err(|error| self.cache.failed(&chain(&error)))?;
+        }
+        self.cache.forget(&name);
+        Ok(())
     }
 
     fn malformed(&self, error: &gix::Error) -> SourceError {
-        SourceError::Malformed { url: self.url(), reason: clean(&error.to_string()) }
+        SourceError::Malformed { url: self.url(), reason: chain(error) }
     }
 }
 
