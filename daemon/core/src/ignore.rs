@@ -31,8 +31,7 @@ pub fn pointers(environment: &Environment, object: &DesiredObject, all: &[Arc<De
         .collect();
     let annotation = object.value.get("metadata").and_then(|metadata| metadata.get("annotations")?.get(IGNORE)?.as_str());
     if let Some(text) = annotation {
-        let named = text.split([',', ' ', '\n']).filter(|part| part.starts_with('/'));
-        pointers.extend(named.map(str::to_owned));
+        pointers.extend(crate::diff::pointers_of(text));
     }
     pointers.sort();
     pointers.dedup();

@@ -289,11 +289,10 @@ impl Lane {
                 Outcome::Conflict | Outcome::Unknown(_) => cluster.store.forget(&id, None),
                 Outcome::Refused(problem) => {
                     tracing::error!(environment = %self.name, "{problem}");
-                    let resource_version =
-                        cluster.store.get([&id]).remove(&id).map(|live| live.resource_version);
+                    let uid = cluster.store.get([&id]).remove(&id).map(|live| live.uid);
                     let retry_at = now.checked_add(super::judge::RETRY_REFUSED).ok();
                     let desired = result.desired;
-                    let failure = tidegate_core::plan::Failure { desired, resource_version, problem: *problem, retry_at };
+                    let failure = tidegate_core::plan::Failure { desired, uid, problem: *problem, retry_at };
                     self.memory.further.insert(id.clone(), result.problems.into_iter().skip(1).collect());
                     self.memory.failed.insert(id, failure);
                 }

@@ -169,7 +169,7 @@ pub struct Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { apply: Duration::from_secs(5 * 60), healthy: Duration::from_secs(10 * 60) }
+        Self { apply: Duration::from_mins(5), healthy: Duration::from_mins(10) }
     }
 }
 
