@@ -85,7 +85,8 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Resu
         let (bound, _) = serve(address, web, shutdown.clone()).await?;
         tracing::info!(%bound, "serving /healthz, /readyz and /metrics");
     }
-    let daemon = Daemon { shared: shared.clone(), source, tasks: tasks.clone(), shutdown: shutdown.clone(), ready };
+    let daemon =
+        Daemon { shared: shared.clone(), source, tasks: tasks.clone(), shutdown: shutdown.clone(), ready };
     let ended = match options.once {
         None => daemon.follow().await,
         Some(limit) => daemon.once(limit).await,
@@ -126,7 +127,7 @@ impl Daemon {
         let mut trouble: Option<Problem> = None;
         loop {
             let state = states.borrow_and_update().clone();
-            self.note(&state, &mut trouble);
+            note(&state, &mut trouble);
             if state.head != known
                 && let Some(head) = &state.head
                 && self.take(head, &mut lanes).await
@@ -211,15 +212,16 @@ impl Daemon {
         self.tasks.spawn(lane.run(self.shutdown.clone()));
         sender
     }
+}
 
-    fn note(&self, state: &SourceState, known: &mut Option<Problem>) {
-        if state.trouble == *known {
-            return;
-        }
-        match &state.trouble {
-            Some(problem) => tracing::error!("{problem}"),
-            None => tracing::info!("the source answers again"),
-        }
-        known.clone_from(&state.trouble);
+fn note(state: &SourceState, known: &mut Option<Problem>) {
+    if state.trouble == *known {
+        return;
     }
+    if let Some(problem) = &state.trouble {
+        tracing::error!("{problem}");
+    } else {
+        tracing::info!("the source answers again");
+    }
+    known.clone_from(&state.trouble);
 }

@@ -130,9 +130,17 @@ impl Metrics {
         registry.register("actions", "Executed actions by outcome", self.actions.clone());
         registry.register("objects", "Objects that an environment owns", self.objects.clone());
         registry.register("environment_live", "1 when live at the newest commit", self.live.clone());
-        registry.register("drift_repairs", "Objects brought back to what git asks for", self.drift_repairs.clone());
+        registry.register(
+            "drift_repairs",
+            "Objects brought back to what git asks for",
+            self.drift_repairs.clone(),
+        );
         registry.register("problems", "Problems that stand", self.problems.clone());
-        registry.register("apply_seconds", "From sight of a commit to all of it applied", self.apply_seconds.clone());
+        registry.register(
+            "apply_seconds",
+            "From sight of a commit to all of it applied",
+            self.apply_seconds.clone(),
+        );
     }
 
     /// The text that Prometheus scrapes.

@@ -36,7 +36,8 @@ pub async fn serve(
         .with_state(web);
     let server = tokio::spawn(async move {
         let ended = shutdown.clone();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { ended.cancelled().await });
+        let serving =
+            axum::serve(listener, router).with_graceful_shutdown(async move { ended.cancelled().await });
         if let Err(error) = serving.await {
             tracing::error!(%error, "the HTTP endpoint ended");
         }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_core::desired::{self, Environment, KindScopes};
-use tidegate_core::ignore;
 use tidegate_core::ids::{Digest, EnvironmentName};
+use tidegate_core::ignore;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
 use tidegate_core::plan::plan_id;
 use tidegate_core::problem::{Code, Problem};

@@ -16,7 +16,11 @@ use crate::object::DesiredObject;
 pub const IGNORE: &str = "tidegate.dev/ignore";
 
 /// The pointers of one object that are left to others: by the environment's rules and the object's own annotation.
-pub fn pointers(environment: &Environment, object: &DesiredObject, all: &[Arc<DesiredObject>]) -> Vec<String> {
+pub fn pointers(
+    environment: &Environment,
+    object: &DesiredObject,
+    all: &[Arc<DesiredObject>],
+) -> Vec<String> {
     let reference = &object.reference;
     let mut pointers: Vec<String> = environment
         .ignore
@@ -29,7 +33,8 @@ pub fn pointers(environment: &Environment, object: &DesiredObject, all: &[Arc<De
         })
         .flat_map(|rule| rule.pointers.iter().cloned())
         .collect();
-    let annotation = object.value.get("metadata").and_then(|metadata| metadata.get("annotations")?.get(IGNORE)?.as_str());
+    let annotation =
+        object.value.get("metadata").and_then(|metadata| metadata.get("annotations")?.get(IGNORE)?.as_str());
     if let Some(text) = annotation {
         pointers.extend(crate::diff::pointers_of(text));
     }
@@ -40,11 +45,15 @@ pub fn pointers(environment: &Environment, object: &DesiredObject, all: &[Arc<De
 
 /// True when `scaler` is a HorizontalPodAutoscaler whose target is `object`.
 fn scales(scaler: &DesiredObject, object: &DesiredObject) -> bool {
-    if scaler.reference.gvk.kind != "HorizontalPodAutoscaler" || scaler.reference.namespace != object.reference.namespace {
+    if scaler.reference.gvk.kind != "HorizontalPodAutoscaler"
+        || scaler.reference.namespace != object.reference.namespace
+    {
         return false;
     }
-    let target = |key: &str| scaler.value.get("spec").and_then(|spec| spec.get("scaleTargetRef")?.get(key)?.as_str());
-    target("kind") == Some(object.reference.gvk.kind.as_str()) && target("name") == Some(object.reference.name.as_str())
+    let target =
+        |key: &str| scaler.value.get("spec").and_then(|spec| spec.get("scaleTargetRef")?.get(key)?.as_str());
+    target("kind") == Some(object.reference.gvk.kind.as_str())
+        && target("name") == Some(object.reference.name.as_str())
 }
 
 /// What is sent for an object that exists as `live`: ignored fields left out, or at their live value where we own them.

@@ -122,7 +122,12 @@ fn sort_out(
         name,
         missing: set.objects.iter().filter(|object| is_missing(&object.reference.id())).cloned().collect(),
         changed: Vec::new(),
-        surplus: inventory.entries.keys().filter(|id| !wanted(id) && observed.objects.contains_key(id)).cloned().collect(),
+        surplus: inventory
+            .entries
+            .keys()
+            .filter(|id| !wanted(id) && observed.objects.contains_key(id))
+            .cloned()
+            .collect(),
         errors: observed.unread.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
     }
 }
@@ -138,7 +143,11 @@ fn text(difference: &Difference, style: Style) -> String {
     let mut text = String::new();
     for object in missing {
         let place = style.paint(Tone::Place, &object.location().to_string());
-        text.push_str(&format!("{} {} is missing  {place}\n", style.paint(Tone::Good, "+"), object.reference));
+        text.push_str(&format!(
+            "{} {} is missing  {place}\n",
+            style.paint(Tone::Good, "+"),
+            object.reference
+        ));
     }
     for (object, dry_run) in changed {
         text.push_str(&format!("{} {}\n", style.paint(Tone::Notice, "~"), object.reference));
@@ -146,7 +155,8 @@ fn text(difference: &Difference, style: Style) -> String {
             let place = object.spans.locate(&change.pointer).to_string();
             text.push_str(&format!("    {}  {}\n", describe(change), style.paint(Tone::Place, &place)));
         }
-        let managers: std::collections::BTreeSet<&str> = dry_run.by.iter().map(|entry| entry.manager.as_str()).collect();
+        let managers: std::collections::BTreeSet<&str> =
+            dry_run.by.iter().map(|entry| entry.manager.as_str()).collect();
         if !managers.is_empty() {
             let managers: Vec<&str> = managers.into_iter().collect();
             text.push_str(&format!("    held by {}\n", managers.join(", ")));

@@ -78,6 +78,7 @@ pub fn print(text: &str) {
 
 /// A duration such as `90s`, `10m`, `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("`{text}` is no duration; write 30s, 5m or 1h30m"))?;
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("`{text}` is no duration; write 30s, 5m or 1h30m"))?;
     Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_owned())
 }

@@ -58,7 +58,8 @@ pub fn load(global: &Global, world: &World, name: &str) -> Result<DesiredSet, Fa
     };
     let scopes = Scopes { cluster: None, catalogue: Catalogue::kubernetes_1_35() };
     target.load(&scopes).map_err(|all| {
-        let mut text: String = all.iter().map(|problem| problems::render(problem, Some(&world.files), style)).collect();
+        let mut text: String =
+            all.iter().map(|problem| problems::render(problem, Some(&world.files), style)).collect();
         text.push_str(&format!("{name}: {}", problems::count(&all)));
         Failure::new(Exit::Invalid, text)
     })

@@ -56,9 +56,11 @@ pub async fn sync(global: &Global, args: &SyncArgs) -> Result<Exit, Failure> {
     let now = Timestamp::now();
     let mut annotations = BTreeMap::from([(SYNC.to_owned(), Some(now.to_string()))]);
     if let Some(commit) = &args.rewind {
-        let commit = commit.parse().map_err(|error| Failure::new(Exit::Usage, format!("--rewind: {error}")))?;
+        let commit =
+            commit.parse().map_err(|error| Failure::new(Exit::Usage, format!("--rewind: {error}")))?;
         let reason = args.reason.clone().unwrap_or_default();
-        annotations.insert(REWIND.to_owned(), Some(encode(&Rewind { commit, reason, by: person(), at: now })?));
+        annotations
+            .insert(REWIND.to_owned(), Some(encode(&Rewind { commit, reason, by: person(), at: now })?));
     }
     let mut asked = Vec::new();
     match &args.environment {
@@ -69,7 +71,8 @@ pub async fn sync(global: &Global, args: &SyncArgs) -> Result<Exit, Failure> {
         }
         None => {
             for cluster in target::clusters(global).await? {
-                let parents = cluster.parents.list().await.map_err(|error| unreachable(&cluster.name, &error))?;
+                let parents =
+                    cluster.parents.list().await.map_err(|error| unreachable(&cluster.name, &error))?;
                 for parent in parents {
                     asked.push(parent.environment.to_string());
                     write(&cluster, parent, &annotations).await?;
@@ -87,15 +90,19 @@ pub async fn suspend(global: &Global, args: &SuspendArgs) -> Result<Exit, Failur
     let now = Timestamp::now();
     let (cluster, parent) = target::parent(global, &args.environment).await?;
     let until = match args.span {
-        Some(span) => Some(now.checked_add(span).map_err(|error| Failure::new(Exit::Usage, format!("--for: {error}")))?),
+        Some(span) => Some(
+            now.checked_add(span).map_err(|error| Failure::new(Exit::Usage, format!("--for: {error}")))?,
+        ),
         None => None,
     };
     let suspension = Suspension { reason: args.reason.clone(), by: person(), since: now, until };
     let annotations = BTreeMap::from([(SUSPEND.to_owned(), Some(encode(&suspension)?))]);
     write(&cluster, parent, &annotations).await?;
-    let ends = until.map_or(format!("until `tidegate resume {}`", args.environment), |until| format!("until {until}"));
+    let ends = until
+        .map_or(format!("until `tidegate resume {}`", args.environment), |until| format!("until {until}"));
     let text = format!("{}: suspended {ends}\n", args.environment);
-    let data = json!({ "schema": "tidegate.suspend/v1", "environment": args.environment, "suspension": suspension });
+    let data =
+        json!({ "schema": "tidegate.suspend/v1", "environment": args.environment, "suspension": suspension });
     global.print(&text, &data);
     Ok(Exit::Ok)
 }
@@ -112,7 +119,10 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<Exit, Failure>
     let annotations = BTreeMap::from([(SUSPEND.to_owned(), None)]);
     write(&cluster, parent, &annotations).await?;
     let text = match &was {
-        Some(was) => format!("{}: resumed ({}); it was suspended by {}: {}\n", args.environment, args.reason, was.by, was.reason),
+        Some(was) => format!(
+            "{}: resumed ({}); it was suspended by {}: {}\n",
+            args.environment, args.reason, was.by, was.reason
+        ),
         None => format!("{}: it was not suspended\n", args.environment),
     };
     let data = json!({ "schema": "tidegate.resume/v1", "environment": args.environment, "was": was, "reason": args.reason });
@@ -139,7 +149,10 @@ async fn write(
             Err(error) => return Err(unreachable(&cluster.name, &error)),
         }
     }
-    Err(Failure::new(Exit::TimedOut, format!("{}: the daemon writes it all the time; try again", parent.environment)))
+    Err(Failure::new(
+        Exit::TimedOut,
+        format!("{}: the daemon writes it all the time; try again", parent.environment),
+    ))
 }
 
 fn encode(value: &impl serde::Serialize) -> Result<String, Failure> {

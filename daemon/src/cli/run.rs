@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{Exit, Failure};
 use super::options::{Global, duration};
 use crate::run::{Ended, Options, run as run_daemon};
-use crate::source::{Credentials, FolderConfig, Origin, PlainHttp, Secret, SourceConfig, SourceUrl, SshSettings, Token};
+use crate::source::{
+    Credentials, FolderConfig, Origin, PlainHttp, Secret, SourceConfig, SourceUrl, SshSettings, Token,
+};
 use crate::telemetry::{LogFormat, init_logs};
 
 /// How the daemon runs.
@@ -52,7 +54,10 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Exit, Failure> {
     let listen = match args.listen.as_str() {
         "none" => None,
         text => Some(text.parse::<SocketAddr>().map_err(|error| {
-            Failure::new(Exit::Usage, format!("--listen {text}: {error}; write an address and a port, e.g. 0.0.0.0:9440"))
+            Failure::new(
+                Exit::Usage,
+                format!("--listen {text}: {error}; write an address and a port, e.g. 0.0.0.0:9440"),
+            )
         })?),
     };
     let options = Options {
@@ -65,7 +70,8 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Exit, Failure> {
     let shutdown = CancellationToken::new();
     end_on_signals(&shutdown)?;
     let ended = run_daemon(options, shutdown).await;
-    let ended = ended.map_err(|error| Failure::new(Exit::Usage, format!("--listen {}: {error}", args.listen)))?;
+    let ended =
+        ended.map_err(|error| Failure::new(Exit::Usage, format!("--listen {}: {error}", args.listen)))?;
     conclude(global, ended)
 }
 
@@ -100,7 +106,10 @@ fn origin(global: &Global, args: &RunArgs, cache: &Path) -> Result<Origin, Failu
         return Ok(Origin::Folder(FolderConfig::new(folder.clone(), global.subpath.clone())));
     }
     let Some(repo) = &global.repo else {
-        return Err(Failure::new(Exit::Usage, "say what to follow: --repo <URL or path>, or --follow <folder>"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "say what to follow: --repo <URL or path>, or --follow <folder>",
+        ));
     };
     let url = SourceUrl::parse(repo, PlainHttp::LoopbackOnly)
         .map_err(|error| Failure::new(Exit::Usage, format!("--repo: {error}")))?;
@@ -120,7 +129,8 @@ pub fn credentials() -> Result<Credentials, String> {
         (_, Some(file)) => Some(Token::File(file)),
         (_, None) => None,
     };
-    let ssh = SshSettings { key_file: path("TIDEGATE_SSH_KEY"), known_hosts: path("TIDEGATE_SSH_KNOWN_HOSTS") };
+    let ssh =
+        SshSettings { key_file: path("TIDEGATE_SSH_KEY"), known_hosts: path("TIDEGATE_SSH_KNOWN_HOSTS") };
     Ok(Credentials { token, ssh })
 }
 
@@ -149,7 +159,8 @@ fn lock(cache: &Path) -> Result<std::fs::File, Failure> {
 /// The same after a restart, so that a daemon that was killed takes its own Lease over at once.
 fn replica(cache: &Path) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
-    let host: String = host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
+    let host: String =
+        host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
     let place = cache.canonicalize().unwrap_or_else(|_| cache.to_owned());
     let digest = tidegate_core::ids::Digest::of(place.as_os_str().as_encoded_bytes());
     let short = digest.as_str().get(..8).unwrap_or_default();
@@ -158,8 +169,8 @@ fn replica(cache: &Path) -> String {
 
 fn end_on_signals(shutdown: &CancellationToken) -> Result<(), Failure> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals =
-            signal(kind).map_err(|error| Failure::new(Exit::Usage, format!("failed to listen for signals: {error}")))?;
+        let mut signals = signal(kind)
+            .map_err(|error| Failure::new(Exit::Usage, format!("failed to listen for signals: {error}")))?;
         let shutdown = shutdown.clone();
         tokio::spawn(async move {
             if signals.recv().await.is_some() {

@@ -1,7 +1,7 @@
 //! `tidegate status`: where each environment stands. Needs only the cluster; a daemon that is down is said to be down,
 //! and the live objects are then asked directly.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -92,9 +92,9 @@ fn text(global: &Global, args: &StatusArgs, shown: &[Shown]) -> String {
     for shown in shown {
         text.push_str(&details(shown, args.environment.is_some(), style));
     }
-    let daemons: BTreeMap<String, ()> = shown.iter().map(|shown| (daemon_line(&shown.daemon, style), ())).collect();
+    let daemons: BTreeSet<String> = shown.iter().map(|shown| daemon_line(&shown.daemon, style)).collect();
     text.push('\n');
-    for line in daemons.keys() {
+    for line in &daemons {
         text.push_str(line);
     }
     text
@@ -105,13 +105,16 @@ fn daemon_line(daemon: &Presence, style: Style) -> String {
         Presence::Running(replicas) => format!("daemon: running ({})\n", replicas.join(", ")),
         Presence::Down => {
             let word = style.paint(Tone::Bad, "not running");
-            format!("daemon: {word}; the states above are what it recorded last, the live health is asked now\n")
+            format!(
+                "daemon: {word}; the states above are what it recorded last, the live health is asked now\n"
+            )
         }
     }
 }
 
 fn table(shown: &[Shown], style: Style) -> String {
-    let mut text = format!("{:<16} {:<14} {:<9} {:<40} {}\n", "ENVIRONMENT", "STATE", "COMMIT", "SUBJECT", "SINCE");
+    let mut text =
+        format!("{:<16} {:<14} {:<9} {:<40} {}\n", "ENVIRONMENT", "STATE", "COMMIT", "SUBJECT", "SINCE");
     for Shown { parent, daemon: _, live: _ } in shown {
         let Some(status) = &parent.status else {
             text.push_str(&format!("{:<16} {}\n", parent.environment, "no record yet"));
@@ -121,9 +124,13 @@ fn table(shown: &[Shown], style: Style) -> String {
         let state = style.paint(tone, &format!("{:<14}", format!("{mark} {}", status.state.as_str())));
         let commit = status.applied.as_ref().or(status.seen.as_ref());
         let id = commit.map(|commit| short(&commit.id)).unwrap_or_default();
-        let subject: String = commit.map(|commit| commit.subject.chars().take(40).collect()).unwrap_or_default();
+        let subject: String =
+            commit.map(|commit| commit.subject.chars().take(40).collect()).unwrap_or_default();
         let since = ago(status.since);
-        text.push_str(&format!("{:<16} {state} {id:<9} {subject:<40} {since}\n", parent.environment.to_string()));
+        text.push_str(&format!(
+            "{:<16} {state} {id:<9} {subject:<40} {since}\n",
+            parent.environment.to_string()
+        ));
     }
     text
 }
@@ -134,7 +141,8 @@ fn details(shown: &Shown, full: bool, style: Style) -> String {
     if quiet {
         return String::new();
     }
-    let mut text = format!("\n{}: {}\n", style.paint(Tone::Strong, status.environment.as_str()), status.reason);
+    let mut text =
+        format!("\n{}: {}\n", style.paint(Tone::Strong, status.environment.as_str()), status.reason);
     if let Some(next) = &status.next {
         text.push_str(&format!("  next: {next}\n"));
     }
@@ -157,7 +165,10 @@ fn details(shown: &Shown, full: bool, style: Style) -> String {
     more(&mut text, status.objects.total, status.objects.items.len(), "objects");
     text.push_str(&drift(status, if full { usize::MAX } else { 3 }));
     for foreign in status.foreign.items.iter().take(if full { usize::MAX } else { 3 }) {
-        text.push_str(&format!("  foreign field {} {} by {}\n", foreign.object, foreign.field.path, foreign.field.manager));
+        text.push_str(&format!(
+            "  foreign field {} {} by {}\n",
+            foreign.object, foreign.field.path, foreign.field.manager
+        ));
     }
     text
 }
@@ -167,12 +178,23 @@ fn facts(status: &EnvironmentStatus) -> String {
     let mut text = format!("  cluster: {cluster}\n  replica: {replica}\n");
     for (word, commit) in [("seen", seen), ("applied", applied)] {
         if let Some(commit) = commit {
-            text.push_str(&format!("  {word}: {} \"{}\" by {}\n", short(&commit.id), commit.subject, commit.author));
+            text.push_str(&format!(
+                "  {word}: {} \"{}\" by {}\n",
+                short(&commit.id),
+                commit.subject,
+                commit.author
+            ));
         }
     }
     text.push_str(&format!(
         "  objects: {} ({} healthy, {} progressing, {} degraded, {} unknown, {} waiting, {} refused)\n",
-        counts.objects, counts.healthy, counts.progressing, counts.degraded, counts.unknown, counts.waiting, counts.failed
+        counts.objects,
+        counts.healthy,
+        counts.progressing,
+        counts.degraded,
+        counts.unknown,
+        counts.waiting,
+        counts.failed
     ));
     if let (Some(seen), Some(live)) = (times.seen, times.live) {
         let seconds = live.duration_since(seen).as_secs_f64();

@@ -77,10 +77,11 @@ impl Style {
             ColorChoice::Auto if set("CLICOLOR_FORCE") => true,
             ColorChoice::Auto => terminal && std::env::var("TERM").is_ok_and(|term| term != "dumb"),
         };
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| {
-            std::env::var(name).ok().filter(|value| !value.is_empty())
-        });
-        let unicode = locale.is_none_or(|locale| locale.to_ascii_uppercase().replace('-', "").contains("UTF8"));
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        let unicode =
+            locale.is_none_or(|locale| locale.to_ascii_uppercase().replace('-', "").contains("UTF8"));
         Self { colour, unicode }
     }
 

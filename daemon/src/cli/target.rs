@@ -1,6 +1,6 @@
 //! Which clusters a command asks: that of `--kubeconfig` and `--context`, or with `--repo` those of its environments.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use kube::Client;
 
@@ -39,10 +39,14 @@ pub async fn clusters(global: &Global) -> Result<Vec<TargetCluster>, Failure> {
     accesses.dedup();
     let mut clusters = Vec::new();
     for access in accesses {
-        let client = connect(&access, global.kubeconfig.as_deref())
-            .await
-            .map_err(|error| Failure::new(Exit::OutOfReach, format!("{error}\n  help: --kubeconfig FILE names another")))?;
-        clusters.push(TargetCluster { name: access.to_string(), parents: Parents::new(client.clone()), client });
+        let client = connect(&access, global.kubeconfig.as_deref()).await.map_err(|error| {
+            Failure::new(Exit::OutOfReach, format!("{error}\n  help: --kubeconfig FILE names another"))
+        })?;
+        clusters.push(TargetCluster {
+            name: access.to_string(),
+            parents: Parents::new(client.clone()),
+            client,
+        });
     }
     Ok(clusters)
 }
@@ -50,17 +54,23 @@ pub async fn clusters(global: &Global) -> Result<Vec<TargetCluster>, Failure> {
 /// The parent of one environment, and the cluster that it is in.
 pub async fn parent(global: &Global, environment: &str) -> Result<(TargetCluster, Parent), Failure> {
     let name = environment.parse().map_err(|error| Failure::new(Exit::Usage, format!("{error}")))?;
-    let mut known = BTreeMap::new();
+    let mut known = BTreeSet::new();
     for cluster in clusters(global).await? {
-        if let Some(parent) = cluster.parents.read(&name).await.map_err(|error| unreachable(&cluster.name, &error))? {
+        if let Some(parent) =
+            cluster.parents.read(&name).await.map_err(|error| unreachable(&cluster.name, &error))?
+        {
             return Ok((cluster, parent));
         }
         let listed = cluster.parents.list().await.map_err(|error| unreachable(&cluster.name, &error))?;
-        known.extend(listed.into_iter().map(|parent| (parent.environment.to_string(), ())));
+        known.extend(listed.into_iter().map(|parent| parent.environment.to_string()));
     }
-    let names: Vec<&str> = known.keys().map(String::as_str).collect();
-    let names = if names.is_empty() { "none yet; is the daemon running?".to_owned() } else { names.join(", ") };
-    Err(Failure::new(Exit::Invalid, format!("there is no environment `{environment}` in this cluster\n  environments: {names}")))
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let names =
+        if names.is_empty() { "none yet; is the daemon running?".to_owned() } else { names.join(", ") };
+    Err(Failure::new(
+        Exit::Invalid,
+        format!("there is no environment `{environment}` in this cluster\n  environments: {names}"),
+    ))
 }
 
 /// The failure of a cluster that does not answer.

@@ -38,8 +38,12 @@ pub async fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> 
     let world = super::world::read(global, args.path.as_deref(), args.reference.as_deref()).await?;
     let scopes = Scopes { cluster: None, catalogue: Catalogue::kubernetes_1_35() };
     let wanted = |name: &String| args.env.as_ref().is_none_or(|env| env == name);
-    let checked: Vec<Checked> =
-        world.environments.keys().filter(|name| wanted(name)).map(|name| check(&world, name, &scopes)).collect();
+    let checked: Vec<Checked> = world
+        .environments
+        .keys()
+        .filter(|name| wanted(name))
+        .map(|name| check(&world, name, &scopes))
+        .collect();
     if checked.is_empty() {
         let name = args.env.as_deref().unwrap_or("*");
         let problem = crate::world::unknown_environment(name, &world);
@@ -81,7 +85,11 @@ fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
             (Tone::Good, style.pick("✔", "ok"))
         };
         let verdict = if errors > 0 { problems::count(found) } else { format!("{objects} objects") };
-        let warnings = if errors == 0 && !found.is_empty() { format!(", {}", problems::count(found)) } else { String::new() };
+        let warnings = if errors == 0 && !found.is_empty() {
+            format!(", {}", problems::count(found))
+        } else {
+            String::new()
+        };
         text.push_str(&format!("{} {name}: {verdict}{warnings}\n", style.paint(tone, mark)));
         if !unchecked.is_empty() {
             let kinds = unchecked.join(", ");

@@ -69,13 +69,17 @@ struct Verdict {
 }
 
 fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Digest>) -> Verdict {
-    let Some(status) = status else { return Verdict { text: "not seen by a daemon yet".to_owned(), exit: None } };
+    let Some(status) = status else {
+        return Verdict { text: "not seen by a daemon yet".to_owned(), exit: None };
+    };
     let text = format!("{}: {}", status.state.as_str(), status.reason);
     let here = goal.is_none_or(|goal| status.inputs.as_ref() == Some(goal));
     // A record may say "failed" about the commit before; the daemon then says so anew about this one.
     let exit = match status.state {
         State::Live if here => Some(Exit::Ok),
-        State::Failed if goal.is_none() || status.rejected_inputs.as_ref() == goal || here => Some(Exit::Invalid),
+        State::Failed if goal.is_none() || status.rejected_inputs.as_ref() == goal || here => {
+            Some(Exit::Invalid)
+        }
         State::Degraded if here => Some(Exit::Failed),
         State::Suspended => Some(Exit::Refused),
         State::Live
@@ -95,7 +99,10 @@ async fn goals(global: &Global, args: &WaitArgs, clusters: &[TargetCluster]) -> 
     let only = if is_environment { Some(&args.subject) } else { args.env.as_ref() };
     let Some(commit) = commit else { return Ok(Goals::from([(args.subject.clone(), None)])) };
     if global.repo.is_none() {
-        let text = format!("`{}` is no environment here; to wait for a commit, say --repo <path or URL>", args.subject);
+        let text = format!(
+            "`{}` is no environment here; to wait for a commit, say --repo <path or URL>",
+            args.subject
+        );
         return Err(Failure::new(Exit::Usage, text));
     }
     let world = super::world::read(global, None, Some(commit)).await?;
@@ -123,7 +130,10 @@ async fn statuses(clusters: &[TargetCluster]) -> Result<BTreeMap<String, Environ
 }
 
 fn print(global: &Global, verdicts: &[(&String, Verdict)], exit: Exit) {
-    let text: String = verdicts.iter().map(|(name, verdict)| format!("{name}: {}\n", verdict.text)).collect();
+    let mut text = String::new();
+    for (name, verdict) in verdicts {
+        text.push_str(&format!("{name}: {}\n", verdict.text));
+    }
     let environments: Vec<_> = verdicts
         .iter()
         .map(|(name, verdict)| json!({ "name": name, "live": verdict.exit == Some(Exit::Ok), "text": verdict.text }))

@@ -24,8 +24,9 @@ pub async fn read(global: &Global, path: Option<&Path>, reference: Option<&str>)
     };
     let folder = root(Path::new(&place));
     // A mirror for this one command; removed with it.
-    let cache = tempfile::tempdir()
-        .map_err(|error| Failure::new(Exit::Usage, format!("failed to make a folder for temporary files: {error}")))?;
+    let cache = tempfile::tempdir().map_err(|error| {
+        Failure::new(Exit::Usage, format!("failed to make a folder for temporary files: {error}"))
+    })?;
     let origin = match (folder, reference) {
         (Some(folder), None) => Origin::Folder(FolderConfig::new(folder, global.subpath.clone())),
         (_, _) => Origin::Git(repository(global, &place, cache.path())?),

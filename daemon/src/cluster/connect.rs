@@ -66,7 +66,9 @@ pub enum Access {
 
 impl std::fmt::Display for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let of = |context: &Option<String>| context.as_ref().map_or(String::new(), |name| format!(", context {name}"));
+        let of = |context: &Option<String>| {
+            context.as_ref().map_or(String::new(), |name| format!(", context {name}"))
+        };
         match self {
             Self::InCluster => f.write_str("inCluster"),
             Self::Kubeconfig { path: Some(path), context } => write!(f, "kubeconfig {path}{}", of(context)),
@@ -82,9 +84,7 @@ impl std::fmt::Display for Access {
 /// that name none.
 pub async fn connect(access: &Access, default: Option<&Path>) -> Result<Client, ConnectError> {
     let mut config = match access {
-        Access::InCluster => {
-            Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?
-        }
+        Access::InCluster => Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?,
         Access::Kubeconfig { path, context } => {
             let path = path.as_deref().map(Path::new).or(default);
             let (kubeconfig, shown) = read(path)?;
@@ -121,7 +121,10 @@ async fn read_secret(namespace: &str, name: &str, key: &str) -> Result<(Kubeconf
     let client = Client::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))?;
     let api: kube::Api<Secret> = kube::Api::namespaced(client, namespace);
     let secret = super::call::once(api.get(name)).await.map_err(|error| failed(error.to_string()))?;
-    let bytes = secret.data.and_then(|mut data| data.remove(key)).ok_or_else(|| failed(format!("it has no key {key}")))?;
+    let bytes = secret
+        .data
+        .and_then(|mut data| data.remove(key))
+        .ok_or_else(|| failed(format!("it has no key {key}")))?;
     let text = String::from_utf8(bytes.0).map_err(|_| failed("it is not UTF-8".to_owned()))?;
     let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| failed(chain(&error)))?;
     Ok((kubeconfig, shown))

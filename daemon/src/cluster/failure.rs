@@ -19,8 +19,9 @@ pub fn problems(object: &DesiredObject, error: &CallError) -> Vec<Problem> {
         CallError::Refused(status) | CallError::Conflict(status) => refused(object, status),
         CallError::Forbidden(status) => {
             vec![
-                about(object, Code::Forbidden, capped(&status.message))
-                    .help("grant the daemon's identity this right, or take the object out of the environment"),
+                about(object, Code::Forbidden, capped(&status.message)).help(
+                    "grant the daemon's identity this right, or take the object out of the environment",
+                ),
             ]
         }
         CallError::NotFound(status) => vec![missing(object, status)],
@@ -80,7 +81,8 @@ fn about(object: &DesiredObject, code: Code, message: String) -> Problem {
 
 /// The words that Kubernetes' own validation uses for fields that cannot change.
 pub fn is_immutable(message: &str) -> bool {
-    message.contains("field is immutable") || message.contains("may not change once set")
+    message.contains("field is immutable")
+        || message.contains("may not change once set")
         || message.contains("updates to statefulset spec for fields other than")
         || message.contains("cannot change roleRef")
 }

@@ -107,11 +107,7 @@ impl Cluster {
 
     /// The parent as the watch last saw it.
     pub fn seen_parent(&self, environment: &EnvironmentName) -> Option<Parent> {
-        self.seen_parents
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(environment)
-            .cloned()
+        self.seen_parents.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(environment).cloned()
     }
 
     /// Keeps the handle live until `shutdown`, then gives the Lease up.
@@ -126,7 +122,7 @@ impl Cluster {
                     RENEW_EVERY
                 }
                 Err(error) => {
-                    self.set_state(ClusterState::Unreachable(error.to_string()));
+                    self.set_state(&ClusterState::Unreachable(error.to_string()));
                     pause = (pause * 2).min(RECONNECT_CAP);
                     pause
                 }
@@ -155,17 +151,17 @@ impl Cluster {
             owners.0 = Some(view);
             changed
         };
-        self.set_state(ClusterState::Ready);
+        self.set_state(&ClusterState::Ready);
         if changed {
             self.wake_all();
         }
         Ok(())
     }
 
-    fn set_state(&self, state: ClusterState) {
+    fn set_state(&self, state: &ClusterState) {
         let changed = self.state.send_if_modified(|known| {
-            let changed = *known != state;
-            known.clone_from(&state);
+            let changed = known != state;
+            known.clone_from(state);
             changed
         });
         if changed {
@@ -187,25 +183,28 @@ impl Cluster {
             match event {
                 Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
                     if let Some(parent) = parse(&object) {
-                        self.note_parent(parent);
+                        self.note_parent(&parent);
                     }
                 }
                 Ok(watcher::Event::Delete(object)) => {
                     if let Some(parent) = parse(&object) {
-                        let mut seen = self.seen_parents.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        let mut seen =
+                            self.seen_parents.write().unwrap_or_else(std::sync::PoisonError::into_inner);
                         seen.remove(&parent.environment);
                         drop(seen);
                         self.wake(&parent.environment);
                     }
                 }
                 Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
-                Err(error) => tracing::debug!(error = %super::call::chain(&error), "watch of the parents interrupted"),
+                Err(error) => {
+                    tracing::debug!(error = %super::call::chain(&error), "watch of the parents interrupted")
+                }
             }
         }
     }
 
     /// Takes in a parent that was seen or written; wakes its lane when somebody else changed it.
-    fn note_parent(&self, parent: Parent) {
+    fn note_parent(&self, parent: &Parent) {
         let environment = parent.environment.clone();
         let before = self
             .seen_parents
@@ -213,7 +212,7 @@ impl Cluster {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(environment.clone(), parent.clone());
         let asks = |parent: &Parent| (parent.suspension.clone(), parent.sync.clone(), parent.rewind.clone());
-        if before.is_none_or(|before| asks(&before) != asks(&parent)) {
+        if before.is_none_or(|before| asks(&before) != asks(parent)) {
             self.wake(&environment);
         }
     }

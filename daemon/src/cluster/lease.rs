@@ -37,7 +37,12 @@ pub struct Membership {
 impl Membership {
     /// Not a member yet; the first [`Membership::renew`] makes it one.
     pub fn new(client: Client, me: ReplicaId) -> Self {
-        Self { api: Api::namespaced(client, SYSTEM_NAMESPACE), me, seen: BTreeMap::new(), started: Instant::now() }
+        Self {
+            api: Api::namespaced(client, SYSTEM_NAMESPACE),
+            me,
+            seen: BTreeMap::new(),
+            started: Instant::now(),
+        }
     }
 
     /// Renews our Lease and reads the others'.

@@ -208,7 +208,8 @@ impl Parents {
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let name = parent_name(&parent.environment);
         let written = once(self.api.patch(&name, &params, &Patch::Merge(&body))).await?;
-        parse(&written).ok_or_else(|| CallError::Server("the parent that was written is not readable".to_owned()))
+        parse(&written)
+            .ok_or_else(|| CallError::Server("the parent that was written is not readable".to_owned()))
     }
 
     /// Deletes the parent and its shards, once an environment is taken down.

@@ -13,7 +13,11 @@ use super::call::{CallError, repeated};
 const PODS_CAP: u32 = 50;
 
 /// The trouble of the pods that `workload` (a whole live object) selects; none when it selects none or all are well.
-pub async fn trouble(client: &Client, id: &ObjectId, workload: &Value) -> Result<Option<PodTrouble>, CallError> {
+pub async fn trouble(
+    client: &Client,
+    id: &ObjectId,
+    workload: &Value,
+) -> Result<Option<PodTrouble>, CallError> {
     let labels = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
     let (Some(namespace), Some(labels)) = (&id.namespace, labels) else { return Ok(None) };
     let selector: Vec<String> =

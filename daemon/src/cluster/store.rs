@@ -121,7 +121,8 @@ impl Inner {
                     waker.notify_one();
                 }
             }
-            Ownership::ApplySet { environment: None, .. } | Ownership::Unmarked | Ownership::Other { .. } => {}
+            Ownership::ApplySet { environment: None, .. } | Ownership::Unmarked | Ownership::Other { .. } => {
+            }
         }
     }
 }

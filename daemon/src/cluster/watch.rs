@@ -77,7 +77,8 @@ async fn run(client: Client, store: Arc<Store>, gvk: Gvk, kind: ServedKind) {
         }
         Detail::Metadata => {
             let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &kind.resource);
-            follow(watcher(api, config).default_backoff().boxed(), &store, &gvk, &kind, Detail::Metadata).await;
+            follow(watcher(api, config).default_backoff().boxed(), &store, &gvk, &kind, Detail::Metadata)
+                .await;
         }
     }
     store.unsync(&gvk);
@@ -85,7 +86,13 @@ async fn run(client: Client, store: Arc<Store>, gvk: Gvk, kind: ServedKind) {
 
 type Events<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
 
-async fn follow<K: Serialize>(mut events: Events<K>, store: &Store, gvk: &Gvk, kind: &ServedKind, detail: Detail) {
+async fn follow<K: Serialize>(
+    mut events: Events<K>,
+    store: &Store,
+    gvk: &Gvk,
+    kind: &ServedKind,
+    detail: Detail,
+) {
     let compact = |object: &K| -> Option<(ObjectId, LiveObject)> {
         let value = serde_json::to_value(object).unwrap_or(Value::Null);
         Some((id_of(gvk, kind.scope, &value)?, summarize(gvk, detail, &value)))

@@ -44,7 +44,13 @@ impl Writer {
     }
 
     /// Applies (or only asks what applying would give).
-    pub async fn apply(&self, kind: &ServedKind, id: &ObjectId, body: &Value, mode: Mode) -> Result<Value, CallError> {
+    pub async fn apply(
+        &self,
+        kind: &ServedKind,
+        id: &ObjectId,
+        body: &Value,
+        mode: Mode,
+    ) -> Result<Value, CallError> {
         let api = self.api(kind, id);
         let mut params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
         params.dry_run = match mode {
@@ -94,7 +100,12 @@ impl Writer {
 
     /// Hands the fields of kubectl's managers to us, so that the next apply removes what git does not ask for.
     /// Answers the new resourceVersion when anything was handed over.
-    pub async fn migrate(&self, kind: &ServedKind, id: &ObjectId, live: &Value) -> Result<Option<String>, CallError> {
+    pub async fn migrate(
+        &self,
+        kind: &ServedKind,
+        id: &ObjectId,
+        live: &Value,
+    ) -> Result<Option<String>, CallError> {
         let metadata = live.get("metadata").unwrap_or(&Value::Null);
         let managed = metadata.get("managedFields").unwrap_or(&Value::Null);
         let Some(migrated) = migrate_kubectl(managed) else { return Ok(None) };
@@ -117,7 +128,9 @@ impl Writer {
             (Scope::Namespaced, Some(namespace)) => {
                 Api::namespaced_with(self.client.clone(), namespace, &kind.resource)
             }
-            (Scope::Namespaced, None) | (Scope::Cluster, _) => Api::all_with(self.client.clone(), &kind.resource),
+            (Scope::Namespaced, None) | (Scope::Cluster, _) => {
+                Api::all_with(self.client.clone(), &kind.resource)
+            }
         }
     }
 }

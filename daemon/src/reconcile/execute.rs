@@ -64,7 +64,12 @@ pub struct Execution<'a> {
 
 impl Execution<'_> {
     /// Carries the plan out; `superseded` is asked between stages. The inventory is kept current in memory.
-    pub async fn run(&self, plan: &Plan, inventory: &mut Inventory, superseded: impl Fn() -> bool) -> Vec<Done> {
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        inventory: &mut Inventory,
+        superseded: impl Fn() -> bool,
+    ) -> Vec<Done> {
         let mut results: Vec<Done> = Vec::new();
         let mut failed: BTreeSet<ObjectId> = BTreeSet::new();
         for stage in &plan.stages {
@@ -129,7 +134,15 @@ impl Execution<'_> {
             Outcome::Refused(problem) => vec![Problem::clone(problem)],
             Outcome::Done | Outcome::Unchanged | Outcome::Conflict | Outcome::Unknown(_) => Vec::new(),
         };
-        Done { reference: object.clone(), action: "delete", outcome, problems, desired: None, drift: None, applied: None }
+        Done {
+            reference: object.clone(),
+            action: "delete",
+            outcome,
+            problems,
+            desired: None,
+            drift: None,
+            applied: None,
+        }
     }
 
     async fn apply(&self, apply: &Apply) -> Done {
@@ -147,7 +160,8 @@ impl Execution<'_> {
             Ok((before, answer)) => {
                 let gvk = &object.reference.gvk;
                 let live = summarize(gvk, detail_of(gvk), &answer);
-                let managed = ManagedSummary::parse(answer.pointer("/metadata/managedFields").unwrap_or(&Value::Null));
+                let managed =
+                    ManagedSummary::parse(answer.pointer("/metadata/managedFields").unwrap_or(&Value::Null));
                 let applied = Applied { uid: live.uid.clone(), digest: object.digest(), managed };
                 done.drift = self.repair(apply, before.as_ref(), &answer);
                 done.applied = Some((applied, live));
@@ -167,7 +181,8 @@ impl Execution<'_> {
         let kind = self.kind(&object.reference.gvk).await?;
         let none = Vec::new();
         let ignored = self.desired.ignored.get(&id).unwrap_or(&none);
-        let mut precondition = Precondition { uid: apply.uid.clone(), resource_version: apply.resource_version.clone() };
+        let mut precondition =
+            Precondition { uid: apply.uid.clone(), resource_version: apply.resource_version.clone() };
         let must_read = apply.uid.is_some() && (apply.migrate || !ignored.is_empty());
         let before = if must_read { self.cluster.writer.read(&kind, &id).await? } else { None };
         if apply.migrate
@@ -192,7 +207,8 @@ impl Execution<'_> {
     }
 
     async fn kind(&self, gvk: &Gvk) -> Result<ServedKind, CallError> {
-        let missing = || CallError::Server(format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version()));
+        let missing =
+            || CallError::Server(format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version()));
         self.cluster.kinds.resolve(gvk).await?.ok_or_else(missing)
     }
 
@@ -217,7 +233,9 @@ impl Execution<'_> {
                 let manager = (!managers.is_empty()).then(|| managers.join(", "));
                 Some(record(all.iter().map(describe).collect(), manager))
             }
-            ApplyReason::Recreate => Some(record(vec!["the object was deleted; created again".to_owned()], None)),
+            ApplyReason::Recreate => {
+                Some(record(vec!["the object was deleted; created again".to_owned()], None))
+            }
             ApplyReason::Create | ApplyReason::Changed | ApplyReason::Resume | ApplyReason::Adopt => None,
         }
     }
@@ -249,9 +267,10 @@ fn outcome_of(error: &CallError, problem: Option<&Problem>) -> Outcome {
             let fallback = || Problem::error(Code::Rejected, error.to_string());
             Outcome::Refused(Box::new(problem.cloned().unwrap_or_else(fallback)))
         }
-        CallError::Busy { .. } | CallError::Server(_) | CallError::Unreachable(_) | CallError::Unauthorized(_) => {
-            Outcome::Unknown(error.to_string())
-        }
+        CallError::Busy { .. }
+        | CallError::Server(_)
+        | CallError::Unreachable(_)
+        | CallError::Unauthorized(_) => Outcome::Unknown(error.to_string()),
     }
 }
 

@@ -21,6 +21,29 @@ impl Lane {
         self.memory.good.clone()
     }
 
+    /// What people asked for on the parent: a poll now, a rewind.
+    pub(super) async fn serve_requests(&mut self) {
+        let Some(parent) = &self.memory.parent else { return };
+        if parent.sync.is_some() && parent.sync != self.memory.served_sync {
+            self.memory.served_sync.clone_from(&parent.sync);
+            // What was refused or rejected is tried again as well: the cluster may have changed since.
+            self.memory.failed.clear();
+            self.memory.dry_runs.clear();
+            self.shared.source.poll_now();
+        }
+        let Some(rewind) = &parent.rewind else { return };
+        let waiting = self.shared.source.subscribe().borrow().rewound.clone();
+        if waiting.is_some_and(|(_, to)| to == rewind.commit) {
+            match self.shared.source.accept_rewind(&rewind.commit).await {
+                Ok(head) => tracing::warn!(
+                    environment = %self.name, commit = %head.commit, by = %rewind.by, reason = %rewind.reason,
+                    "rewind accepted"
+                ),
+                Err(problem) => tracing::error!(environment = %self.name, "{problem}"),
+            }
+        }
+    }
+
     /// Why the environment is suspended, and what ends it.
     pub(super) fn suspension(&self, wanted: &Wanted) -> Option<(String, String)> {
         let now = Timestamp::now();
@@ -49,10 +72,11 @@ impl Lane {
         }
         self.shared.board.register(&self.name, self.wake.clone());
         let ready = |name: &EnvironmentName| {
-            self.shared
-                .board
-                .get(name)
-                .is_some_and(|standing| standing.live && standing.inputs == standing.wanted && standing.revision == Some(target.revision.id()))
+            self.shared.board.get(name).is_some_and(|standing| {
+                standing.live
+                    && standing.inputs == standing.wanted
+                    && standing.revision == Some(target.revision.id())
+            })
         };
         environment.depends_on.iter().map(|placed| &placed.value).find(|name| !ready(name)).cloned()
     }

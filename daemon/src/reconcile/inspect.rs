@@ -28,11 +28,18 @@ pub struct Inspection {
 }
 
 /// Asks the API server about each of these objects.
-pub async fn inspect(cluster: &Cluster, desired: &DesiredSet, marks: &Marks, ids: &[ObjectId], key: &[u8]) -> Vec<Inspection> {
+pub async fn inspect(
+    cluster: &Cluster,
+    desired: &DesiredSet,
+    marks: &Marks,
+    ids: &[ObjectId],
+    key: &[u8],
+) -> Vec<Inspection> {
     let wanted: Vec<&std::sync::Arc<DesiredObject>> =
         desired.objects.iter().filter(|object| ids.contains(&object.reference.id())).collect();
     // The futures are made before the stream: a closure in it would not be general enough for a spawned task.
-    let asked: Vec<_> = wanted.iter().map(|object| inspect_one(cluster, desired, marks, object, key)).collect();
+    let asked: Vec<_> =
+        wanted.iter().map(|object| inspect_one(cluster, desired, marks, object, key)).collect();
     futures::stream::iter(asked).buffer_unordered(DRY_RUNS).collect().await
 }
 
@@ -90,7 +97,8 @@ async fn ask(
     };
     let text = |pointer: &str| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let version = text("/metadata/resourceVersion");
-    let precondition = Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
+    let precondition =
+        Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
     let body = marked(ignore::body(&object.value, &live, ignored), marks, &precondition);
     let would = cluster
         .writer

@@ -53,23 +53,25 @@ pub fn judge(
             judgement.counts.waiting += 1;
             judgement.note(&id, "waiting", &waiting_text(reason));
         }
-        let health = health_of(object.reference.gvk.clone(), &id, observed);
+        let health = health_of(&object.reference.gvk, &id, observed);
         judgement.count(&id, &health, pods);
     }
-    for (id, reason) in waiting.iter().filter(|(id, _)| !desired.objects.iter().any(|object| object.reference.id() == ***id)) {
+    for (id, reason) in
+        waiting.iter().filter(|(id, _)| !desired.objects.iter().any(|object| object.reference.id() == ***id))
+    {
         judgement.counts.waiting += 1;
         judgement.note(id, "waiting", &waiting_text(reason));
     }
     judgement
 }
 
-fn health_of(gvk: tidegate_core::object::Gvk, id: &ObjectId, observed: &Observed) -> Health {
+fn health_of(gvk: &tidegate_core::object::Gvk, id: &ObjectId, observed: &Observed) -> Health {
     let health = |state, reason: &str| Health { state, reason: reason.to_owned() };
     match observed.objects.get(id) {
         None => health(HealthState::Progressing, "it does not exist yet"),
         Some(live) => match &live.health {
             Some(health) => health.clone(),
-            None if exists_is_healthy(&gvk) => health(HealthState::Healthy, "it exists"),
+            None if exists_is_healthy(gvk) => health(HealthState::Healthy, "it exists"),
             None => health(HealthState::Unknown, "its kind has no health rule"),
         },
     }
@@ -150,10 +152,16 @@ pub fn waiting_text(reason: &WaitingReason) -> String {
 }
 
 /// The problem of objects that are not healthy although the deadline is over.
-pub fn overdue(desired: &DesiredSet, judgement: &Judgement, applied: Option<Timestamp>, now: Timestamp) -> Vec<Problem> {
+pub fn overdue(
+    desired: &DesiredSet,
+    judgement: &Judgement,
+    applied: Option<Timestamp>,
+    now: Timestamp,
+) -> Vec<Problem> {
     let Some(applied) = applied else { return Vec::new() };
     let deadline = desired.environment.deadlines.healthy;
-    let late = SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(applied) > deadline);
+    let late =
+        SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(applied) > deadline);
     if !late {
         return Vec::new();
     }
@@ -165,7 +173,9 @@ pub fn overdue(desired: &DesiredSet, judgement: &Judgement, applied: Option<Time
             let status = sick(&object.reference.id())?;
             let minutes = deadline.as_secs() / 60;
             let message = format!("not healthy {minutes} min after it was applied: {}", status.reason);
-            Some(Problem::error(Code::HealthDeadline, message).object(&object.reference).at(object.location()))
+            Some(
+                Problem::error(Code::HealthDeadline, message).object(&object.reference).at(object.location()),
+            )
         })
         .collect()
 }

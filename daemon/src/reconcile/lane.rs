@@ -104,13 +104,13 @@ impl Board {
     }
 
     /// Says where an environment stands; wakes the others when that is new.
-    pub fn put(&self, name: &EnvironmentName, standing: Standing) {
+    pub fn put(&self, name: &EnvironmentName, standing: &Standing) {
         let before = self
             .standing
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(name.clone(), standing.clone());
-        if before.as_ref() == Some(&standing) {
+        if before.as_ref() == Some(standing) {
             return;
         }
         self.changed.notify_waiters();

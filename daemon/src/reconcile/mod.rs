@@ -47,7 +47,7 @@ use execute::Execution;
 /// Rounds of one pass: a plan that is not idle after so many is left to the next pass.
 const ROUNDS: u32 = 12;
 /// Without any other reason, an environment is looked at this often.
-const SAFETY_INTERVAL: Duration = Duration::from_secs(600);
+const SAFETY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// When the next pass is due at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,7 @@ impl Lane {
 
     async fn reconcile(&mut self, cluster: &Arc<Cluster>, wanted: &Wanted) -> Result<Next, CallError> {
         self.read_state(cluster, wanted).await?;
+        self.serve_requests().await;
         self.fetch(cluster, wanted).await;
         let Some(desired) = self.enforced(wanted) else {
             return self.record(cluster, wanted, None).await;
@@ -165,7 +166,12 @@ impl Lane {
         Ok(plan)
     }
 
-    async fn inspect(&mut self, cluster: &Cluster, desired: &DesiredSet, ids: &[tidegate_core::object::ObjectId]) {
+    async fn inspect(
+        &mut self,
+        cluster: &Cluster,
+        desired: &DesiredSet,
+        ids: &[tidegate_core::object::ObjectId],
+    ) {
         let marks = self.marks();
         for inspection in inspect(cluster, desired, &marks, ids, &self.shared.key).await {
             let Inspection { id, dry_run, foreign } = inspection;
@@ -185,7 +191,12 @@ impl Lane {
         }
     }
 
-    async fn execute(&mut self, cluster: &Arc<Cluster>, desired: &Arc<DesiredSet>, plan: &Plan) -> Result<(), CallError> {
+    async fn execute(
+        &mut self,
+        cluster: &Arc<Cluster>,
+        desired: &Arc<DesiredSet>,
+        plan: &Plan,
+    ) -> Result<(), CallError> {
         tracing::info!(environment = %self.name, revision = %desired.revision, plan = %plan.summary(), "executing");
         self.note_pending(plan);
         self.write_inventory(cluster).await?;

@@ -42,16 +42,12 @@ pub async fn observe(
     let mut readable: BTreeMap<ObjectId, Gvk> = BTreeMap::new();
     for (id, gvk) in wanted {
         if !kinds.contains_key(&gvk) {
-            match cluster.kinds.resolve(&gvk).await? {
-                Some(kind) => {
-                    cluster.watches.ensure(&gvk, &kind);
-                    kinds.insert(gvk.clone(), kind);
-                }
-                None => {
-                    observed.unread.insert(id, not_served(&gvk));
-                    continue;
-                }
-            }
+            let Some(kind) = cluster.kinds.resolve(&gvk).await? else {
+                observed.unread.insert(id, not_served(&gvk));
+                continue;
+            };
+            cluster.watches.ensure(&gvk, &kind);
+            kinds.insert(gvk.clone(), kind);
         }
         readable.insert(id, gvk);
     }
@@ -147,7 +143,9 @@ async fn list(
         (Scope::Namespaced, Some(namespace)) => {
             Api::namespaced_with(cluster.client.clone(), namespace, &kind.resource)
         }
-        (Scope::Namespaced, None) | (Scope::Cluster, _) => Api::all_with(cluster.client.clone(), &kind.resource),
+        (Scope::Namespaced, None) | (Scope::Cluster, _) => {
+            Api::all_with(cluster.client.clone(), &kind.resource)
+        }
     };
     let mut found = BTreeMap::new();
     let mut params = ListParams::default().limit(PAGE);

@@ -28,7 +28,7 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// While objects are on their way, their pods are looked at this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// Passes that fail are tried again with growing pauses.
-const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(1) };
 
 /// How an environment stands, before it is put into a record.
 struct Standings {
@@ -106,7 +106,8 @@ impl Lane {
             return (State::Suspended, why, Some(until));
         }
         if rejected {
-            let kept = desired.map_or("nothing is applied".to_owned(), |set| format!("{} stays applied", set.revision));
+            let kept = desired
+                .map_or("nothing is applied".to_owned(), |set| format!("{} stays applied", set.revision));
             let next = "a commit that mends it".to_owned();
             return (State::Failed, format!("the newest commit is not applied; {kept}"), Some(next));
         }
@@ -118,10 +119,15 @@ impl Lane {
             return (State::Waiting, why, Some(format!("`{other}` becomes live")));
         }
         match rounds {
-            None => (State::Waiting, "a newer commit was seen by another replica".to_owned(), Some("the next poll".to_owned())),
+            None => (
+                State::Waiting,
+                "a newer commit was seen by another replica".to_owned(),
+                Some("the next poll".to_owned()),
+            ),
             Some(Rounds::Unfinished) => (State::Applying, "changes are being applied".to_owned(), None),
             Some(Rounds::Settled) => {
-                let next = (state == State::Progressing).then(|| "a change of the objects' status".to_owned());
+                let next =
+                    (state == State::Progressing).then(|| "a change of the objects' status".to_owned());
                 (state, reason, next)
             }
         }
@@ -131,8 +137,11 @@ impl Lane {
     fn source_problems(&self, wanted: &Wanted) -> Vec<Problem> {
         match wanted {
             Wanted::Missing => vec![
-                Problem::error(Code::EnvironmentMissing, format!("environments/{} is gone from git; nothing is deleted", self.name))
-                    .help("restore the folder; to take the environment down, commit `decommission: true` first"),
+                Problem::error(
+                    Code::EnvironmentMissing,
+                    format!("environments/{} is gone from git; nothing is deleted", self.name),
+                )
+                .help("restore the folder; to take the environment down, commit `decommission: true` first"),
             ],
             Wanted::Present(target) => match (&target.environment, &self.memory.rejected) {
                 (Err(problems), _) => problems.clone(),
@@ -203,7 +212,11 @@ impl Lane {
     }
 
     /// Writes the record if it says anything new; false: it does, but it is too early to write again.
-    async fn write_status(&mut self, cluster: &Cluster, status: EnvironmentStatus) -> Result<bool, CallError> {
+    async fn write_status(
+        &mut self,
+        cluster: &Cluster,
+        status: EnvironmentStatus,
+    ) -> Result<bool, CallError> {
         if self.memory.parent.is_none() {
             return Ok(true);
         }
@@ -211,12 +224,14 @@ impl Lane {
         if before.is_some_and(|before| says_the_same(before, &status)) {
             return Ok(true);
         }
-        let same_state = before.is_some_and(|before| before.state == status.state && before.drift == status.drift);
+        let same_state =
+            before.is_some_and(|before| before.state == status.state && before.drift == status.drift);
         if same_state && self.memory.written_at.is_some_and(|at| at.elapsed() < WRITE_INTERVAL) {
             return Ok(false);
         }
         self.log_change(&status);
-        let change = ParentChange { annotations: std::collections::BTreeMap::new(), status: Some(status.clone()) };
+        let change =
+            ParentChange { annotations: std::collections::BTreeMap::new(), status: Some(status.clone()) };
         self.write_parent(cluster, change).await?;
         self.memory.written = Some(status);
         self.memory.written_at = Some(std::time::Instant::now());
@@ -225,7 +240,8 @@ impl Lane {
 
     fn log_change(&self, status: &EnvironmentStatus) {
         let before = self.memory.written.as_ref();
-        let same = before.is_some_and(|before| before.state == status.state && before.inputs == status.inputs);
+        let same =
+            before.is_some_and(|before| before.state == status.state && before.inputs == status.inputs);
         if !same {
             tracing::info!(
                 environment = %self.name, state = status.state.as_str(), reason = %status.reason,
@@ -254,7 +270,7 @@ impl Lane {
             wanted: wanted_inputs(wanted),
             revision: wanted_revision(wanted),
         };
-        self.shared.board.put(&self.name, standing);
+        self.shared.board.put(&self.name, &standing);
     }
 
     fn next(&self, standings: &Standings, rounds: Option<Rounds>, now: Timestamp) -> Next {
@@ -269,7 +285,8 @@ impl Lane {
         if plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty() {
             next = next.min(Duration::from_secs(10));
         }
-        if let Some(until) = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref()?.until) {
+        if let Some(until) = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref()?.until)
+        {
             let left = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
             next = next.min(left + Duration::from_secs(1));
         }
@@ -280,7 +297,9 @@ impl Lane {
     pub(super) fn after_failure(&mut self, error: &CallError) -> Next {
         self.memory.failures = self.memory.failures.saturating_add(1);
         match error {
-            CallError::Conflict(_) => tracing::debug!(environment = %self.name, %error, "somebody else wrote"),
+            CallError::Conflict(_) => {
+                tracing::debug!(environment = %self.name, %error, "somebody else wrote")
+            }
             CallError::NotFound(_)
             | CallError::Refused(_)
             | CallError::Forbidden(_)
@@ -332,7 +351,7 @@ impl Lane {
             wanted: wanted_inputs(wanted),
             revision: wanted_revision(wanted),
         };
-        self.shared.board.put(&self.name, standing);
+        self.shared.board.put(&self.name, &standing);
     }
 }
 
@@ -380,12 +399,17 @@ fn sentence(state: State, judgement: &Judgement, problems: &[Problem]) -> String
     let ObjectCounts { objects, healthy, unknown, .. } = judgement.counts;
     let error = problems.iter().find(|problem| problem.is_error());
     match state {
-        State::Live if unknown > 0 => format!("{healthy} of {objects} objects are healthy, {unknown} have no health rule"),
+        State::Live if unknown > 0 => {
+            format!("{healthy} of {objects} objects are healthy, {unknown} have no health rule")
+        }
         State::Live => format!("all {objects} objects are healthy"),
         State::Failed => error.map_or("an object was refused".to_owned(), |problem| problem.message.clone()),
-        State::Applying | State::Progressing | State::Degraded | State::Suspended | State::Waiting | State::Unreachable => {
-            judgement.first.clone().unwrap_or_default()
-        }
+        State::Applying
+        | State::Progressing
+        | State::Degraded
+        | State::Suspended
+        | State::Waiting
+        | State::Unreachable => judgement.first.clone().unwrap_or_default(),
     }
 }
 

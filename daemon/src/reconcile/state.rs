@@ -56,7 +56,7 @@ impl Lane {
                 self.memory.inventory = None;
             }
         }
-        if self.memory.parent.is_none() && self.may_create(wanted) {
+        if self.memory.parent.is_none() && may_create(wanted) {
             self.memory.parent = match cluster.parents.create(&self.name).await {
                 Ok(parent) => Some(parent),
                 Err(CallError::Conflict(_)) => cluster.parents.read(&self.name).await?,
@@ -68,16 +68,6 @@ impl Lane {
             self.memory.written.clone_from(&parent.status);
         }
         Ok(())
-    }
-
-    /// A parent is made for an environment that is to be deployed, not for one that is gone or being taken down.
-    fn may_create(&self, wanted: &Wanted) -> bool {
-        match wanted {
-            Wanted::Present(target) => {
-                target.environment.as_ref().is_ok_and(|environment| !environment.decommission)
-            }
-            Wanted::Missing => false,
-        }
     }
 
     /// Writes "this commit is being applied" before its first change. False: it may not be applied, because another
@@ -128,7 +118,8 @@ impl Lane {
                 seen: Some(Timestamp::now()),
                 ..super::memory::Progress::default()
             };
-            let times = self.memory.written.as_ref().filter(|status| status.inputs.as_ref() == Some(&desired.inputs));
+            let times =
+                self.memory.written.as_ref().filter(|status| status.inputs.as_ref() == Some(&desired.inputs));
             if let Some(status) = times {
                 progress.seen = status.times.seen;
                 progress.applied = status.times.applied;
@@ -138,9 +129,14 @@ impl Lane {
     }
 
     /// Everything is applied: says so on the parent.
-    pub(super) async fn conclude(&mut self, cluster: &Cluster, desired: &Arc<DesiredSet>) -> Result<(), CallError> {
+    pub(super) async fn conclude(
+        &mut self,
+        cluster: &Cluster,
+        desired: &Arc<DesiredSet>,
+    ) -> Result<(), CallError> {
         let Some((_, plan)) = &self.memory.last else { return Ok(()) };
-        let blocked = !plan.waiting.is_empty() || plan.problems.iter().any(tidegate_core::problem::Problem::is_error);
+        let blocked =
+            !plan.waiting.is_empty() || plan.problems.iter().any(tidegate_core::problem::Problem::is_error);
         if blocked || !self.memory.failed.is_empty() {
             return Ok(());
         }
@@ -158,8 +154,12 @@ impl Lane {
         }
         let revision = desired.revision.id();
         let parent = self.memory.parent.as_ref();
-        let same = parent.and_then(|parent| parent.status.as_ref()).and_then(|status| status.applied_inputs.as_ref());
-        if parent.is_some_and(|parent| parent.applied.as_ref() == Some(&revision)) || same == Some(&desired.inputs) {
+        let same = parent
+            .and_then(|parent| parent.status.as_ref())
+            .and_then(|status| status.applied_inputs.as_ref());
+        if parent.is_some_and(|parent| parent.applied.as_ref() == Some(&revision))
+            || same == Some(&desired.inputs)
+        {
             return Ok(());
         }
         let annotations = BTreeMap::from([(APPLIED.to_owned(), Some(revision))]);
@@ -181,7 +181,11 @@ impl Lane {
     }
 
     /// Changes the parent; when somebody wrote it in between, on top of what they wrote.
-    pub(super) async fn write_parent(&mut self, cluster: &Cluster, change: ParentChange) -> Result<(), CallError> {
+    pub(super) async fn write_parent(
+        &mut self,
+        cluster: &Cluster,
+        change: ParentChange,
+    ) -> Result<(), CallError> {
         for attempt in 1..=PARENT_ATTEMPTS {
             let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
             match cluster.parents.update(&parent, &change).await {
@@ -234,7 +238,8 @@ impl Lane {
 
     /// Writes the shards that changed. A conflict means that another replica works on the environment.
     pub(super) async fn write_inventory(&mut self, cluster: &Cluster) -> Result<(), CallError> {
-        let (Some(parent), Some((inventory, stored))) = (&self.memory.parent, &mut self.memory.inventory) else {
+        let (Some(parent), Some((inventory, stored))) = (&self.memory.parent, &mut self.memory.inventory)
+        else {
             return Ok(());
         };
         if inventory.entries.is_empty() && parent.shards.is_none() {
@@ -262,7 +267,8 @@ impl Lane {
         let Some(gvk) = object.map(|object| object.reference.gvk.clone()) else { return };
         let Some(kind) = cluster.kinds.get(&gvk) else { return };
         if let Ok(Some(live)) = cluster.writer.read(&kind, id).await {
-            let live = crate::cluster::summarize::summarize(&gvk, crate::cluster::watch::detail_of(&gvk), &live);
+            let live =
+                crate::cluster::summarize::summarize(&gvk, crate::cluster::watch::detail_of(&gvk), &live);
             cluster.store.observe(id.clone(), live);
         }
     }
@@ -270,7 +276,8 @@ impl Lane {
     /// Takes in what came of a plan's actions.
     pub(super) fn account(&mut self, cluster: &Cluster, plan: &Plan, done: Vec<Done>) {
         let now = Timestamp::now();
-        let repairs: BTreeSet<_> = done.iter().filter(|done| done.drift.is_some()).map(|done| done.reference.id()).collect();
+        let repairs: BTreeSet<_> =
+            done.iter().filter(|done| done.drift.is_some()).map(|done| done.reference.id()).collect();
         for apply in applies(plan).filter(|apply| repairs.contains(&apply.object.reference.id())) {
             self.memory.flips.record_apply(apply, now);
         }
@@ -324,6 +331,16 @@ impl Lane {
             outcome: outcome.to_owned(),
         };
         self.shared.metrics.actions.get_or_create(&labels).inc();
+    }
+}
+
+/// A parent is made for an environment that is to be deployed, not for one that is gone or being taken down.
+fn may_create(wanted: &Wanted) -> bool {
+    match wanted {
+        Wanted::Present(target) => {
+            target.environment.as_ref().is_ok_and(|environment| !environment.decommission)
+        }
+        Wanted::Missing => false,
     }
 }
 
