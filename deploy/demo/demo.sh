@@ -86,6 +86,9 @@ push() {
   commit=$(git_work rev-parse HEAD)
 }
 
+# Waits until the newest commit is live, everywhere or in one environment.
+wait_live() { show tidegate wait "${commit:0:7}" --for live --timeout "${patience}s" "$@"; }
+
 # The address of a Service; the host reaches it directly.
 service() { kubectl --namespace "$1" get service "$2" --output 'jsonpath={.spec.clusterIP}'; }
 
@@ -160,15 +163,14 @@ make_repository() {
 
 start_daemon() {
   heading "Tidegate starts to follow it"
-  say "$ tidegate run --repo $TIDEGATE_REPO --branch main --listen $address &"
-  tidegate run --repo "$TIDEGATE_REPO" --branch main --listen "$address" --cache-dir "$folder/cache" \
-    --kubeconfig "$KUBECONFIG" </dev/null >"$log" 2>&1 &
+  local run=(tidegate run --repo "$TIDEGATE_REPO" --branch main --listen "$address" --cache-dir "$folder/cache" --kubeconfig "$KUBECONFIG")
+  printf '%s$ %s >%s &%s\n' "$dim" "${run[*]}" "$log" "$plain"
+  "${run[@]}" </dev/null >"$log" 2>&1 &
   echo $! >"$pid_file"
   local started
   started=$(now)
-  for environment in dev staging production; do
-    show tidegate wait "$environment" --for live --timeout "${patience}s"
-  done
+  say "The other commands find the repository and the cluster in TIDEGATE_REPO and KUBECONFIG."
+  wait_live
   say "Three environments are live after $(since "$started")."
   show tidegate status
   say "The page of production, through three tiers:"
@@ -180,7 +182,7 @@ release() {
   predict production
   sed -i 's/HOUSE_PRICE_VERSION: "1.0.0"/HOUSE_PRICE_VERSION: "1.1.0"/' "$work/environments/production/environment.yaml"
   push "production: house-price 1.1.0"
-  show tidegate wait "$commit" --for live --timeout "${patience}s"
+  wait_live
   say "Live $(since "$pushed_at") after the push: new pods are ready, old ones are drained."
   predict production
 }
@@ -200,7 +202,7 @@ prune() {
   show kubectl --namespace shop-dev get deployments
   rm "$work/environments/dev/extras/preview.yaml"
   push "dev: the preview has served"
-  show tidegate wait "$commit" --for live --timeout "${patience}s"
+  wait_live
   say "Pruned $(since "$pushed_at") after the push:"
   show kubectl --namespace shop-dev get deployments
 }
@@ -212,22 +214,20 @@ mistakes() {
   sed -i 's/    pods: "20"/    pods: [20]/' "$extras/limits.yaml"
   sed -i 's/ SHOP_VERSION: "1.0.0"/ SHOP_VERSION: "1.1.0"/' "$work"/environments/{dev,staging,production}/environment.yaml
   push "shop 1.1.0 everywhere"
-  for environment in staging production; do
-    show tidegate wait "$environment" --for live --timeout "${patience}s"
-  done
-  until_true has_image shop-production web docker.io/local/shop:1.1.0
+  wait_live --env staging
+  wait_live --env production
   say "staging and production are live $(since "$pushed_at") after the push. dev refused all of it, and runs on as it was:"
-  show tidegate status dev || true # its exit code says that something is wrong
+  show tidegate status dev
   say "shop-dev/web runs $(image_of shop-dev web)"
   say "The same is said before a push, without a cluster:"
-  show tidegate validate "$work" || true
+  show tidegate validate "$work" || true # its exit code says that something is wrong
 }
 
 mend() {
   heading "The mistakes are mended"
   git_work checkout --quiet HEAD~1 -- environments/dev/extras
   push "dev: mend smoke and limits"
-  show tidegate wait "$commit" --for live --timeout "${patience}s"
+  wait_live
   show tidegate status
 }
 
