@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tidegate_core::schedule::ReplicaId;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cluster::connect::{Access, ConnectError, connect};
 use crate::cluster::handle::Cluster;
+use crate::cluster::lease::Identity;
 
 /// All clusters in use.
 pub struct Clusters {
-    replica: ReplicaId,
+    identity: Identity,
     kubeconfig: Option<PathBuf>,
     shutdown: CancellationToken,
     keepers: TaskTracker,
@@ -24,12 +24,12 @@ pub struct Clusters {
 impl Clusters {
     /// None is connected yet; `kubeconfig` is that of environments that name none. Their keepers run on `keepers` until `shutdown`.
     pub fn new(
-        replica: ReplicaId,
+        identity: Identity,
         kubeconfig: Option<PathBuf>,
         shutdown: CancellationToken,
         keepers: TaskTracker,
     ) -> Self {
-        Self { replica, kubeconfig, shutdown, keepers, known: Mutex::default() }
+        Self { identity, kubeconfig, shutdown, keepers, known: Mutex::default() }
     }
 
     /// The handle of a cluster; made on the first call. Does not wait for the cluster to answer.
@@ -44,7 +44,7 @@ impl Clusters {
             return Ok(cluster.clone());
         }
         let cluster = Cluster::new(client);
-        self.keepers.spawn(cluster.clone().keep(self.replica.clone(), self.shutdown.clone()));
+        self.keepers.spawn(cluster.clone().keep(self.identity.clone(), self.shutdown.clone()));
         known.insert(access.clone(), cluster.clone());
         Ok(cluster)
     }

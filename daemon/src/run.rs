@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidegate_core::ids::EnvironmentName;
+use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::problem::Problem;
 use tidegate_core::schedule::ReplicaId;
 use tidegate_core::schema::Catalogue;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cluster::lease::Identity;
 use crate::clusters::Clusters;
 use crate::reconcile::{Board, Lane, Shared, Wanted, read_world};
 use crate::source::{Origin, Source, SourceHandle, SourceHead, SourceState};
@@ -63,13 +64,10 @@ pub fn jitter() -> f64 {
 pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Result<Ended> {
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
+    let identity =
+        Identity { replica: ReplicaId(options.replica.clone()), source: source_id(&options.origin) };
     let source = Source::spawn(options.origin, shutdown.clone());
-    let clusters = Clusters::new(
-        ReplicaId(options.replica.clone()),
-        options.kubeconfig,
-        shutdown.clone(),
-        tasks.clone(),
-    );
+    let clusters = Clusters::new(identity, options.kubeconfig, shutdown.clone(), tasks.clone());
     let shared = Arc::new(Shared {
         clusters,
         source: source.clone(),
@@ -97,6 +95,15 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Resu
         tracing::warn!("some tasks did not end in time");
     }
     Ok(ended)
+}
+
+/// A short digest of what is followed: replicas with the same one share their environments.
+fn source_id(origin: &Origin) -> String {
+    let text = match origin {
+        Origin::Git(config) => format!("{}\n{}", config.url.digest(), config.subpath),
+        Origin::Folder(config) => format!("{}\n{}", config.path.display(), config.subpath),
+    };
+    Digest::of(text.as_bytes()).as_str().chars().take(12).collect()
 }
 
 /// A key that nobody can look up: digests of Secret values cannot be compared between runs.

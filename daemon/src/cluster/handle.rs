@@ -12,13 +12,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tidegate_core::ids::EnvironmentName;
-use tidegate_core::schedule::ReplicaId;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::call::CallError;
 use super::kinds::Kinds;
-use super::lease::{DEAD_AFTER, Membership, RENEW_EVERY};
+use super::lease::{DEAD_AFTER, Identity, Membership, RENEW_EVERY};
 use super::parent::{PARENT_LABEL, Parent, Parents, SYSTEM_NAMESPACE, parse};
 use super::store::Store;
 use super::watch::Watches;
@@ -111,7 +110,7 @@ impl Cluster {
     }
 
     /// Keeps the handle live until `shutdown`, then gives the Lease up.
-    pub async fn keep(self: Arc<Self>, me: ReplicaId, shutdown: CancellationToken) {
+    pub async fn keep(self: Arc<Self>, me: Identity, shutdown: CancellationToken) {
         let parents = tokio::spawn(self.clone().watch_parents());
         let mut membership = Membership::new(self.client.clone(), me);
         let mut pause = Duration::from_secs(1);
@@ -197,7 +196,7 @@ impl Cluster {
                 }
                 Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
                 Err(error) => {
-                    tracing::debug!(error = %super::call::chain(&error), "watch of the parents interrupted")
+                    tracing::debug!(error = %super::call::chain(&error), "watch of the parents interrupted");
                 }
             }
         }

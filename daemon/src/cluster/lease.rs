@@ -21,25 +21,38 @@ use super::parent::SYSTEM_NAMESPACE;
 pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// A replica whose Lease has not changed for this long is taken for dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(15);
-/// The label of all our Leases.
+/// The label of all our Leases; its value is [`Identity::source`].
 const LABEL: &str = "tidegate.dev/replica";
 /// More replicas than this are not looked at.
 const REPLICAS_CAP: u32 = 100;
+
+/// Who a replica is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name.
+    pub replica: ReplicaId,
+    /// A short digest of the repository that it follows. Only replicas of one repository share environments: a daemon of
+    /// another repository knows nothing of them.
+    pub source: String,
+}
 
 /// This replica's membership in one cluster.
 pub struct Membership {
     api: Api<Lease>,
     me: ReplicaId,
+    source: String,
     seen: BTreeMap<ReplicaId, LeaseView>,
     started: Instant,
 }
 
 impl Membership {
     /// Not a member yet; the first [`Membership::renew`] makes it one.
-    pub fn new(client: Client, me: ReplicaId) -> Self {
+    pub fn new(client: Client, me: Identity) -> Self {
+        let Identity { replica: me, source } = me;
         Self {
             api: Api::namespaced(client, SYSTEM_NAMESPACE),
             me,
+            source,
             seen: BTreeMap::new(),
             started: Instant::now(),
         }
@@ -51,7 +64,7 @@ impl Membership {
         let lease = json!({
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": { "name": name, "labels": { LABEL: "true" } },
+            "metadata": { "name": name, "labels": { LABEL: self.source } },
             "spec": {
                 "holderIdentity": self.me.0,
                 "leaseDurationSeconds": DEAD_AFTER.as_secs(),
@@ -61,7 +74,7 @@ impl Membership {
         let params = PatchParams::apply("tidegate-lease").force();
         let patch = Patch::Apply(&lease);
         repeated(|| self.api.patch(&name, &params, &patch)).await?;
-        let filter = ListParams::default().labels(LABEL).limit(REPLICAS_CAP);
+        let filter = ListParams::default().labels(&format!("{LABEL}={}", self.source)).limit(REPLICAS_CAP);
         let leases = repeated(|| self.api.list(&filter)).await?;
         self.note(leases.items);
         Ok(())
@@ -110,7 +123,7 @@ impl Membership {
     }
 
     fn lease_name(&self) -> String {
-        format!("tidegate-{}", self.me.0)
+        format!("tidegate-{}-{}", self.source, self.me.0)
     }
 }
 

@@ -298,7 +298,7 @@ impl Lane {
         self.memory.failures = self.memory.failures.saturating_add(1);
         match error {
             CallError::Conflict(_) => {
-                tracing::debug!(environment = %self.name, %error, "somebody else wrote")
+                tracing::debug!(environment = %self.name, %error, "somebody else wrote");
             }
             CallError::NotFound(_)
             | CallError::Refused(_)

@@ -1,0 +1,16 @@
+//! The daemon against a real Kubernetes and real git repositories.
+//!
+//! One cluster (`local-cluster`, name `test`, or the kubeconfig in `TIDEGATE_TEST_KUBECONFIG`) serves all tests; each has
+//! its own repository, daemon, environments and namespaces, so that they run side by side. What the world decides is
+//! tested here; what we decide is tested in the core.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_docs_in_private_items,
+    reason = "tests end with the first thing that is not as it should be"
+)]
+
+mod converge;
+mod support;
