@@ -19,7 +19,7 @@ use super::config::Limits;
 use super::error::SourceError;
 use super::mirror::{Listing, TreeIds};
 use super::paths::{distinct, is_below, join, plain, prefix};
-use super::revision::Snapshot;
+use super::revision::{Partial, Snapshot};
 use super::snapshot::{too_much, unfit};
 
 /// How many scans stay readable: the newest, and the one that someone may be working on.
@@ -95,16 +95,18 @@ impl Folder {
 
     /// The files at or below these paths, as the scan of that digest saw them; all problems at once.
     pub fn read(&self, digest: &Digest, paths: &[String]) -> Result<Snapshot, Vec<Problem>> {
+        self.read_partly(digest, paths)?.whole()
+    }
+
+    /// The files at or below these paths, and what stands there that cannot be read.
+    pub fn read_partly(&self, digest: &Digest, paths: &[String]) -> Result<Partial, Vec<Problem>> {
         let paths = distinct(paths)?;
         let scan = self.find(digest).map_err(|problem| vec![problem])?;
         let wanted = |path: &str| paths.iter().any(|folder| is_below(path, folder));
         let problems: Vec<Problem> =
             scan.odd.iter().filter(|(path, _)| wanted(path)).map(|(_, problem)| problem.clone()).collect();
-        if !problems.is_empty() {
-            return Err(problems);
-        }
         let tree = scan.tree.iter().filter(|(path, _)| wanted(path)).collect();
-        Ok(Snapshot { tree, prefix: scan.prefix.clone() })
+        Ok(Partial { snapshot: Snapshot { tree, prefix: scan.prefix.clone() }, problems })
     }
 
     /// Digests of these paths.

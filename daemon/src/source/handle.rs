@@ -16,7 +16,7 @@ use super::config::SourceConfig;
 use super::error::SourceError;
 use super::folder::{Folder, FolderConfig};
 use super::mirror::{Listing, Mirror, TreeIds};
-use super::revision::{CommitInfo, Head, Moved, Revision, Snapshot};
+use super::revision::{CommitInfo, Head, Moved, Partial, Revision, Snapshot};
 use super::wake::{Pace, Wake};
 
 /// Where the desired state comes from.
@@ -141,17 +141,26 @@ impl SourceHandle {
 
     /// Reads the files at or below these paths; all problems at once.
     pub async fn read(&self, revision: &Revision, paths: Vec<String>) -> Result<Snapshot, Vec<Problem>> {
-        match (self.shared.reader.clone(), revision.clone()) {
-            (Reader::Git(mirror), Revision::Commit(commit)) => blocking(move || mirror.read(&commit, &paths))
-                .await
-                .unwrap_or_else(|problem| Err(vec![problem])),
-            (Reader::Folder(folder), Revision::Folder(digest)) => {
-                blocking(move || folder.read(&digest, &paths))
-                    .await
-                    .unwrap_or_else(|problem| Err(vec![problem]))
+        self.read_partly(revision, paths).await?.whole()
+    }
+
+    /// Reads the files at or below these paths, so that one environment with a symlink in it does not keep the others
+    /// from being read. See [`Partial`] for what its problems mean.
+    pub async fn read_partly(
+        &self,
+        revision: &Revision,
+        paths: Vec<String>,
+    ) -> Result<Partial, Vec<Problem>> {
+        let read = match (self.shared.reader.clone(), revision.clone()) {
+            (Reader::Git(mirror), Revision::Commit(commit)) => {
+                blocking(move || mirror.read_partly(&commit, &paths)).await
             }
-            (_, revision) => Err(vec![not_here(&revision)]),
-        }
+            (Reader::Folder(folder), Revision::Folder(digest)) => {
+                blocking(move || folder.read_partly(&digest, &paths)).await
+            }
+            (_, revision) => Err(not_here(&revision)),
+        };
+        read.unwrap_or_else(|problem| Err(vec![problem]))
     }
 
     /// The ids of these paths: same ids, same files. A path that does not exist has none.
@@ -329,13 +338,6 @@ fn publish(state: &watch::Sender<SourceState>, polled: Polled) {
     let now = Timestamp::now();
     let Polled { head, trouble, rewound, usable } = polled;
     state.send_modify(|state| {
-        if trouble != state.trouble {
-            if let Some(problem) = &trouble {
-                tracing::warn!(code = %problem.code, "source: {}", problem.message);
-            } else {
-                tracing::info!("source: answers again");
-            }
-        }
         state.head = head.or_else(|| state.head.take());
         state.rewound = if usable { rewound } else { state.rewound.take() };
         state.trouble = trouble;

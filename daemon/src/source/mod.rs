@@ -43,6 +43,6 @@ pub use error::SourceError;
 pub use folder::{Folder, FolderConfig};
 pub use handle::{Origin, Source, SourceHandle, SourceHead, SourceState, Watching};
 pub use mirror::{Listing, Mirror, TreeIds};
-pub use revision::{CommitInfo, Head, Moved, Person, PollResult, Revision, Snapshot};
+pub use revision::{CommitInfo, Head, Moved, Partial, Person, PollResult, Revision, Snapshot};
 pub use secret::Secret;
 pub use url::{InvalidUrl, PlainHttp, SourceUrl};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use tidegate_core::ids::{CommitId, Digest};
+use tidegate_core::problem::Problem;
 use tidegate_core::tree::FileTree;
 
 /// One state of the files: a commit, or a folder as it is right now.
@@ -121,6 +122,25 @@ pub struct Snapshot {
     pub tree: FileTree,
     /// Empty, or the sub-path with a `/` at its end.
     pub prefix: String,
+}
+
+/// Files of one revision, and the entries that are not among them because they cannot be read.
+///
+/// What reads a path at or above such an entry is broken, not smaller: it must not be applied, and nothing of it pruned.
+/// Everything else is whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Partial {
+    /// What could be read.
+    pub snapshot: Snapshot,
+    /// Symlinks, submodules, oversized files, odd names; each with its place (from the root of the repository).
+    pub problems: Vec<Problem>,
+}
+
+impl Partial {
+    /// The files if nothing is missing among them, else all problems.
+    pub fn whole(self) -> Result<Snapshot, Vec<Problem>> {
+        if self.problems.is_empty() { Ok(self.snapshot) } else { Err(self.problems) }
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::error::SourceError;
 use super::history::find;
 use super::mirror::{Listing, Mirror, TreeIds};
 use super::paths::{distinct, join, plain, prefix};
-use super::revision::Snapshot;
+use super::revision::{Partial, Snapshot};
 
 /// The most problems of one reading that are named.
 const PROBLEMS_MAX: usize = 100;
@@ -33,6 +33,12 @@ struct Entry {
 impl Mirror {
     /// The files at or below these paths; all problems at once. Paths that do not exist are simply not there.
     pub fn read(&self, commit: &CommitId, paths: &[String]) -> Result<Snapshot, Vec<Problem>> {
+        self.read_partly(commit, paths)?.whole()
+    }
+
+    /// The files at or below these paths, and what stands there that cannot be read. A damaged cache or an exceeded
+    /// budget is an error of the whole: who knows what else is missing.
+    pub fn read_partly(&self, commit: &CommitId, paths: &[String]) -> Result<Partial, Vec<Problem>> {
         let one = |problem: Problem| vec![problem];
         let paths = distinct(paths)?;
         let subpath = plain(&self.config().subpath).map_err(one)?;
@@ -42,7 +48,7 @@ impl Mirror {
             match walk.lookup(root, &join(&subpath, &path)) {
                 Ok(Some(entry)) => walk.read(&entry, path),
                 Ok(None) => {}
-                Err(problem) => walk.problems.push(problem),
+                Err(problem) => walk.found(problem),
             }
         }
         walk.finish()
@@ -112,6 +118,8 @@ struct Walk<'r> {
     problems: Vec<Problem>,
     entries: usize,
     bytes: u64,
+    /// Everything that is not in the tree stands among the problems.
+    complete: bool,
 }
 
 impl<'r> Walk<'r> {
@@ -125,13 +133,21 @@ impl<'r> Walk<'r> {
             problems: Vec::new(),
             entries: 0,
             bytes: 0,
+            complete: true,
         }
     }
 
-    fn finish(self) -> Result<Snapshot, Vec<Problem>> {
-        let Self { tree, mut problems, prefix, .. } = self;
+    fn finish(self) -> Result<Partial, Vec<Problem>> {
+        let Self { tree, mut problems, prefix, complete, .. } = self;
+        let complete = complete && problems.len() < PROBLEMS_MAX;
         problems.truncate(PROBLEMS_MAX);
-        if problems.is_empty() { Ok(Snapshot { tree, prefix }) } else { Err(problems) }
+        if complete { Ok(Partial { snapshot: Snapshot { tree, prefix }, problems }) } else { Err(problems) }
+    }
+
+    /// An entry that is not read. Unless it is known what it is, nothing is known to be complete.
+    fn found(&mut self, problem: Problem) {
+        self.complete &= problem.code == Code::TreeEntry;
+        self.problems.push(problem);
     }
 
     /// The entry at a path from the root of the commit. A symlink on the way is a problem, not an absence.
@@ -189,7 +205,7 @@ impl<'r> Walk<'r> {
                             Ok(name) if names.insert(name.clone()) => {
                                 waiting.push((entry, join(&path, &name), depth + 1));
                             }
-                            Ok(name) | Err(name) => self.problems.push(odd_name(&shown, &name)),
+                            Ok(name) | Err(name) => self.found(odd_name(&shown, &name)),
                         }
                     }
                 }),
@@ -199,7 +215,9 @@ impl<'r> Walk<'r> {
                 | EntryKind::Link
                 | EntryKind::Commit => Err(odd_entry(&shown, entry.mode)),
             };
-            self.problems.extend(done.err());
+            if let Err(problem) = done {
+                self.found(problem);
+            }
         }
     }
 
@@ -214,6 +232,7 @@ impl<'r> Walk<'r> {
         } else {
             return true;
         };
+        self.complete = false;
         self.problems.push(too_much(&format!("{}{path}", self.prefix), &over));
         false
     }
@@ -224,6 +243,7 @@ impl<'r> Walk<'r> {
             let over = format!("more than {} bytes are to be read", self.limits.total_bytes);
             // The rest would only repeat it.
             self.entries = self.limits.files;
+            self.complete = false;
             return Err(too_much(shown, &over));
         }
         let mut blob =

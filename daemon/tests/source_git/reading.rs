@@ -110,6 +110,37 @@ async fn symlinks_are_refused_inside_read_paths_and_ignored_outside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_unreadable_entry_does_not_keep_the_rest_from_being_read() {
+    let source = Read::new(|config| config.limits.files = 20);
+    source.repo.write("environments/good/a.yaml", "a");
+    source.repo.write("environments/bad/a.yaml", "a");
+    std::os::unix::fs::symlink("a.yaml", source.repo.work().join("environments/bad/b.yaml")).expect("linked");
+    let commit = source.repo.commit_all("one bad environment");
+    head(&source.mirror).await;
+    let read = |commit: &str| {
+        let (mirror, commit) = (Arc::clone(&source.mirror), id(commit));
+        blocking(move || mirror.read_partly(&commit, &["environments".to_owned()]))
+    };
+    let partial = read(&commit).await.expect("read");
+    assert_eq!(
+        paths(&partial.snapshot),
+        ["environments/bad/a.yaml", "environments/dev/environment.yaml", "environments/good/a.yaml"]
+    );
+    assert_eq!(
+        partial.problems.iter().map(place).collect::<Vec<_>>(),
+        [(Code::TreeEntry, "environments/bad/b.yaml")]
+    );
+
+    // Where the budget ends, nobody knows what is missing.
+    for number in 0..20 {
+        source.repo.write(&format!("environments/bad/{number}.yaml"), "x");
+    }
+    let commit = source.repo.commit_all("too many");
+    head(&source.mirror).await;
+    assert!(read(&commit).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn submodules_are_refused_inside_read_paths() {
     let source = Read::new(|_| {});
     let commit = source.repo.git(&["rev-parse", "HEAD"]);
