@@ -88,13 +88,15 @@ fn objects_of_a_definition_in_the_same_commit_are_checked() {
     assert_eq!(problems(&widget(&good), &catalogue), [] as [&str; 0], "what has a default may be absent");
     let bad = json!({
         "size": null, "colour": "red", "port": 1.5, "labels": {"a": 1}, "shut": {"x": 1}, "siez": 3,
-        "inner": {"metadata": {"labels": {"a": 1}}},
+        "inner": {"kind": null, "metadata": {"labels": {"a": 1}}},
     });
     assert_eq!(
         problems(&widget(&bad), &catalogue),
         [
+            "E0303: missing field spec.inner.apiVersion",
             "E0303: missing field spec.maybe",
             "E0302: spec.colour must be one of blue, green, not \"red\"",
+            "E0302: spec.inner.kind must be a text, not null",
             "E0302: spec.inner.metadata.labels[a] must be a text, not 1",
             "E0302: spec.labels[a] must be a text, not 1",
             "E0302: spec.port must be a whole number or a text, not 1.5",
@@ -103,6 +105,19 @@ fn objects_of_a_definition_in_the_same_commit_are_checked() {
             "E0301: unknown field spec.siez; did you mean size?",
         ]
     );
+}
+
+#[test]
+fn what_the_server_drops_from_custom_objects_is_a_warning() {
+    let catalogue = with(&spec_schema(
+        &json!({"shut": {"type": "object"}, "size": {"type": "integer", "format": "int32"}}),
+    ));
+    let found =
+        checked(&widget(&json!({"shut": {"x": 1}, "size": 5_000_000_000_i64})), &catalogue).into_problems();
+    let [problem] = found.as_slice() else { panic!("one problem, not {found:?}") };
+    assert!(!problem.is_error());
+    assert_eq!(problem.message, "unknown field spec.shut.x");
+    assert_eq!(problem.help.as_deref(), Some("the API server drops it without a word"));
 }
 
 #[test]

@@ -126,6 +126,8 @@ impl Object {
 pub(super) enum Rest {
     /// There are none: an unknown key is an unknown field.
     Refused,
+    /// There are none, but server-side apply drops unknown keys without a word: custom mappings without named fields.
+    Dropped,
     /// Anything goes.
     Free,
     /// The mapping is a dictionary: every value is of this form.

@@ -96,6 +96,9 @@ impl<'d> Parser<'d> {
         let Node { null, shape } = self.library.get(root).clone();
         if let Shape::Object(mut object) = shape {
             self.add_object_fields(&mut object);
+            if object.rest == Rest::Dropped {
+                object.rest = Rest::Refused;
+            }
             self.library.replace(root, Node { null, shape: Shape::Object(object) });
         }
     }
@@ -175,7 +178,8 @@ impl<'d> Parser<'d> {
             Some("array") => Shape::Array(self.array(schema, dialect, depth)),
             Some("string") => Shape::Text(self.text(schema, dialect)),
             Some("integer") => Shape::Integer(match schema.get("format").and_then(Value::as_str) {
-                Some("int32") => Width::Bits32,
+                // The format of custom kinds is not enforced, and their numbers are kept whole.
+                Some("int32") if dialect == Dialect::BuiltIn => Width::Bits32,
                 _ => Width::Bits64,
             }),
             Some("number") => Shape::Number,
@@ -206,6 +210,7 @@ impl<'d> Parser<'d> {
             Some(each @ Value::Object(_)) => Rest::Each(self.child(each, dialect, depth + 1)),
             _ => match dialect {
                 Dialect::BuiltIn if properties.is_empty() => Rest::Free,
+                Dialect::Custom if properties.is_empty() => Rest::Dropped,
                 Dialect::BuiltIn | Dialect::Custom => Rest::Refused,
             },
         };
@@ -225,17 +230,23 @@ impl<'d> Parser<'d> {
         object
     }
 
+    /// Adds the fields of an object inside a custom kind; the server insists on its kind.
     fn add_object_fields(&mut self, object: &mut Object) {
         let text = Shape::Text(Text { format: Format::Plain, allowed: Box::default() });
-        let text = self.library.add(Node { null: Null::Absent, shape: text });
+        let text = self.library.add(Node { null: Null::Refused, shape: text });
         let metadata = self.library.add(Node { null: Null::Absent, shape: Shape::Metadata });
+        let own = |name: &Arc<str>| matches!(name.as_ref(), "apiVersion" | "kind" | "metadata");
         let mut fields = object.fields.to_vec();
-        fields.retain(|(name, _)| !matches!(name.as_ref(), "apiVersion" | "kind" | "metadata"));
+        fields.retain(|(name, _)| !own(name));
         for (name, id) in [("apiVersion", text), ("kind", text), ("metadata", metadata)] {
             fields.push((self.name(name), id));
         }
         fields.sort();
         object.fields = fields.into();
+        let mut required = object.required.to_vec();
+        required.retain(|name| !own(name));
+        required.extend([self.name("apiVersion"), self.name("kind")]);
+        object.required = required.into();
     }
 
     fn array(&mut self, schema: &Map<String, Value>, dialect: Dialect, depth: usize) -> Array {

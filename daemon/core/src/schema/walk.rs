@@ -150,6 +150,11 @@ impl<'a> Walk<'a> {
                 Rest::Free => {}
                 Rest::Each(node) => self.inside(Step::Key(key), value, library, node),
                 Rest::Refused => self.unknown(key, object),
+                Rest::Dropped => {
+                    self.lenient += 1;
+                    self.unknown(key, object);
+                    self.lenient -= 1;
+                }
             }
         }
         for name in &object.required {
