@@ -1,4 +1,10 @@
 //! Properties and oracles of Tidegate: what the tests in `tests/` share.
+//!
+//! [`objects`], [`worlds`] and [`simulation`] generate worlds for plans and execute plans on them. Nothing here is used by
+//! the daemon.
 
+pub mod objects;
 pub mod schema_cases;
 pub mod schema_oracle;
+pub mod simulation;
+pub mod worlds;

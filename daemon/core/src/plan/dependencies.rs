@@ -39,7 +39,11 @@ impl Definitions {
             let group = text(&object.value, "/spec/group");
             let kind = text(&object.value, "/spec/names/kind");
             if let (Some(group), Some(kind)) = (group, kind) {
-                by_kind.insert((group.to_owned(), kind.to_owned()), id);
+                // Two definitions of one kind cannot both be served; which one counts must not depend on their order.
+                let first = by_kind.entry((group.to_owned(), kind.to_owned())).or_insert_with(|| id.clone());
+                if id < *first {
+                    *first = id;
+                }
             }
         }
         Self { by_kind }

@@ -128,6 +128,15 @@ fn custom_objects_wait_until_their_definition_is_served() {
 }
 
 #[test]
+fn two_definitions_of_one_kind_count_in_any_order_alike() {
+    let spec = json!({"spec": {"group": "example.com", "names": {"kind": "Widget"}}});
+    let other = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "gadgets.example.com", spec);
+    let widget = object("example.com/v1", "Widget", Some("shop"), "w", json!({}));
+    let forward = World::new(vec![definition(), other.clone(), widget.clone()]).plan();
+    assert_eq!(forward, World::new(vec![widget, other, definition()]).plan());
+}
+
+#[test]
 fn a_dependency_in_a_later_wave_does_not_lock_the_earlier_one() {
     let late = waved(1, "v1", "ConfigMap", Some("shop"), "settings", json!({}));
     let world = World::new(vec![deployment("web", "settings"), late]);
