@@ -110,8 +110,8 @@ impl Writer {
         let managed = metadata.get("managedFields").unwrap_or(&Value::Null);
         let Some(migrated) = migrate_kubectl(managed) else { return Ok(None) };
         let version = metadata.get("resourceVersion").cloned().unwrap_or(Value::Null);
+        // The resourceVersion makes a write in between a conflict (a `test` operation would make it a refusal).
         let operations = json!([
-            { "op": "test", "path": "/metadata/resourceVersion", "value": version },
             { "op": "replace", "path": "/metadata/managedFields", "value": migrated },
             { "op": "replace", "path": "/metadata/resourceVersion", "value": version },
         ]);

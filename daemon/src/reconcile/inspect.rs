@@ -56,9 +56,12 @@ async fn inspect_one(
     match ask(cluster, marks, object, ignored, key).await {
         Ok(Some((dry_run, live))) => {
             let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
-            let foreign = foreign_fields(managed, &AllowList::default())
-                .into_iter()
-                .map(|field| ForeignRecord { object: id.clone(), field })
+            let fields = foreign_fields(managed, &AllowList::default());
+            let within = |inner: &str, outer: &str| inner.len() > outer.len() && inner.starts_with(outer);
+            let foreign = fields
+                .iter()
+                .filter(|field| !fields.iter().any(|outer| within(&field.path, &outer.path)))
+                .map(|field| ForeignRecord { object: id.clone(), field: field.clone() })
                 .collect();
             Inspection { id, dry_run: Some(dry_run), foreign }
         }

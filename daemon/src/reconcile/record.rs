@@ -86,6 +86,7 @@ impl Lane {
             problems.extend(self.memory.failed.values().map(|failure| failure.problem.clone()));
             problems.extend(self.memory.further.values().flatten().cloned());
             problems.extend(overdue(desired, &judgement, self.memory.progress.applied, now));
+            without_repeats(&mut problems);
             state = judgement.state(plan);
             reason = sentence(state, &judgement, &problems);
         }
@@ -363,6 +364,17 @@ impl Lane {
             Wanted::Present(_) | Wanted::Missing => None,
         }
     }
+}
+
+/// A refused object is a problem of the plan and of the refusal; people read it once.
+fn without_repeats(problems: &mut Vec<Problem>) {
+    let mut seen: Vec<Problem> = Vec::with_capacity(problems.len());
+    for problem in problems.drain(..) {
+        if !seen.contains(&problem) {
+            seen.push(problem);
+        }
+    }
+    *problems = seen;
 }
 
 fn wanted_inputs(wanted: &Wanted) -> Option<Digest> {

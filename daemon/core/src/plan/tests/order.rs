@@ -130,7 +130,8 @@ fn custom_objects_wait_until_their_definition_is_served() {
 #[test]
 fn two_definitions_of_one_kind_count_in_any_order_alike() {
     let spec = json!({"spec": {"group": "example.com", "names": {"kind": "Widget"}}});
-    let other = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "gadgets.example.com", spec);
+    let other =
+        object("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "gadgets.example.com", spec);
     let widget = object("example.com/v1", "Widget", Some("shop"), "w", json!({}));
     let forward = World::new(vec![definition(), other.clone(), widget.clone()]).plan();
     assert_eq!(forward, World::new(vec![widget, other, definition()]).plan());
