@@ -214,13 +214,14 @@ fn items_that_server_side_apply_cannot_tell_apart_are_refused() {
     );
     let account = json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a", "finalizers": ["x/y", "x/y"]},
-        "secrets": [{"namespace": "shop"}],
+        "secrets": [{"namespace": "shop"}, {"namespace": "shop"}],
     });
     assert_eq!(
         problems(account),
         [
             "E0302: metadata.finalizers[1] repeats an earlier item of the list (\"x/y\")",
             "E0303: missing field secrets[0].name",
+            "E0303: missing field secrets[1].name",
         ]
     );
 }
