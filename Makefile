@@ -1,0 +1,37 @@
+# What a developer does, by name. `make` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO := cargo
+
+.PHONY: help build demo demo-down test test-full lint docs prerequisites
+
+help: ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name says; do printf '  make %-14s %s\n' "$$name" "$$says"; done
+
+build: ## Build the programs (target/debug/tidegate, target/debug/local-cluster)
+	$(CARGO) build --locked --workspace --bins
+
+demo: prerequisites ## Play the demo on a Kubernetes of this machine, and leave it running
+	$(CARGO) build --locked --package tidegate --package local-cluster
+	deploy/demo/demo.sh up
+
+demo-down: ## End the demo and remove all that it made
+	deploy/demo/demo.sh down
+
+test: prerequisites ## Check and test everything, on a Kubernetes of its own
+	deploy/test/suites.sh sample
+
+test-full: prerequisites ## The same with every case of every suite, without samples
+	deploy/test/suites.sh full
+
+lint: ## Format, clippy, licences and bans
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	deploy/test/dependencies.sh
+
+docs: ## The documentation of the code; a broken link is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+prerequisites: ## Check Rust and Go, install missing Debian packages
+	@deploy/prerequisites.sh --install
