@@ -6,7 +6,7 @@
 #   suites.sh full     all of it
 #
 # Tests are told by the environment: TIDEGATE_TEST (sample or full), TIDEGATE_TEST_KUBECONFIG (the cluster),
-# TIDEGATE_KUBECTL (its kubectl). A test that needs the cluster is a file `tests/cluster_*.rs`; no other test may use it.
+# TIDEGATE_KUBECTL (its kubectl). Only tests named `cluster` or `cluster_*` may use the cluster.
 set -euo pipefail
 exec < /dev/null
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -20,7 +20,7 @@ case "${1:-}" in
     ;;
 esac
 amount=$1
-cluster="test"
+cluster=${TIDEGATE_TEST_CLUSTER:-test}
 # The cluster of the test of local-cluster itself.
 life_cluster=life-test
 build=${CARGO_TARGET_DIR:-$PWD/target}
@@ -120,12 +120,19 @@ hermetic() {
   export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
 }
 
-# Names of the test targets (files in a crate's tests/) that a find expression selects, as arguments for cargo.
+# The test targets of a crate, as arguments for cargo: those that need a cluster (`cluster` and `cluster_*`), or the others.
 targets() {
-  local crate=$1 file
-  shift
-  find "$crate/tests" -maxdepth 1 -name '*.rs' "$@" | sort | while read -r file; do
-    printf ' --test %s' "$(basename "$file" .rs)"
+  local crate=$1 wanted=$2 file name kind
+  for file in "$crate"/tests/*.rs "$crate"/tests/*/main.rs; do
+    [ -e "$file" ] || continue
+    name=${file#"$crate/tests/"}
+    name=${name%/main.rs}
+    name=${name%.rs}
+    case $name in
+      cluster | cluster_*) kind=cluster ;;
+      *) kind=plain ;;
+    esac
+    if [ "$kind" = "$wanted" ]; then printf ' --test %s' "$name"; fi
   done
 }
 
@@ -153,7 +160,7 @@ hermetic
 
 tests "units" $((300 * scale)) --lib --bins
 # shellcheck disable=SC2046 # the lists are words
-tests "git servers" $((300 * scale)) $(targets daemon ! -name 'cluster_*')
+tests "git servers" $((300 * scale)) $(targets daemon plain)
 tests "shop" 120 --test tiers
 
 wait "$kubernetes" || true # the suite says why, if it failed
@@ -162,16 +169,14 @@ suite "build of Kubernetes" "$kubernetes_seconds" "$local_cluster" build || fini
 TIDEGATE_KUBECTL=$("$local_cluster" kubectl)
 export TIDEGATE_KUBECTL PATH=${TIDEGATE_KUBECTL%/*}:$PATH
 # shellcheck disable=SC2046
-tests "properties" $((600 * scale)) $(targets proptests ! -name 'cluster_*')
+tests "properties" $((600 * scale)) $(targets proptests plain)
 tests "life of a local cluster" 300 --test life
 
 suite "start of a cluster" 60 "$local_cluster" up --name "$cluster" --audit || finish
 TIDEGATE_TEST_KUBECONFIG=$("$local_cluster" kubeconfig --name "$cluster")
 export TIDEGATE_TEST_KUBECONFIG
 # shellcheck disable=SC2046
-tests "schemas against the API server" 120 $(targets proptests -name 'cluster_*')
-if compgen -G 'daemon/tests/cluster_*.rs' > /dev/null; then
-  # shellcheck disable=SC2046
-  tests "a real cluster" $((900 * scale)) $(targets daemon -name 'cluster_*')
-fi
+tests "schemas against the API server" 120 $(targets proptests cluster)
+# shellcheck disable=SC2046
+tests "a real cluster" $((900 * scale)) $(targets daemon cluster)
 finish
