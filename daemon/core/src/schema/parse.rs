@@ -15,6 +15,8 @@ use super::required;
 const MAX_DEPTH: usize = 64;
 /// Sets of documents with more nodes than this accept everything from there on (about 60 MB; Kubernetes itself has 9,000).
 const MAX_NODES: usize = 1_000_000;
+/// Key fields of a list beyond this are not looked at.
+const MAX_KEYS: usize = 16;
 /// Quantities are a text or a number in OpenAPI; what the text must look like follows from the name.
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 /// The schema inside a CustomResourceDefinition, and two places for it that OpenAPI leaves open.
@@ -121,6 +123,7 @@ impl<'d> Parser<'d> {
 
     fn child(&mut self, schema: &Value, dialect: Dialect, depth: usize) -> NodeId {
         let node = self.node(schema, dialect, None, depth);
+        // Nodes of which there are only a few kinds are shared.
         let leaf = match &node.shape {
             Shape::Any
             | Shape::Metadata
@@ -128,11 +131,9 @@ impl<'d> Parser<'d> {
             | Shape::Number
             | Shape::Boolean
             | Shape::IntOrString(_)
-            | Shape::IfMapping(_)
-            | Shape::Quantity
-            | Shape::Same(_) => true,
+            | Shape::Quantity => true,
             Shape::Text(text) => text.allowed.is_empty(),
-            Shape::Object(_) | Shape::Array(_) => false,
+            Shape::Object(_) | Shape::Array(_) | Shape::Same(_) | Shape::IfMapping(_) => false,
         };
         if !leaf {
             return self.library.add(node);
@@ -258,11 +259,12 @@ impl<'d> Parser<'d> {
                 let fields = self.resolve(item_schema).get("properties");
                 let keys = texts(schema.get("x-kubernetes-list-map-keys"));
                 Identity::Map(
-                    keys.map(|key| Key {
-                        name: self.names.get(key).cloned().unwrap_or_else(|| Arc::from(key)),
-                        default: fields.and_then(|fields| fields.get(key)?.get("default")).cloned(),
-                    })
-                    .collect(),
+                    keys.take(MAX_KEYS)
+                        .map(|key| Key {
+                            name: self.names.get(key).cloned().unwrap_or_else(|| Arc::from(key)),
+                            default: fields.and_then(|fields| fields.get(key)?.get("default")).cloned(),
+                        })
+                        .collect(),
                 )
             }
             _ => Identity::Atomic,

@@ -360,3 +360,24 @@ fn unknown_fields_deep_in_a_definition_are_warned_of_because_the_server_drops_th
         ]
     );
 }
+
+#[test]
+fn values_are_looked_at_up_to_a_depth() {
+    let nested = |levels: usize| {
+        let mut schema = json!({"type": 3});
+        for _ in 0..levels {
+            schema = json!({"not": schema});
+        }
+        let names = json!({"plural": "as", "kind": "A"});
+        let versions =
+            json!([{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]);
+        let spec = json!({"group": "example.com", "scope": "Cluster", "names": names, "versions": versions});
+        problems(object_value("apiextensions.k8s.io/v1", "CustomResourceDefinition", &spec))
+    };
+    assert_eq!(nested(240).len(), 1);
+    assert_eq!(nested(300), [] as [&str; 0]);
+}
+
+fn object_value(api_version: &str, kind: &str, spec: &Value) -> Value {
+    json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}, "spec": spec})
+}

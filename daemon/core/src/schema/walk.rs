@@ -142,6 +142,9 @@ impl<'a> Walk<'a> {
     fn mapping(&mut self, map: &'a Map<String, Value>, library: &'a Library, object: &'a Object) {
         self.parents.push(Parent { steps: self.steps.len(), library, object });
         for (key, value) in map {
+            if self.is_full() {
+                break;
+            }
             if let Some(node) = object.field(key) {
                 self.inside(Step::Field(key), value, library, node);
                 continue;
