@@ -16,6 +16,8 @@ mod git_repo;
 mod git_server;
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
+#[path = "support/tls_front.rs"]
+mod tls_front;
 
 #[path = "source_git/cache.rs"]
 mod cache;

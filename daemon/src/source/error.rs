@@ -38,6 +38,14 @@ pub enum SourceError {
         /// The limit.
         limit: u64,
     },
+    /// One object, inflated, is larger than allowed.
+    #[error("{url} has a file or folder of more than {limit} bytes in its history")]
+    ObjectTooLarge {
+        /// The repository.
+        url: String,
+        /// The limit.
+        limit: u64,
+    },
     /// 401 or 403.
     #[error("{url} refused {} (HTTP {status})", if *.with_token { "the token" } else { "to answer without a token" })]
     Unauthorized {
@@ -163,6 +171,7 @@ impl SourceError {
             Self::Unreachable { .. }
             | Self::Deadline { .. }
             | Self::TooMuch { .. }
+            | Self::ObjectTooLarge { .. }
             | Self::Unauthorized { .. }
             | Self::Status { .. }
             | Self::NotGit { .. }
@@ -183,6 +192,9 @@ impl SourceError {
             Self::Unreachable { .. } => "check the host, the network and the credentials",
             Self::Deadline { .. } => "check the server, or raise the deadline",
             Self::TooMuch { .. } => "check that the URL names the right repository, or raise the limit",
+            Self::ObjectTooLarge { .. } => {
+                "check that the URL names the right repository, take the file out of its history (git LFS keeps such files), or raise the limit"
+            }
             Self::Unauthorized { with_token: true, .. } => {
                 "the token is wrong, has expired or may not read this repository: renew it in TIDEGATE_GIT_TOKEN or its file"
             }
@@ -194,7 +206,9 @@ impl SourceError {
             Self::NotGit { .. } => "check the URL; this is what login pages and captive proxies look like",
             Self::Redirected { .. } => "the token is not sent there: configure the new URL if it is right",
             Self::BranchMissing { .. } => "push the branch again, or configure another one",
-            Self::Empty { .. } => "push a first commit",
+            Self::Empty { .. } => {
+                "push a first commit, or configure the branch if the remote's HEAD names one that does not exist"
+            }
             Self::Rewound { to, .. } => {
                 return format!(
                     "{STAYS}; if the rewind is meant, run `tidegate sync <env> --rewind {to} --reason TEXT`"

@@ -307,7 +307,12 @@ impl Mirror {
     }
 
     fn malformed(&self, error: &gix::Error) -> SourceError {
-        SourceError::Malformed { url: self.url(), reason: chain(error) }
+        let reason = chain(error);
+        // gix has no kind for it; a test of ours notices when it changes its words.
+        if reason.contains("too large to fit in memory") {
+            return SourceError::ObjectTooLarge { url: self.url(), limit: self.config.limits.object_bytes };
+        }
+        SourceError::Malformed { url: self.url(), reason }
     }
 }
 

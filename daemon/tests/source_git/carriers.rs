@@ -6,6 +6,7 @@ use tidegate_core::problem::Code;
 use crate::git_repo::GitRepo;
 use crate::git_server::{Behaviour, GitServer};
 use crate::ssh_server::SshServer;
+use crate::tls_front::TlsFront;
 use crate::{blocking, config, head, id, local, mirror, poll};
 
 const TOKEN: &str = "tok-3n-canary";
@@ -39,6 +40,54 @@ async fn a_commit_is_cloned_then_fetched_then_unchanged_over_http() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn https_wants_a_certificate_of_a_known_authority() {
+    let repo = GitRepo::with_one_commit();
+    let server = GitServer::start(repo.parent(), Some(TOKEN)).await;
+    let front = TlsFront::start(server.url("").trim_end_matches('/'));
+    let poll_with = |authorities: std::path::PathBuf| {
+        let cache = tempfile::tempdir().expect("a folder");
+        let outcome = cache.path().join("outcome");
+        // The environment of this process is everybody's, so another one asks.
+        let mut child = tokio::process::Command::new(std::env::current_exe().expect("this program"));
+        child
+            .args(["--exact", "carriers::polls_for_another_test", "--ignored"])
+            .env("TEST_SOURCE_URL", front.url("origin.git"))
+            .env("TEST_SOURCE_OUTCOME", &outcome)
+            .env("SSL_CERT_FILE", authorities)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        async move {
+            let _cache = cache;
+            child.status().await.expect("it runs");
+            std::fs::read_to_string(outcome).expect("an outcome")
+        }
+    };
+    assert_eq!(poll_with(front.authority()).await, repo.git(&["rev-parse", "HEAD"]));
+    assert!(server.seen().iter().all(|seen| seen.authorization.is_some()));
+    let other = TlsFront::start(server.url("").trim_end_matches('/'));
+    let refused = poll_with(other.authority()).await;
+    assert!(refused.contains("failed to reach") && refused.contains("certificate"), "{refused}");
+    assert_eq!(server.seen().len(), 0, "nothing was sent, least of all the token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs as a process of its own, with an environment of its own"]
+async fn polls_for_another_test() {
+    let (Ok(url), Ok(outcome)) = (std::env::var("TEST_SOURCE_URL"), std::env::var("TEST_SOURCE_OUTCOME"))
+    else {
+        return;
+    };
+    let cache = tempfile::tempdir().expect("a folder");
+    let mut config = config(&url, &cache);
+    config.credentials.token = Some(Token::Text(Secret::new(TOKEN)));
+    let found = match poll(&mirror(config)).await {
+        Ok(result) => result.head.commit.to_string(),
+        Err(error) => error.to_string(),
+    };
+    std::fs::write(outcome, found).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_is_cloned_then_fetched_then_unchanged_over_ssh() {
     let (repo, cache) = (GitRepo::with_one_commit(), tempfile::tempdir().expect("a folder"));
     let server = SshServer::start();
@@ -51,6 +100,27 @@ async fn a_commit_is_cloned_then_fetched_then_unchanged_over_ssh() {
     assert_eq!(poll(&mirror).await.expect("polled").moved, Moved::Unchanged);
     let second = repo.commit("environments/dev/app.yaml", "kind: Service\n");
     assert_eq!(head(&mirror).await, second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_speak_the_old_protocol_are_read_too() {
+    let (repo, cache) = (GitRepo::empty(), tempfile::tempdir().expect("a folder"));
+    let server = SshServer::start_old();
+    let mut config = config(&server.url(&repo.origin()), &cache);
+    config.credentials.ssh.key_file = Some(server.file("user"));
+    config.credentials.ssh.known_hosts = Some(server.file("known_hosts"));
+    let mirror = mirror(config.clone());
+    let error = poll(&mirror).await.expect_err("empty");
+    assert!(matches!(error, SourceError::Empty { .. }), "{error:?}");
+    let first = repo.commit("a", "1");
+    let result = poll(&mirror).await.expect("polled");
+    assert_eq!((result.head.commit.as_str(), result.head.branch.as_str()), (first.as_str(), "main"));
+    assert_eq!(poll(&mirror).await.expect("polled").moved, Moved::Unchanged);
+    let second = repo.commit("a", "2");
+    assert_eq!(head(&mirror).await, second);
+    config.branch = Some("nowhere".to_owned());
+    let error = poll(&crate::mirror(config)).await.expect_err("no such branch");
+    assert!(matches!(error, SourceError::BranchMissing { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

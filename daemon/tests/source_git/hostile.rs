@@ -134,7 +134,7 @@ async fn an_object_that_inflates_beyond_its_cap_is_refused() {
     let mut config = served.config();
     config.limits.object_bytes = 1024 * 1024;
     let error = poll(&mirror(config)).await.expect_err("a bomb");
-    assert!(matches!(error, SourceError::Malformed { .. }), "{error:?}");
+    assert!(matches!(error, SourceError::ObjectTooLarge { limit: 1_048_576, .. }), "{error:?}");
     served.stays(&mirror(served.config()), &next).await;
 }
 

@@ -67,6 +67,23 @@ async fn unrelated_history_is_a_rewind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shallow_repository_is_read_as_far_as_it_goes() {
+    let (repo, cache) = (GitRepo::with_one_commit(), tempfile::tempdir().expect("a folder"));
+    let second = repo.commit("a", "1");
+    let origin = format!("file://{}", repo.origin().display());
+    run(repo.parent(), &["clone", "-q", "--bare", "--depth", "1", &origin, "shallow.git"]);
+    let shallow = repo.parent().join("shallow.git");
+    let mirror = mirror(config(shallow.to_str().expect("a path"), &cache));
+    assert_eq!(head(&mirror).await, second);
+    assert_eq!(poll(&mirror).await.expect("polled").moved, Moved::Unchanged);
+    let third = repo.commit("a", "2");
+    repo.git(&["push", "-q", shallow.to_str().expect("a path"), "HEAD:main"]);
+    assert_eq!(poll(&mirror).await.expect("polled").moved, Moved::Forward { from: Some(id(&second)) });
+    let skipped = blocking(move || mirror.skipped(&id(&second), &id(&third))).await.expect("skipped");
+    assert!(skipped.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_merge_moves_forward() {
     let (repo, cache) = (GitRepo::with_one_commit(), tempfile::tempdir().expect("a folder"));
     let mirror = local(&repo, &cache);

@@ -15,6 +15,15 @@ pub struct SshServer {
 impl SshServer {
     /// Starts a server that lets our own key in.
     pub fn start() -> Self {
+        Self::with("AcceptEnv GIT_PROTOCOL\n")
+    }
+
+    /// Starts a server that ignores what it is told of git's protocol, as most are configured: it speaks version 0.
+    pub fn start_old() -> Self {
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         for name in ["host", "user", "stranger"] {
@@ -31,8 +40,7 @@ impl SshServer {
         std::fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).expect("written");
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
-             StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             AcceptEnv GIT_PROTOCOL\n",
+             StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n{more}",
             at("host").display(),
             at("authorized").display()
         );
