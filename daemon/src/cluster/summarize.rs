@@ -53,9 +53,22 @@ pub fn summarize(gvk: &Gvk, detail: Detail, object: &Value) -> LiveObject {
         managed: ManagedSummary::parse(metadata.get("managedFields").unwrap_or(&Value::Null)),
         health: match detail {
             Detail::Metadata => None,
-            Detail::Whole => Some(capped(health::assess(object))),
+            Detail::Whole => Some(capped(assess(gvk, object))),
         },
     }
+}
+
+/// Items of a list carry neither `apiVersion` nor `kind`, and health depends on them.
+fn assess(gvk: &Gvk, object: &Value) -> Health {
+    if object.get("kind").is_some() {
+        return health::assess(object);
+    }
+    let mut whole = object.clone();
+    if let Some(map) = whole.as_object_mut() {
+        map.insert("apiVersion".to_owned(), Value::from(gvk.api_version()));
+        map.insert("kind".to_owned(), Value::from(gvk.kind.as_str()));
+    }
+    health::assess(&whole)
 }
 
 fn capped(mut health: Health) -> Health {

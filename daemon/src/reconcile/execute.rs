@@ -9,7 +9,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use tidegate_core::diff::{describe, drift_changes};
-use tidegate_core::drift::{AllowList, ManagedSummary};
+use tidegate_core::drift::{AllowList, ManagedSummary, blame};
 use tidegate_core::ids::Digest;
 use tidegate_core::ignore;
 use tidegate_core::inventory::{Applied, Inventory};
@@ -18,8 +18,9 @@ use tidegate_core::observed::LiveObject;
 use tidegate_core::outcome::Outcome;
 use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Phase, Plan, dependencies};
 use tidegate_core::problem::{Code, Problem};
-use tidegate_core::status::DriftRecord;
+use tidegate_core::status::{DriftRecord, ForeignRecord};
 
+use super::inspect::foreign_records;
 use super::recreate::{can_recreate, recreate};
 use crate::cluster::call::CallError;
 use crate::cluster::failure::problems;
@@ -47,6 +48,8 @@ pub struct Done {
     pub desired: Option<Digest>,
     /// The repair that it was, in words.
     pub drift: Option<DriftRecord>,
+    /// Fields of others that stand after it.
+    pub foreign: Vec<ForeignRecord>,
     applied: Option<(Applied, LiveObject)>,
 }
 
@@ -141,6 +144,7 @@ impl Execution<'_> {
             problems,
             desired: None,
             drift: None,
+            foreign: Vec::new(),
             applied: None,
         }
     }
@@ -154,6 +158,7 @@ impl Execution<'_> {
             problems: Vec::new(),
             desired: Some(object.digest()),
             drift: None,
+            foreign: Vec::new(),
             applied: None,
         };
         match self.try_apply(apply).await {
@@ -164,6 +169,7 @@ impl Execution<'_> {
                     ManagedSummary::parse(answer.pointer("/metadata/managedFields").unwrap_or(&Value::Null));
                 let applied = Applied { uid: live.uid.clone(), digest: object.digest(), managed };
                 done.drift = self.repair(apply, before.as_ref(), &answer);
+                done.foreign = foreign_records(&object.reference.id(), &answer);
                 done.applied = Some((applied, live));
             }
             Err(error) => {
@@ -228,10 +234,13 @@ impl Execution<'_> {
                 if let Some(before) = before {
                     all = drift_changes(before, after, self.key);
                 }
-                let managers: BTreeSet<&str> = by.iter().map(|entry| entry.manager.as_str()).collect();
+                let managed = before.and_then(|before| before.pointer("/metadata/managedFields"));
+                let holders = managed.map(|managed| blame(&all, managed)).unwrap_or_default();
+                let managers: BTreeSet<&str> =
+                    by.iter().chain(&holders).map(|entry| entry.manager.as_str()).collect();
                 let managers: Vec<&str> = managers.into_iter().collect();
-                let manager = (!managers.is_empty()).then(|| managers.join(", "));
-                Some(record(all.iter().map(describe).collect(), manager))
+                let who = (!managers.is_empty()).then(|| managers.join(", "));
+                Some(record(all.iter().map(describe).collect(), who))
             }
             ApplyReason::Recreate => {
                 Some(record(vec!["the object was deleted; created again".to_owned()], None))

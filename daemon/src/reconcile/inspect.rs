@@ -55,14 +55,7 @@ async fn inspect_one(
     let ignored = desired.ignored.get(&id).unwrap_or(&none);
     match ask(cluster, marks, object, ignored, key).await {
         Ok(Some((dry_run, live))) => {
-            let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
-            let fields = foreign_fields(managed, &AllowList::default());
-            let within = |inner: &str, outer: &str| inner.len() > outer.len() && inner.starts_with(outer);
-            let foreign = fields
-                .iter()
-                .filter(|field| !fields.iter().any(|outer| within(&field.path, &outer.path)))
-                .map(|field| ForeignRecord { object: id.clone(), field: field.clone() })
-                .collect();
+            let foreign = foreign_records(&id, &live);
             Inspection { id, dry_run: Some(dry_run), foreign }
         }
         Ok(None) => Inspection { id, dry_run: None, foreign: Vec::new() },
@@ -78,6 +71,18 @@ async fn inspect_one(
             Inspection { id, dry_run: Some(dry_run), foreign: Vec::new() }
         }
     }
+}
+
+/// Fields that others hold on an object; a field within another one of the list is left out.
+pub fn foreign_records(id: &ObjectId, live: &Value) -> Vec<ForeignRecord> {
+    let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+    let fields = foreign_fields(managed, &AllowList::default());
+    let within = |inner: &str, outer: &str| inner.len() > outer.len() && inner.starts_with(outer);
+    fields
+        .iter()
+        .filter(|field| !fields.iter().any(|outer| within(&field.path, &outer.path)))
+        .map(|field| ForeignRecord { object: id.clone(), field: field.clone() })
+        .collect()
 }
 
 async fn ask(

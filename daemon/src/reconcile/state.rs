@@ -289,6 +289,11 @@ impl Lane {
                 Outcome::Done | Outcome::Unchanged => {
                     self.memory.failed.remove(&id);
                     self.memory.further.remove(&id);
+                    if result.foreign.is_empty() {
+                        self.memory.foreign.remove(&id);
+                    } else {
+                        self.memory.foreign.insert(id, result.foreign);
+                    }
                     if let Some(drift) = result.drift {
                         self.note_repair(drift);
                     }
