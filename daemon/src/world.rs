@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_core::desired::{self, Environment, KindScopes};
+use tidegate_core::desired::{self, Environment, KindScopes, Loaded};
 use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::ignore;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
@@ -143,8 +143,17 @@ impl KindScopes for Scopes<'_> {
 impl Target {
     /// Renders and validates; every problem at once. Warnings alone do not fail it.
     pub fn load(&self, scopes: &Scopes<'_>) -> Result<DesiredSet, Vec<Problem>> {
+        self.check(self.render(scopes)?, scopes.catalogue)
+    }
+
+    /// Reads and renders the objects, whatever is wrong with them.
+    pub fn render(&self, scopes: &Scopes<'_>) -> Result<Loaded, Vec<Problem>> {
+        Ok(desired::load(&self.files, self.environment.as_ref().map_err(Clone::clone)?, scopes))
+    }
+
+    /// Validates what was rendered; every problem at once. Warnings alone do not fail it.
+    pub fn check(&self, loaded: Loaded, catalogue: &Catalogue) -> Result<DesiredSet, Vec<Problem>> {
         let environment = self.environment.clone()?;
-        let loaded = desired::load(&self.files, &environment, scopes);
         let mut problems = environment.warnings.clone();
         problems.extend(loaded.problems);
         let definitions: Vec<&serde_json::Value> = loaded
@@ -153,7 +162,7 @@ impl Target {
             .filter(|object| object.reference.gvk.kind == "CustomResourceDefinition")
             .map(|object| &object.value)
             .collect();
-        let catalogue = scopes.catalogue.with_definitions(&definitions);
+        let catalogue = catalogue.with_definitions(&definitions);
         let mut unchecked = Vec::new();
         for object in &loaded.objects {
             let checked = schema::check(object, &catalogue);

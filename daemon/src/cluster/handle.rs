@@ -19,6 +19,7 @@ use super::call::CallError;
 use super::kinds::Kinds;
 use super::lease::{DEAD_AFTER, Identity, Membership, RENEW_EVERY};
 use super::parent::{PARENT_LABEL, Parent, Parents, SYSTEM_NAMESPACE, parse};
+use super::schemas::Schemas;
 use super::store::Store;
 use super::watch::Watches;
 use super::write::Writer;
@@ -43,6 +44,8 @@ pub struct Cluster {
     pub client: Client,
     /// Served kinds.
     pub kinds: Kinds,
+    /// Schemas.
+    pub schemas: Schemas,
     /// Live objects.
     pub store: Arc<Store>,
     /// Running watches.
@@ -67,6 +70,7 @@ impl Cluster {
         let store = Arc::new(Store::default());
         Arc::new(Self {
             kinds: Kinds::new(client.clone()),
+            schemas: Schemas::new(client.clone()),
             watches: Watches::new(client.clone(), store.clone()),
             writer: Writer::new(client.clone()),
             parents: Parents::new(client.clone()),

@@ -6,6 +6,7 @@
 //! | `connect` | from an environment's `cluster` to a client |
 //! | `call` | deadline, classification and retries of one call |
 //! | `kinds` | discovery |
+//! | `schemas` | the cluster's own schemas, where ours do not hold |
 //! | `watch`, `store`, `summarize` | observe |
 //! | `write`, `failure` | execute |
 //! | `parent` | the parent object and the inventory shards |
@@ -20,6 +21,7 @@ pub mod kinds;
 pub mod lease;
 pub mod parent;
 pub mod pods;
+pub mod schemas;
 pub mod store;
 pub mod summarize;
 pub mod watch;

@@ -9,10 +9,11 @@ use tidegate_core::desired::{self, Environment};
 use tidegate_core::problem::Problem;
 
 use super::lane::{Lane, Wanted};
+use crate::cluster::call::CallError;
 use crate::cluster::connect::Access;
 use crate::cluster::handle::Cluster;
 use crate::source::{Revision, Snapshot};
-use crate::world::{DesiredSet, ENVIRONMENTS, Scopes, World};
+use crate::world::{DesiredSet, ENVIRONMENTS, Scopes, Target, World};
 
 /// How the cluster of an environment is reached.
 pub fn access_of(environment: &Environment) -> Access {
@@ -48,22 +49,41 @@ impl Lane {
     }
 
     /// Loads the newest inputs unless they were loaded (or rejected) before.
-    pub(super) async fn fetch(&mut self, cluster: &Cluster, wanted: &Wanted) {
-        let Wanted::Present(target) = wanted else { return };
+    pub(super) async fn fetch(&mut self, cluster: &Cluster, wanted: &Wanted) -> Result<(), CallError> {
+        let Wanted::Present(target) = wanted else { return Ok(()) };
         let known = self.memory.good.as_ref().is_some_and(|good| good.inputs == target.inputs);
         let rejected = self.memory.rejected.as_ref().is_some_and(|(inputs, _)| *inputs == target.inputs);
         if known {
             self.memory.rejected = None;
         } else if !rejected {
-            let scopes = Scopes { cluster: Some(&cluster.kinds), catalogue: &self.shared.catalogue };
-            match target.load(&scopes) {
+            match self.load(cluster, target).await? {
                 Ok(set) => self.take(set),
                 Err(problems) => self.reject(target.inputs.clone(), &target.revision, problems),
             }
         }
         if self.memory.good.is_none() {
-            self.load_last_applied(cluster).await;
+            self.load_last_applied(cluster).await?;
         }
+        Ok(())
+    }
+
+    /// Renders and validates by the cluster's own kinds and schemas. The outer error is the cluster's.
+    async fn load(
+        &self,
+        cluster: &Cluster,
+        target: &Target,
+    ) -> Result<Result<DesiredSet, Vec<Problem>>, CallError> {
+        let rendered = {
+            let scopes = Scopes { cluster: Some(&cluster.kinds), catalogue: &self.shared.catalogue };
+            target.render(&scopes)
+        };
+        let loaded = match rendered {
+            Ok(loaded) => loaded,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let gvks = loaded.objects.iter().map(|object| object.reference.gvk.clone()).collect();
+        let catalogue = cluster.schemas.for_kinds(&gvks).await?;
+        Ok(target.check(loaded, &catalogue))
     }
 
     fn take(&mut self, set: DesiredSet) {
@@ -86,22 +106,22 @@ impl Lane {
     }
 
     /// After a restart with a broken newest commit: the set that was applied last.
-    async fn load_last_applied(&mut self, cluster: &Cluster) {
+    async fn load_last_applied(&mut self, cluster: &Cluster) -> Result<(), CallError> {
         let applied = self.memory.parent.as_ref().and_then(|parent| parent.applied.clone());
-        let Some(Ok(commit)) = applied.map(|text| text.parse()) else { return };
+        let Some(Ok(commit)) = applied.map(|text| text.parse()) else { return Ok(()) };
         let revision = Revision::Commit(commit);
-        let Ok(snapshot) = read_world(&self.shared.source, &revision).await else { return };
+        let Ok(snapshot) = read_world(&self.shared.source, &revision).await else { return Ok(()) };
         let info = match &revision {
             Revision::Commit(commit) => self.shared.source.commit_info(commit).await.ok(),
             Revision::Folder(_) => None,
         };
         let world = World::new(revision, info, snapshot);
-        let Some(target) = world.environments.get(self.name.as_str()) else { return };
-        let scopes = Scopes { cluster: Some(&cluster.kinds), catalogue: &self.shared.catalogue };
-        if let Ok(set) = target.load(&scopes) {
+        let Some(target) = world.environments.get(self.name.as_str()) else { return Ok(()) };
+        if let Ok(set) = self.load(cluster, target).await? {
             tracing::info!(environment = %self.name, revision = %set.revision, "the last applied commit stays enforced");
             self.memory.good = Some(Arc::new(set));
         }
+        Ok(())
     }
 }
 

@@ -96,7 +96,7 @@ impl Lane {
     async fn reconcile(&mut self, cluster: &Arc<Cluster>, wanted: &Wanted) -> Result<Next, CallError> {
         self.read_state(cluster, wanted).await?;
         self.serve_requests().await;
-        self.fetch(cluster, wanted).await;
+        self.fetch(cluster, wanted).await?;
         let Some(desired) = self.enforced(wanted) else {
             return self.record(cluster, wanted, None).await;
         };

@@ -1,0 +1,85 @@
+//! The schemas of a cluster: ours for the Kubernetes version that they were made from, the cluster's own for everything
+//! else. Read one group-version at a time, when an environment first uses it, and again when the server says that it changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use http::Request;
+use kube::Client;
+use serde_json::Value;
+use tidegate_core::object::Gvk;
+use tidegate_core::schema::Catalogue;
+
+use super::call::{CallError, once};
+
+/// The minor version of Kubernetes that the bundled schemas were taken from.
+const BUNDLED_MINOR: &str = "35";
+
+/// Schemas of one cluster.
+pub struct Schemas {
+    client: Client,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    catalogue: Arc<Catalogue>,
+    /// Paths that were read, each with the digest in its URL by which the server says that it changed.
+    read: BTreeMap<String, String>,
+}
+
+impl Schemas {
+    /// Only ours are known yet.
+    pub fn new(client: Client) -> Self {
+        let known = Known { catalogue: Catalogue::kubernetes_1_35().clone(), read: BTreeMap::new() };
+        Self { client, known: Mutex::new(known) }
+    }
+
+    /// The catalogue for objects of these kinds.
+    pub async fn for_kinds(&self, gvks: &BTreeSet<Gvk>) -> Result<Arc<Catalogue>, CallError> {
+        let bundled = Catalogue::kubernetes_1_35();
+        let ours = self.is_bundled_version().await?;
+        let wanted: BTreeSet<String> =
+            gvks.iter().filter(|gvk| !ours || bundled.kind(gvk).is_none()).map(path_of).collect();
+        if wanted.is_empty() {
+            return Ok(bundled.clone());
+        }
+        let index = self.get("/openapi/v3").await?;
+        for path in wanted {
+            let url =
+                index.get("paths").and_then(|paths| paths.get(&path)?.get("serverRelativeURL")?.as_str());
+            // A group that the cluster does not serve stays unknown, and is reported as such.
+            let Some(url) = url.map(str::to_owned) else { continue };
+            if self.lock().read.get(&path) == Some(&url) {
+                continue;
+            }
+            let document = self.get(&url).await?;
+            let mut known = self.lock();
+            known.catalogue = Arc::new(known.catalogue.with_documents(&[document]));
+            known.read.insert(path, url);
+        }
+        Ok(self.lock().catalogue.clone())
+    }
+
+    async fn is_bundled_version(&self) -> Result<bool, CallError> {
+        let version = once(self.client.apiserver_version()).await?;
+        Ok(version.major == "1" && version.minor.trim_end_matches('+') == BUNDLED_MINOR)
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, CallError> {
+        let request =
+            Request::get(path).body(Vec::new()).map_err(|error| CallError::Server(error.to_string()))?;
+        once(self.client.request::<Value>(request)).await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn path_of(gvk: &Gvk) -> String {
+    if gvk.group.is_empty() {
+        format!("api/{}", gvk.version)
+    } else {
+        format!("apis/{}/{}", gvk.group, gvk.version)
+    }
+}
