@@ -1,5 +1,6 @@
 //! Clone, fetch and no change over https's protocol, ssh and files; credentials.
 
+use base64::Engine as _;
 use tidegate::source::{Moved, Secret, SourceError, Token};
 use tidegate_core::problem::Code;
 
@@ -46,19 +47,24 @@ async fn https_wants_a_certificate_of_a_known_authority() {
     let front = TlsFront::start(server.url("").trim_end_matches('/'));
     let poll_with = |authorities: std::path::PathBuf| {
         let cache = tempfile::tempdir().expect("a folder");
-        let outcome = cache.path().join("outcome");
+        let (outcome, log) = (cache.path().join("outcome"), cache.path().join("log"));
         // The environment of this process is everybody's, so another one asks.
         let mut child = tokio::process::Command::new(std::env::current_exe().expect("this program"));
         child
             .args(["--exact", "carriers::polls_for_another_test", "--ignored"])
             .env("TEST_SOURCE_URL", front.url("origin.git"))
             .env("TEST_SOURCE_OUTCOME", &outcome)
+            .env("TEST_SOURCE_LOG", &log)
             .env("SSL_CERT_FILE", authorities)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null());
         async move {
             let _cache = cache;
             child.status().await.expect("it runs");
+            let log = std::fs::read_to_string(log).expect("a log");
+            assert!(log.lines().count() > 5, "too little is logged to prove anything: {log}");
+            let basic = base64::engine::general_purpose::STANDARD.encode(format!("x-access-token:{TOKEN}"));
+            assert!(!log.contains(TOKEN) && !log.contains(&basic), "{log}");
             std::fs::read_to_string(outcome).expect("an outcome")
         }
     };
@@ -77,9 +83,16 @@ async fn polls_for_another_test() {
     else {
         return;
     };
+    // Everything that anyone logs, ourselves included.
+    let log = std::fs::File::create(std::env::var("TEST_SOURCE_LOG").expect("a log")).expect("a log");
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(std::sync::Mutex::new(log))
+        .init();
     let cache = tempfile::tempdir().expect("a folder");
     let mut config = config(&url, &cache);
     config.credentials.token = Some(Token::Text(Secret::new(TOKEN)));
+    tracing::trace!(?config, "polls");
     let found = match poll(&mirror(config)).await {
         Ok(result) => result.head.commit.to_string(),
         Err(error) => error.to_string(),
@@ -218,6 +231,21 @@ async fn a_redirect_to_another_place_is_not_followed_and_gets_no_token() {
         );
         assert_eq!(other.seen().len(), 0, "{status}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_repository_of_the_same_host_is_followed() {
+    let (repo, cache) = (GitRepo::with_one_commit(), tempfile::tempdir().expect("a folder"));
+    let server = GitServer::start(repo.parent(), None).await;
+    server.behave(Behaviour::Renamed("/old.git", "/origin.git"));
+    let mirror = mirror(config(&server.url("old.git"), &cache));
+    assert_eq!(head(&mirror).await, repo.git(&["rev-parse", "HEAD"]));
+    let second = repo.commit("a", "1");
+    assert_eq!(head(&mirror).await, second);
+    assert!(
+        server.seen().iter().all(|seen| !seen.line.starts_with("POST /old.git")),
+        "the new base is used at once"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,8 @@ pub enum Behaviour {
     StallPack(usize),
     /// Git, but some bytes of the pack are wrong.
     CorruptPack,
+    /// Git, but what stood at the first path is at the second one now.
+    Renamed(&'static str, &'static str),
     /// Somewhere else, with this status.
     Redirect(u16, String),
 }
@@ -121,6 +123,12 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
             StatusCode::OK.into_response()
         }
         Behaviour::Endless => endless(),
+        Behaviour::Renamed(from, to) => match request.uri().to_string().strip_prefix(from) {
+            Some(rest) => {
+                (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, format!("{to}{rest}"))]).into_response()
+            }
+            None => backend(&front, request, Mangle::Nothing).await,
+        },
         Behaviour::Redirect(status, to) => {
             let target = format!("{to}{}", request.uri());
             (StatusCode::from_u16(status).expect("a status"), [(header::LOCATION, target)]).into_response()
