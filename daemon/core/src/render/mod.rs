@@ -8,19 +8,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use crate::diff::masked as mask_secrets;
 use crate::object::DesiredObject;
 
 /// Objects as multi-document YAML, each after a comment that names its place in git. Same objects, same bytes.
 pub fn to_yaml(_objects: &[Arc<DesiredObject>]) -> String {
     String::new()
 }
-
-/// A copy of an object that may be shown: the values of a Secret are replaced by a digest under `key`, so that equal
-/// values can be seen to be equal and nothing else. Other kinds are only copied.
-pub fn mask_secrets(value: &Value, _key: &[u8]) -> Value {
-    value.clone()
-}
-
 /// Any value as YAML, for `-o yaml`.
 pub fn value_to_yaml(value: &Value) -> String {
     serde_yaml::to_string(value).unwrap_or_else(|error| format!("# not printable: {error}\n"))

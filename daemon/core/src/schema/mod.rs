@@ -22,7 +22,7 @@ mod node;
 mod parse;
 pub mod path;
 mod required;
-mod suggest;
+pub(crate) mod suggest;
 mod unknown;
 mod walk;
 

@@ -3,24 +3,20 @@
 //! The only module that knows the parser (`serde_yaml`, which is the package serde-saphyr; see DESIGN.md).
 
 mod budget;
+mod builder;
 mod field_path;
+mod mapping;
 mod node;
+mod parse;
+mod scalar;
 mod spans;
-
-use std::sync::Arc;
+mod value;
 
 pub use budget::Budget;
 pub use node::{Document, Entry, Node, NodeValue};
+pub use parse::parse;
+pub use scalar::{Meaning, is_base_sixty, meaning};
 pub use spans::Spans;
-
-use crate::problem::Problem;
-
-/// Reads the documents of a file (YAML or JSON), and everything that is wrong with it.
-///
-/// A document with an error is left out and the next one is read, as far as the parser can find it.
-pub fn parse(_file: &Arc<str>, _bytes: &[u8], _budget: &Budget) -> (Vec<Document>, Vec<Problem>) {
-    (Vec::new(), Vec::new())
-}
 
 /// A key as a token of a JSON pointer (RFC 6901).
 pub fn escape(key: &str) -> String {

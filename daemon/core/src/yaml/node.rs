@@ -56,6 +56,23 @@ pub struct Entry {
 }
 
 impl Node {
+    /// Null at a place.
+    pub fn null(position: Position) -> Self {
+        Self { value: NodeValue::Null, position, plain: false, written: None }
+    }
+
+    /// The entries, when this is a mapping.
+    pub fn into_entries(self) -> Option<Vec<Entry>> {
+        match self.value {
+            NodeValue::Mapping(entries) => Some(entries),
+            NodeValue::Null
+            | NodeValue::Bool(_)
+            | NodeValue::Number(_)
+            | NodeValue::String(_)
+            | NodeValue::Sequence(_) => None,
+        }
+    }
+
     /// The value of a key, when this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|entry| &entry.node)
