@@ -3,10 +3,18 @@
 //! Everything here works on the bytes of one commit ([`FileTree`]); nothing asks a cluster. Problems come all at
 //! once, each with its place in git.
 
+mod discover;
 mod environment;
+mod fields;
+mod names;
+mod paths;
+mod read;
+mod read_cluster;
+mod read_patches;
 
 use std::sync::Arc;
 
+pub use discover::discover;
 pub use environment::{
     Cluster, Deadlines, Environment, IgnoreRule, IgnoreWhen, OnFailure, Placed, Prune, PruneBudget,
     SecretKey, Source, Suspend,
@@ -42,14 +50,15 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
 }
 
-/// The environments of a commit, in order of their folders.
-pub fn discover(_tree: &FileTree) -> Vec<Found> {
-    Vec::new()
-}
-
 /// The folders and files whose content is the input of an environment: its own and those of its sources, sorted, none within another.
 pub fn read_paths(environment: &Environment) -> Vec<String> {
-    vec![environment.folder.clone()]
+    let sources =
+        environment.sources.iter().map(|Placed { value: Source::Manifests(path), location: _ }| path.clone());
+    let mut all: Vec<String> = sources.chain([environment.folder.clone()]).collect();
+    all.sort();
+    all.dedup();
+    let inner = |path: &String| all.iter().any(|other| other != path && paths::is_within(path, other));
+    all.iter().filter(|path| !inner(path)).cloned().collect()
 }
 
 /// Reads, renders and checks the objects of an environment.

@@ -15,6 +15,7 @@ use crate::object::DesiredObject;
 pub fn to_yaml(_objects: &[Arc<DesiredObject>]) -> String {
     String::new()
 }
+
 /// Any value as YAML, for `-o yaml`.
 pub fn value_to_yaml(value: &Value) -> String {
     serde_yaml::to_string(value).unwrap_or_else(|error| format!("# not printable: {error}\n"))

@@ -150,7 +150,8 @@ impl Node {
         }
     }
 
-    fn is_collection(&self) -> bool {
+    /// Whether this is a sequence or a mapping.
+    pub fn is_collection(&self) -> bool {
         match &self.value {
             NodeValue::Sequence(_) | NodeValue::Mapping(_) => true,
             NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::String(_) => false,
