@@ -6,11 +6,15 @@
 mod discover;
 mod environment;
 mod fields;
+mod files;
+mod identity;
+mod load;
 mod names;
 mod paths;
 mod read;
 mod read_cluster;
 mod read_patches;
+mod text_fields;
 
 use std::sync::Arc;
 
@@ -19,10 +23,10 @@ pub use environment::{
     Cluster, Deadlines, Environment, IgnoreRule, IgnoreWhen, OnFailure, Placed, Prune, PruneBudget,
     SecretKey, Source, Suspend,
 };
+pub use load::load;
 
 use crate::object::{DesiredObject, Gvk, Scope};
 use crate::problem::Problem;
-use crate::tree::FileTree;
 
 /// What knows the scopes of kinds: the bundled schemas, or those of a cluster.
 pub trait KindScopes {
@@ -59,9 +63,4 @@ pub fn read_paths(environment: &Environment) -> Vec<String> {
     all.dedup();
     let inner = |path: &String| all.iter().any(|other| other != path && paths::is_within(path, other));
     all.iter().filter(|path| !inner(path)).cloned().collect()
-}
-
-/// Reads, renders and checks the objects of an environment.
-pub fn load(_tree: &FileTree, _environment: &Environment, _catalogue: &dyn KindScopes) -> Loaded {
-    Loaded::default()
 }

@@ -55,14 +55,12 @@ pub fn environment(file: &Arc<str>, folder: &str, bytes: &[u8]) -> Result<Enviro
     let (errors, warnings): (Vec<_>, Vec<_>) = fields.problems.into_iter().partition(Problem::is_error);
     match environment {
         Some(environment) if errors.is_empty() => Ok(Environment { warnings, ..environment }),
-        Some(_) | None => Err(errors.into_iter().chain(warnings).collect()),
+        Some(_) | None => {
+            let mut problems: Vec<Problem> = errors.into_iter().chain(warnings).collect();
+            problems.sort_by(|left, right| left.location.cmp(&right.location));
+            Err(problems)
+        }
     }
-}
-
-/// `${NAME}`: what may stand between the braces.
-pub fn is_variable(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn document(fields: &mut Fields, root: &Spot<'_>, folder: &str) -> Option<Environment> {
@@ -226,7 +224,7 @@ fn substitute(fields: &mut Fields, spec: &Section<'_>) -> BTreeMap<String, Strin
     let Some(spot) = spec.get("substitute") else { return BTreeMap::new() };
     let mut values = BTreeMap::new();
     for (name, spot) in fields.entries(&spot) {
-        if !is_variable(name) {
+        if !crate::render::is_variable(name) {
             let message = format!("`{name}` is not a name for `${{…}}`: use letters, digits and `_`");
             fields.report(&spot, Problem::error(Code::Substitution, message));
         }

@@ -18,6 +18,17 @@ pub use parse::parse;
 pub use scalar::{Meaning, is_base_sixty, meaning};
 pub use spans::Spans;
 
+/// Reads a text as if it stood unquoted in a file.
+pub fn plain(text: &str) -> Result<Node, Box<crate::problem::Problem>> {
+    let value::Read { value, problem } =
+        value::Scalar { text: text.to_owned(), plain: true, tag: None }.value();
+    match (value, problem) {
+        (Some(node), None) => Ok(node),
+        (None, None) => Ok(Node::null(crate::location::Position::START)),
+        (_, Some(problem)) => Err(Box::new(problem)),
+    }
+}
+
 /// A key as a token of a JSON pointer (RFC 6901).
 pub fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")

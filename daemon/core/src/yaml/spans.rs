@@ -1,5 +1,6 @@
 //! Which place in git asks for which field of an object. Filled by the parser, kept through substitution and patches.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,6 +32,38 @@ impl Spans {
     /// Says that a patch at `location` asks for everything under `pointer`; later overlays win.
     pub fn overlay(&mut self, pointer: String, location: Location) {
         self.overlays.push((pointer, location));
+    }
+
+    /// Makes room for an item of a sequence: what stands at `index` and after it moves up.
+    pub fn insert_item(&mut self, sequence: &str, index: usize) {
+        self.renumber(sequence, |old| Some(if old >= index { old + 1 } else { old }));
+    }
+
+    /// Takes an item of a sequence away: what stands after `index` moves down.
+    pub fn remove_item(&mut self, sequence: &str, index: usize) {
+        self.renumber(sequence, |old| match old.cmp(&index) {
+            Ordering::Less => Some(old),
+            Ordering::Equal => None,
+            Ordering::Greater => Some(old - 1),
+        });
+    }
+
+    fn renumber(&mut self, sequence: &str, change: impl Fn(usize) -> Option<usize>) {
+        let moved = |pointer: String| {
+            let Some(below) = pointer.strip_prefix(sequence).and_then(|rest| rest.strip_prefix('/')) else {
+                return Some(pointer);
+            };
+            let end = below.find('/').unwrap_or(below.len());
+            let (token, rest) = below.split_at_checked(end)?;
+            let index = change(token.parse().ok()?)?;
+            Some(format!("{sequence}/{index}{rest}"))
+        };
+        let positions = std::mem::take(&mut self.positions);
+        self.positions =
+            positions.into_iter().filter_map(|(pointer, at)| Some((moved(pointer)?, at))).collect();
+        let overlays = std::mem::take(&mut self.overlays);
+        self.overlays =
+            overlays.into_iter().filter_map(|(pointer, at)| Some((moved(pointer)?, at))).collect();
     }
 
     /// Where the object begins.

@@ -1,0 +1,167 @@
+//! `${NAME}` in the values of a document, typed and strict. Keys are left as they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::location::Location;
+use crate::problem::{Code, Problem};
+use crate::schema::suggest;
+use crate::yaml::{Node, NodeValue, plain};
+
+/// Bytes that the substitutions of one environment may write.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Substitutes in one document after another.
+pub struct Substitution<'a> {
+    values: &'a BTreeMap<String, String>,
+    left: usize,
+    exhausted: bool,
+}
+
+impl<'a> Substitution<'a> {
+    /// With the values of an environment.
+    pub fn new(values: &'a BTreeMap<String, String>) -> Self {
+        Self { values, left: MAX_BYTES, exhausted: false }
+    }
+
+    /// Replaces every `${NAME}`; `$${NAME}` becomes `${NAME}`. An unquoted scalar is read anew by the rules of YAML, so
+    /// that `replicas: ${REPLICAS}` is a number; a quoted one stays a text. The depth of a node is bounded by its budget.
+    pub fn apply(&mut self, node: &mut Node, file: &Arc<str>, problems: &mut Vec<Problem>) {
+        match &mut node.value {
+            NodeValue::Sequence(items) => {
+                for item in items {
+                    self.apply(item, file, problems);
+                }
+            }
+            NodeValue::Mapping(entries) => {
+                for entry in entries {
+                    self.apply(&mut entry.node, file, problems);
+                }
+            }
+            NodeValue::String(text) if text.contains("${") => {
+                let place = Location { file: file.clone(), position: node.position };
+                match self.text(text) {
+                    Ok(replaced) if node.plain => match plain(&replaced) {
+                        Ok(read) => *node = Node { position: node.position, ..read },
+                        Err(problem) => problems.push(problem.at(place)),
+                    },
+                    Ok(replaced) => *text = replaced,
+                    Err(problem) => problems.push(problem.at(place)),
+                }
+            }
+            NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::String(_) => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Result<String, Box<Problem>> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            if let Some(before) = before.strip_suffix('$') {
+                out.push_str(before);
+                out.push_str("${");
+                rest = after;
+                continue;
+            }
+            out.push_str(before);
+            let (name, after) = after.split_once('}').ok_or_else(|| malformed("`${` has no `}`"))?;
+            out.push_str(self.value(name)?);
+            rest = after;
+        }
+        out.push_str(rest);
+        self.spend(out.len())?;
+        Ok(out)
+    }
+
+    fn value(&self, name: &str) -> Result<&'a str, Box<Problem>> {
+        if let Some(value) = self.values.get(name) {
+            return Ok(value);
+        }
+        if !is_variable(name) {
+            let shown: String = name.chars().take(40).collect();
+            return Err(malformed(&format!("`${{{}}}` is not a name", shown.escape_debug())));
+        }
+        let problem = Problem::error(Code::Substitution, format!("`${{{name}}}` is not defined"));
+        let help = match suggest::nearest(name, self.values.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `${{{near}}}`?"),
+            None => format!("define it under `spec.substitute`, or write `$${{{name}}}` for the text itself"),
+        };
+        Err(Box::new(problem.help(help)))
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), Box<Problem>> {
+        match self.left.checked_sub(bytes) {
+            Some(left) if !self.exhausted => self.left = left,
+            Some(_) | None => {
+                self.exhausted = true;
+                let message = format!("substitution writes more than {MAX_BYTES} bytes");
+                return Err(Box::new(Problem::error(Code::Substitution, message)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What may stand between the braces of `${…}`.
+pub fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn malformed(what: &str) -> Box<Problem> {
+    let help = "write `${NAME}` with letters, digits and `_`, or `$${` for the text itself";
+    Box::new(Problem::error(Code::Substitution, what).help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::{Budget, parse};
+
+    fn substitute(text: &str) -> (serde_json::Value, Vec<String>) {
+        let values = [("TAG", "v1.2"), ("REPLICAS", "3"), ("OFF", "no"), ("MULTI", "a: 1\nb: 2")];
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let file = Arc::from("a.yaml");
+        let (mut documents, problems) = parse(&file, text.as_bytes(), &Budget::DEFAULT);
+        assert_eq!(problems, []);
+        let mut problems = Vec::new();
+        Substitution::new(&values).apply(&mut documents[0].root, &file, &mut problems);
+        (documents[0].root.to_json(), problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn unquoted_scalars_become_typed_and_quoted_ones_stay_texts() {
+        let (value, problems) = substitute(
+            "a: ${REPLICAS}\nb: \"${REPLICAS}\"\nc: ${OFF}\nd: x:${TAG}-${REPLICAS}\ne: |\n  ${REPLICAS}\nf: ${MULTI}",
+        );
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(
+            value,
+            serde_json::json!({"a": 3, "b": "3", "c": false, "d": "x:v1.2-3", "e": "3\n", "f": "a: 1\nb: 2"})
+        );
+    }
+
+    #[test]
+    fn two_dollars_keep_the_text_and_a_single_dollar_means_nothing() {
+        let (value, problems) = substitute("a: $${TAG}\nb: $TAG $(TAG) $\nc: $${X} ${TAG}\n${TAG}: key");
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(
+            value,
+            serde_json::json!({"a": "${TAG}", "b": "$TAG $(TAG) $", "c": "${X} v1.2", "${TAG}": "key"})
+        );
+    }
+
+    #[test]
+    fn unknown_and_malformed_names_are_errors_at_their_places() {
+        let (_, problems) = substitute("a:\n  - ${TAGG}\n  - x ${\n  - ${a b}\n  - ${}");
+        assert_eq!(
+            problems,
+            [
+                "a.yaml:2:5: error[E0204]: `${TAGG}` is not defined",
+                "a.yaml:3:5: error[E0204]: `${` has no `}`",
+                "a.yaml:4:5: error[E0204]: `${a b}` is not a name",
+                "a.yaml:5:5: error[E0204]: `${}` is not a name",
+            ]
+        );
+    }
+}
