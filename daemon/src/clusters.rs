@@ -32,6 +32,11 @@ impl Clusters {
         Self { identity, kubeconfig, shutdown, keepers, known: Mutex::default() }
     }
 
+    /// Every cluster that is connected.
+    pub async fn all(&self) -> Vec<(Access, Arc<Cluster>)> {
+        self.known.lock().await.iter().map(|(access, cluster)| (access.clone(), cluster.clone())).collect()
+    }
+
     /// The handle of a cluster; made on the first call. Does not wait for the cluster to answer.
     pub async fn get(&self, access: &Access) -> Result<Arc<Cluster>, ConnectError> {
         if let Some(cluster) = self.known.lock().await.get(access) {

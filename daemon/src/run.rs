@@ -26,6 +26,9 @@ use crate::world::World;
 /// After the signal to end, tasks get this long to give up their Leases.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(3);
 
+/// How often clusters are looked through for environments that git no longer names (in memory; no request is made).
+const ORPHANS_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How the daemon is started.
 pub struct Options {
     /// Where desired state comes from.
@@ -132,6 +135,7 @@ impl Daemon {
         let mut lanes = Lanes::new();
         let mut known: Option<SourceHead> = None;
         let mut trouble: Option<Problem> = None;
+        let mut look = tokio::time::interval(ORPHANS_INTERVAL);
         loop {
             let state = states.borrow_and_update().clone();
             note(&state, &mut trouble);
@@ -145,6 +149,7 @@ impl Daemon {
             tokio::select! {
                 () = self.shutdown.cancelled() => return Ended::Signal,
                 changed = states.changed() => if changed.is_err() { return Ended::Signal },
+                _ = look.tick() => if known.is_some() { self.adopt_orphans(&mut lanes).await },
             }
         }
     }
@@ -178,6 +183,24 @@ impl Daemon {
 
     fn expected(&self) -> usize {
         self.shared.board.expected()
+    }
+
+    /// Environments that clusters know as ours and git does not name (any more): they get a lane that says so.
+    async fn adopt_orphans(&self, lanes: &mut Lanes) {
+        for (access, cluster) in self.shared.clusters.all().await {
+            let Some(view) = cluster.view() else { continue };
+            for parent in cluster.seen_parents() {
+                let ours = parent.source.as_deref() == Some(view.source());
+                if ours && !lanes.contains_key(&parent.environment) {
+                    let (sender, receiver) = watch::channel(Wanted::Missing);
+                    let name = parent.environment;
+                    let lane =
+                        Lane::new(name.clone(), self.shared.clone(), receiver).known_at(access.clone());
+                    self.tasks.spawn(lane.run(self.shutdown.clone()));
+                    lanes.insert(name, sender);
+                }
+            }
+        }
     }
 
     /// Hands a new head to the lanes; false when it could not be read (tried again with the next state).

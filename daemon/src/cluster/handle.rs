@@ -99,6 +99,17 @@ impl Cluster {
         membership.0.as_ref().is_some_and(|view| view.owns(environment))
     }
 
+    /// Who is alive in this cluster, as far as it is known.
+    pub fn view(&self) -> Option<super::lease::View> {
+        self.membership.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.clone()
+    }
+
+    /// Every environment that the watch of the parents has seen.
+    pub fn seen_parents(&self) -> Vec<Parent> {
+        let seen = self.seen_parents.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        seen.values().cloned().collect()
+    }
+
     /// Wakes `notify` when a live object or the parent of the environment changes, or its owner may have changed.
     pub fn register(&self, environment: &EnvironmentName, notify: Arc<Notify>) {
         self.store.register(environment, notify.clone());

@@ -4,11 +4,11 @@
 //! (S10 of the design). Liveness of others is judged by our own monotonic clock since their renewal was last *seen* to
 //! change, never by comparing wall clocks (as client-go does).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::json;
 use tidegate_core::ids::EnvironmentName;
@@ -24,7 +24,9 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(15);
 /// The label of all our Leases; its value is [`Identity::source`].
 const LABEL: &str = "tidegate.dev/replica";
 /// More replicas than this are not looked at.
-const REPLICAS_CAP: u32 = 100;
+const REPLICAS_CAP: u32 = 1_000;
+/// A Lease that nobody has renewed for this long is removed: its replica is gone for good.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
 
 /// Who a replica is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +43,16 @@ pub struct Membership {
     api: Api<Lease>,
     me: ReplicaId,
     source: String,
-    seen: BTreeMap<ReplicaId, LeaseView>,
+    seen: BTreeMap<String, Seen>,
     started: Instant,
+}
+
+/// One Lease of any daemon in the cluster.
+struct Seen {
+    replica: ReplicaId,
+    source: String,
+    resource_version: String,
+    view: LeaseView,
 }
 
 impl Membership {
@@ -74,10 +84,10 @@ impl Membership {
         let params = PatchParams::apply("tidegate-lease").force();
         let patch = Patch::Apply(&lease);
         repeated(|| self.api.patch(&name, &params, &patch)).await?;
-        let filter = ListParams::default().labels(&format!("{LABEL}={}", self.source)).limit(REPLICAS_CAP);
+        let filter = ListParams::default().labels(LABEL).limit(REPLICAS_CAP);
         let leases = repeated(|| self.api.list(&filter)).await?;
         self.note(leases.items);
-        Ok(())
+        self.remove_forgotten().await
     }
 
     /// Gives the Lease up, so that others take over at once.
@@ -91,13 +101,16 @@ impl Membership {
     /// Who is alive now.
     pub fn view(&self) -> View {
         let now = self.started.elapsed();
-        let live = self
-            .seen
-            .iter()
-            .filter(|(replica, view)| **replica == self.me || view.is_alive(DEAD_AFTER, now))
-            .map(|(replica, _)| replica.clone())
-            .collect();
-        View { me: self.me.clone(), live }
+        let alive = |seen: &&Seen| seen.replica == self.me || seen.view.is_alive(DEAD_AFTER, now);
+        let (mut live, mut others) = (Vec::new(), BTreeSet::new());
+        for seen in self.seen.values().filter(alive) {
+            if seen.source == self.source {
+                live.push(seen.replica.clone());
+            } else {
+                others.insert(seen.source.clone());
+            }
+        }
+        View { me: self.me.clone(), source: self.source.clone(), live, others }
     }
 
     fn note(&mut self, leases: Vec<Lease>) {
@@ -105,21 +118,40 @@ impl Membership {
         let mut seen = BTreeMap::new();
         for lease in leases {
             let spec = lease.spec.unwrap_or_default();
-            let Some(holder) = spec.holder_identity else { continue };
+            let source = lease.metadata.labels.and_then(|mut labels| labels.remove(LABEL));
+            let (Some(holder), Some(name), Some(source)) =
+                (spec.holder_identity, lease.metadata.name, source)
+            else {
+                continue;
+            };
             let renewed = spec.renew_time.map(|time| time.0.to_string()).unwrap_or_default();
             let resource_version = lease.metadata.resource_version.unwrap_or_default();
-            let record = LeaseRecord { holder: holder.clone(), renewed, resource_version };
-            let replica = ReplicaId(holder);
-            let view = match self.seen.remove(&replica) {
-                Some(mut view) => {
+            let record =
+                LeaseRecord { holder: holder.clone(), renewed, resource_version: resource_version.clone() };
+            let view = match self.seen.remove(&name) {
+                Some(Seen { mut view, .. }) => {
                     view.observe(record, now);
                     view
                 }
                 None => LeaseView::first_seen(record, now),
             };
-            seen.insert(replica, view);
+            seen.insert(name, Seen { replica: ReplicaId(holder), source, resource_version, view });
         }
         self.seen = seen;
+    }
+
+    /// Removes Leases of replicas that are gone for good, so that they do not pile up.
+    async fn remove_forgotten(&self) -> Result<(), CallError> {
+        let now = self.started.elapsed();
+        for (name, seen) in self.seen.iter().filter(|(_, seen)| !seen.view.is_alive(FORGOTTEN_AFTER, now)) {
+            let resource_version = Some(seen.resource_version.clone());
+            let params = DeleteParams::default().preconditions(Preconditions { uid: None, resource_version });
+            match super::call::once(self.api.delete(name, &params)).await {
+                Ok(_) | Err(CallError::NotFound(_) | CallError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn lease_name(&self) -> String {
@@ -131,13 +163,25 @@ impl Membership {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     me: ReplicaId,
+    source: String,
     live: Vec<ReplicaId>,
+    others: BTreeSet<String>,
 }
 
 impl View {
     /// True when this replica is the one that works on the environment (rendezvous hashing).
     pub fn owns(&self, environment: &EnvironmentName) -> bool {
         owner(environment, &self.live).is_none_or(|owner| *owner == self.me)
+    }
+
+    /// The digest of the repository that this daemon follows.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// True when a daemon that follows this other repository is alive.
+    pub fn is_other(&self, source: &str) -> bool {
+        self.others.contains(source)
     }
 }
 

@@ -30,6 +30,8 @@ pub const SEEN: &str = "tidegate.dev/seen";
 pub const APPLIED: &str = "tidegate.dev/applied";
 /// How many shards the inventory has; none while there is no inventory.
 pub const SHARDS: &str = "tidegate.dev/inventory-shards";
+/// A short digest of the repository whose daemon works on the environment.
+pub const SOURCE: &str = "tidegate.dev/source";
 /// A person's suspension, as JSON.
 pub const SUSPEND: &str = "tidegate.dev/suspend";
 /// When a person last asked for a reconcile, as a timestamp.
@@ -85,6 +87,8 @@ pub struct Parent {
     pub applied: Option<String>,
     /// [`SHARDS`].
     pub shards: Option<u32>,
+    /// [`SOURCE`].
+    pub source: Option<String>,
     /// [`SUSPEND`].
     pub suspension: Option<Suspension>,
     /// [`SYNC`].
@@ -354,6 +358,7 @@ pub fn parse(object: &ConfigMap) -> Option<Parent> {
         seen: annotation(SEEN),
         applied: annotation(APPLIED),
         shards: annotation(SHARDS).and_then(|text| text.parse().ok()),
+        source: annotation(SOURCE),
         suspension: annotation(SUSPEND).and_then(|text| serde_json::from_str(&text).ok()),
         sync: annotation(SYNC),
         rewind: annotation(REWIND).and_then(|text| serde_json::from_str(&text).ok()),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tidegate_core::ids::EnvironmentName;
 
 use super::lane::{Lane, Wanted};
+use crate::cluster::handle::Cluster;
 use crate::world::DesiredSet;
 
 impl Lane {
@@ -19,6 +20,24 @@ impl Lane {
             return None;
         }
         self.memory.good.clone()
+    }
+
+    /// True when a living daemon of another repository works on an environment of this name.
+    pub(super) fn is_contested(&self, cluster: &Cluster) -> bool {
+        let source = self.memory.parent.as_ref().and_then(|parent| parent.source.as_ref());
+        source.is_some_and(|source| cluster.view().is_some_and(|view| view.is_other(source)))
+    }
+
+    /// True when git does not name the environment and the cluster holds nothing of it: it was taken down properly.
+    pub(super) fn is_taken_down(&self, wanted: &Wanted) -> bool {
+        let gone = match wanted {
+            Wanted::Missing => self.memory.parent.is_none(),
+            Wanted::Present(_) => false,
+        };
+        if gone {
+            self.shared.board.remove(&self.name);
+        }
+        gone
     }
 
     /// What people asked for on the parent: a poll now, a rewind.

@@ -121,6 +121,11 @@ impl Board {
         }
     }
 
+    /// Forgets an environment that is taken down.
+    pub fn remove(&self, name: &EnvironmentName) {
+        self.standing.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
+    }
+
     /// Wakes a lane when another environment's standing changes; only lanes with `dependsOn` ask for it.
     pub fn register(&self, name: &EnvironmentName, waker: Arc<Notify>) {
         self.wakers.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name.clone(), waker);
@@ -146,6 +151,12 @@ impl Lane {
     /// A lane that has not run yet.
     pub fn new(name: EnvironmentName, shared: Arc<Shared>, target: watch::Receiver<Wanted>) -> Self {
         Self { name, shared, target, wake: Arc::default(), memory: Memory::default(), known_access: None }
+    }
+
+    /// The cluster that the environment was found in, for one that git does not name.
+    #[must_use]
+    pub fn known_at(self, access: Access) -> Self {
+        Self { known_access: Some(access), ..self }
     }
 
     /// Passes until `shutdown`: on every new commit, on every wake, and when the last pass said so.

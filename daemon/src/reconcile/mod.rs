@@ -95,6 +95,12 @@ impl Lane {
 
     async fn reconcile(&mut self, cluster: &Arc<Cluster>, wanted: &Wanted) -> Result<Next, CallError> {
         self.read_state(cluster, wanted).await?;
+        if self.is_contested(cluster) {
+            return Ok(self.report_contested(wanted));
+        }
+        if self.is_taken_down(wanted) {
+            return Ok(Next(SAFETY_INTERVAL));
+        }
         self.serve_requests().await;
         self.fetch(cluster, wanted).await?;
         let Some(desired) = self.enforced(wanted) else {

@@ -327,6 +327,21 @@ impl Lane {
         Next(BACKOFF.delay(self.memory.failures, crate::run::jitter()))
     }
 
+    /// Another repository's daemon works on an environment of this name: hands off, and nothing is recorded over its record.
+    pub(super) fn report_contested(&mut self, wanted: &Wanted) -> Next {
+        if self.memory.failures == 0 {
+            tracing::error!(
+                environment = %self.name,
+                "error[{}]: a running daemon that follows another repository has an environment of this name in this cluster; \
+                 help: rename one of them, or stop that daemon", Code::Ownership
+            );
+        }
+        self.memory.failures = 1;
+        self.memory.forget_cluster();
+        self.stand(wanted, State::Failed, true);
+        Next(PROGRESS_INTERVAL)
+    }
+
     /// The environment's file is broken from the start, so that not even its cluster is known.
     pub(super) fn report_without_cluster(&mut self, wanted: &Wanted) -> Next {
         for problem in self.source_problems(wanted) {

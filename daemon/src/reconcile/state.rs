@@ -16,7 +16,7 @@ use super::execute::Done;
 use super::lane::{Lane, Wanted};
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
-use crate::cluster::parent::{APPLIED, Parent, ParentChange, REWIND, SEEN, apply_set_of};
+use crate::cluster::parent::{APPLIED, Parent, ParentChange, REWIND, SEEN, SOURCE, apply_set_of};
 use crate::source::Revision;
 use crate::telemetry::{ActionLabels, EnvironmentLabel};
 use crate::world::DesiredSet;
@@ -85,6 +85,9 @@ impl Lane {
             return Ok(false);
         }
         let mut annotations = BTreeMap::from([(SEEN.to_owned(), Some(revision))]);
+        if let Some(view) = cluster.view() {
+            annotations.insert(SOURCE.to_owned(), Some(view.source().to_owned()));
+        }
         if parent.rewind.is_some() {
             annotations.insert(REWIND.to_owned(), None);
         }
