@@ -31,7 +31,7 @@ lint: ## Format, clippy, licences and bans
 	deploy/test/dependencies.sh
 
 docs: ## The documentation of the code; a broken link is an error
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 prerequisites: ## Check Rust and Go, install missing Debian packages
 	@deploy/prerequisites.sh --install
