@@ -83,23 +83,22 @@ fn same(left: &Value, right: &Value) -> bool {
 fn compare(documents: &[String]) -> usize {
     let accepted: Vec<(&String, Value)> =
         documents.iter().filter_map(|text| ours(text).map(|value| (text, value))).collect();
-    let batch: String = accepted.iter().map(|(text, _)| format!("---\n{text}")).collect();
     if accepted.is_empty() {
         return 0;
     }
-    match kubectl(&batch) {
-        Ok(theirs) => {
-            assert_eq!(theirs.len(), accepted.len(), "kubectl finds as many documents as we do");
-            for ((text, ours), theirs) in accepted.iter().zip(&theirs) {
-                assert!(same(ours, theirs), "ours:   {ours}\ntheirs: {theirs}\nof:\n{text}");
-            }
-        }
-        Err(_) => {
-            let texts: Vec<&String> = accepted.iter().map(|(text, _)| *text).collect();
-            panic!("we accept what kubectl refuses: {}", refused_among(&texts));
-        }
+    let texts: Vec<&String> = accepted.iter().map(|(text, _)| *text).collect();
+    let Ok(theirs) = kubectl(&in_one_file(&texts)) else {
+        panic!("we accept what kubectl refuses: {}", refused_among(&texts));
+    };
+    assert_eq!(theirs.len(), accepted.len(), "kubectl finds as many documents as we do");
+    for ((text, ours), theirs) in accepted.iter().zip(&theirs) {
+        assert!(same(ours, theirs), "ours:   {ours}\ntheirs: {theirs}\nof:\n{text}");
     }
     accepted.len()
+}
+
+fn in_one_file(texts: &[&String]) -> String {
+    texts.iter().flat_map(|text| ["---\n", text.as_str()]).collect()
 }
 
 /// Which of some documents kubectl refuses, found by halving.
@@ -107,8 +106,7 @@ fn refused_among(texts: &[&String]) -> String {
     let mut texts = texts;
     while texts.len() > 1 {
         let (left, right) = texts.split_at(texts.len() / 2);
-        let batch: String = left.iter().map(|text| format!("---\n{text}")).collect();
-        texts = if kubectl(&batch).is_err() { left } else { right };
+        texts = if kubectl(&in_one_file(left)).is_err() { left } else { right };
     }
     texts.first().map_or_else(String::new, |text| format!("{text}\n{:?}", kubectl(text)))
 }

@@ -52,7 +52,8 @@ fn number(text: &str) -> Meaning {
         let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
         let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
         return match float(text) {
-            // `08` is no octal number and becomes 8; a long row of digits becomes a rounded float.
+            // `08` is no octal number and becomes 8; what a float cannot hold exactly would lose digits.
+            Meaning::Integer(value) if whole && text.parse() != Ok(value) => Meaning::TooLarge,
             Meaning::Float(_) if whole => Meaning::TooLarge,
             other => other,
         };
