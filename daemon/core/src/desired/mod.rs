@@ -1,6 +1,6 @@
 //! What an environment should look like: `environment.yaml` parsed, its sources read, its objects rendered.
 //!
-//! Everything here works on the bytes of one commit ([`FileTree`]); nothing asks a cluster. Problems come all at
+//! Everything here works on the bytes of one commit ([`crate::tree::FileTree`]); nothing asks a cluster. Problems come all at
 //! once, each with its place in git.
 
 mod discover;

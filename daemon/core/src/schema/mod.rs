@@ -1,7 +1,7 @@
 //! Kinds, scopes and schemas of Kubernetes 1.35, and the validation of objects against them.
 //!
 //! What it is: a [`Catalogue`] of kinds, from the bundle in this crate, from the OpenAPI v3 documents of a cluster,
-//! or from CustomResourceDefinitions of the same commit; and [`check`], which names every field of an object that
+//! or from CustomResourceDefinitions of the same commit; and [`check()`], which names every field of an object that
 //! the API server would refuse, with its place in git. What it is not: the API server's semantic validation (names,
 //! ranges, references between fields, patterns, CEL rules, admission), which a dry-run answers.
 //!
