@@ -99,3 +99,39 @@ impl Spans {
 fn is_at_or_below(pointer: &str, root: &str) -> bool {
     pointer.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(line: u32) -> Position {
+        Position { line, column: 1 }
+    }
+
+    fn spans() -> Spans {
+        let mut spans = Spans::new(Arc::from("a.yaml"), line(1));
+        for (pointer, at) in [("/a", 2), ("/a/0", 3), ("/a/1", 4), ("/a/1/b", 5), ("/ab/0", 6)] {
+            spans.insert(pointer.to_owned(), line(at));
+        }
+        spans
+    }
+
+    #[test]
+    fn what_has_no_place_stands_where_the_value_around_it_stands() {
+        let spans = spans();
+        assert_eq!(spans.locate("/a/1/b/c/d").position, line(5));
+        assert_eq!(spans.locate("/a/9").position, line(2));
+        assert_eq!(spans.locate("/x").position, line(1));
+    }
+
+    #[test]
+    fn places_follow_the_items_of_a_list_that_grows_or_shrinks() {
+        let mut spans = spans();
+        spans.insert_item("/a", 0);
+        assert_eq!(spans.locate("/a/2/b").position, line(5));
+        assert_eq!(spans.locate("/ab/0").position, line(6), "another list stays");
+        spans.remove_item("/a", 1);
+        assert_eq!(spans.locate("/a/1/b").position, line(5));
+        assert_eq!(spans.locate("/a/0").position, line(2), "the new item has no place of its own");
+    }
+}
