@@ -110,16 +110,14 @@ impl Simulation {
         }
     }
 
-    /// Writes the pending entry and stops: a daemon killed before its create was answered, which went through or not.
+    /// Writes the intent of the first apply and stops: a daemon killed before its request was answered, which went through or not.
     pub fn cut_short(&mut self, plan: &Plan, went_through: bool) {
         let Some(Action::Apply(apply)) = plan.actions().next() else { return };
-        let before = self.world.inventory.clone();
-        self.world.inventory.record_pending(&apply.object.reference);
-        let pending = self.world.inventory.clone();
+        self.world.inventory.record_intent(apply);
         if went_through {
+            let unread = self.world.inventory.clone();
             self.apply(apply);
-            let known = before.entries.contains_key(&apply.object.reference.id());
-            self.world.inventory = if known { before } else { pending };
+            self.world.inventory = unread;
         }
     }
 

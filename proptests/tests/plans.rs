@@ -72,18 +72,47 @@ proptest! {
     #[test]
     fn a_daemon_killed_between_any_two_requests_converges(
         objects in desired(20),
-        kills in prop::collection::vec((0..6usize, any::<bool>()), 0..8),
+        kills in prop::collection::vec((0..6usize, any::<bool>(), 0..50usize, prop::option::of(hand())), 0..8),
     ) {
         let mut simulation = Simulation::new(objects);
-        for (actions, went_through) in kills {
+        for (actions, went_through, place, hand) in kills {
             let plan = simulation.world.plan();
             simulation.execute(&plan, actions);
+            if let Some(hand) = hand {
+                simulation.touch(place, hand);
+            }
             let plan = simulation.world.plan();
             simulation.cut_short(&plan, went_through);
         }
         prop_assert!(simulation.converge(MOST_ROUNDS).is_some(), "{:?}", simulation.world.plan());
         ensure_live_is_desired(&simulation)?;
         prop_assert!(simulation.deleted.is_empty());
+    }
+
+    #[test]
+    fn what_left_git_while_the_daemon_was_dead_leaves_no_orphan(
+        objects in desired(20),
+        kills in prop::collection::vec((0..6usize, any::<bool>()), 1..4),
+        place in 0..50usize,
+        kept in 1..10usize,
+    ) {
+        prop_assume!(!objects.is_empty());
+        let mut simulation = Simulation::new(objects.clone());
+        simulation.converge(MOST_ROUNDS);
+        simulation.touch(place, Hand::Delete);
+        for (actions, went_through) in kills {
+            let plan = simulation.world.plan();
+            simulation.cut_short(&plan, went_through);
+            simulation.execute(&plan, actions.min(usize::from(!went_through)));
+        }
+        // A namespace or definition that still holds desired objects stays, and says so.
+        simulation.world.desired = Some(objects.into_iter().rev().take(kept).collect());
+        simulation.converge(MOST_ROUNDS);
+        let plan = simulation.world.plan();
+        let held = plan.waiting.iter().filter(|waiting| matches!(waiting.reason, WaitingReason::PruneNotAllowed(_)));
+        let held: Vec<_> = held.map(|waiting| waiting.object.clone()).collect();
+        simulation.world.observed.objects.retain(|id, _| !held.contains(id));
+        ensure_live_is_desired(&simulation)?;
     }
 
     #[test]

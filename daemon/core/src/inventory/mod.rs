@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::drift::{AllowList, ManagedSummary};
 use crate::ids::Digest;
 use crate::object::{ObjectId, ObjectRef};
+use crate::plan::{Apply, ApplyReason};
 
 pub use labels::{
     ADDITIONAL_NAMESPACES, APPLY_SET_ID, CONTAINS_GROUP_KINDS, ENVIRONMENT, PART_OF, PRUNE, PRUNE_DISABLED,
@@ -27,10 +28,10 @@ pub use shards::{CorruptInventory, MAX_SHARDS, SHARD_LIMIT_BYTES, Shard, decode,
 pub struct InventoryEntry {
     /// The API version that it was last applied in.
     pub api_version: String,
-    /// Its uid; none while a create is under way.
+    /// Its uid; none while a create (the first one, or again) is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// Digest of what was last applied; none while a create is under way.
+    /// Digest of what was last applied; none while the first create is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Digest>,
     /// Digest of our own managed-fields entry after that apply.
@@ -45,7 +46,7 @@ pub struct InventoryEntry {
 }
 
 impl InventoryEntry {
-    /// True while a create is under way: written before the object, completed after it.
+    /// True while a create (the first one, or again) is under way: written before the object, completed after it.
     pub fn is_pending(&self) -> bool {
         self.uid.is_none()
     }
@@ -75,6 +76,23 @@ impl Inventory {
         };
         self.entries.insert(id, entry);
         true
+    }
+
+    /// Notes that an apply is about to be sent. An object that is created again has no uid until that is done: its new one
+    /// is ours even if the daemon is killed before it reads the answer. True when that changed anything.
+    pub fn record_intent(&mut self, apply: &Apply) -> bool {
+        let reference = &apply.object.reference;
+        match &apply.reason {
+            ApplyReason::Recreate => match self.entries.get_mut(&reference.id()) {
+                Some(entry) => entry.uid.take().is_some(),
+                None => self.record_pending(reference),
+            },
+            ApplyReason::Create
+            | ApplyReason::Changed
+            | ApplyReason::Drift { .. }
+            | ApplyReason::Resume
+            | ApplyReason::Adopt => self.record_pending(reference),
+        }
     }
 
     /// Notes what came of an apply: `managed` is that of the API server's answer. The foreign entries in it are taken as

@@ -95,7 +95,7 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn absent(&self) -> Verdict {
-        let known = self.entry.is_some_and(|entry| !entry.is_pending());
+        let known = self.entry.is_some_and(|entry| entry.uid.is_some() || entry.applied.is_some());
         if !known {
             return self.apply(ApplyReason::Create, None);
         }

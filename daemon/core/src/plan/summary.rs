@@ -98,6 +98,26 @@ impl fmt::Display for Counts {
     }
 }
 
+impl WaitingReason {
+    /// Whether the commit counts as not applied because of it. What is kept on purpose, and a field that somebody fights
+    /// over after it was rolled out, do not hold it.
+    pub fn holds_commit(&self) -> bool {
+        match self {
+            Self::PruneNotAllowed(_) | Self::FightingOver(_) => false,
+            Self::Unread(_)
+            | Self::DryRunFailed(_)
+            | Self::Refused(_)
+            | Self::PruneAfter(_)
+            | Self::Deleting(_)
+            | Self::EarlierWave(_)
+            | Self::Dependency(_)
+            | Self::Ownership(_)
+            | Self::PruneBudget
+            | Self::Suspended(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for WaitingReason {
     /// One clause without a full stop, for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

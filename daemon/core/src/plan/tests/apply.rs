@@ -164,6 +164,26 @@ fn a_create_that_was_cut_short_is_taken_up_again() {
 }
 
 #[test]
+fn a_re_creation_that_was_cut_short_is_taken_up_again_too() {
+    let mut world = World::converged(&[config("a")]);
+    world.remove(&config("a"));
+    let plan = world.plan();
+    let Some(Action::Apply(apply)) = plan.actions().next() else { panic!("an apply") };
+    assert!(world.inventory.record_intent(apply));
+    assert!(!world.inventory.record_intent(apply));
+    assert_eq!(world.told(), ["recreate ConfigMap shop/a"], "it is still known that somebody deleted it");
+
+    let known = world.inventory.clone();
+    world.put(&config("a"));
+    world.live(&config("a")).uid = "the new one".into();
+    world.inventory = known;
+    assert_eq!(world.told(), ["resume ConfigMap shop/a"]);
+    world.desired = Some(vec![config("b")]);
+    world.put(&config("b"));
+    assert_eq!(world.told(), ["delete ConfigMap shop/a"], "its new uid is ours, so it is no orphan");
+}
+
+#[test]
 fn objects_without_marks_are_taken_over_and_those_of_others_are_not() {
     let mut world = World::converged(&[config("a")]);
     world.inventory = Inventory::default();
@@ -187,6 +207,13 @@ fn objects_without_marks_are_taken_over_and_those_of_others_are_not() {
     world.settings.adopt = vec!["ConfigMap shop/a".parse().unwrap()];
     assert_eq!(owned_by(helm, &mut world), ["adopt ConfigMap shop/a"]);
     assert_eq!(owned_by(other, &mut world), ["adopt ConfigMap shop/a"]);
+}
+
+#[test]
+fn an_object_made_anew_under_our_name_is_taken_over_under_its_new_uid() {
+    let mut world = World::converged(&[config("a")]);
+    world.live(&config("a")).uid = "restored from a backup, labels included".into();
+    assert_eq!(world.told(), ["adopt ConfigMap shop/a"]);
 }
 
 #[test]

@@ -59,6 +59,10 @@ fn nothing_is_deleted_while_anything_could_not_be_read() {
     let mut world = left_over(&[config("old")]);
     world.observed.unread.insert(config("kept").reference.id(), "forbidden".into());
     assert!(world.plan().stages.is_empty());
+    world.put(&object("v1", "ResourceQuota", Some("shop"), "tight", json!({})));
+    assert!(world.plan().stages.is_empty(), "also of the kinds that wait for nothing else");
+    world.remove(&object("v1", "ResourceQuota", Some("shop"), "tight", json!({})));
+    world.inventory.forget(&object("v1", "ResourceQuota", Some("shop"), "tight", json!({})).reference.id());
     world.observed.unread.clear();
     world.observed.unread.insert(config("old").reference.id(), "forbidden".into());
     assert_eq!(world.told(), ["ConfigMap shop/old: it could not be read: forbidden"]);
@@ -68,6 +72,10 @@ fn nothing_is_deleted_while_anything_could_not_be_read() {
 fn objects_and_environments_can_ask_to_keep_what_left_git() {
     let mut world = left_over(&[config("old")]);
     world.live(&config("old")).prune_disabled = true;
+    assert!(
+        world.plan().waiting.iter().all(|waiting| !waiting.reason.holds_commit()),
+        "that is what people want"
+    );
     let kept = "ConfigMap shop/old: it left git and is kept:";
     assert_eq!(world.told(), [format!("{kept} `tidegate.dev/prune: disabled` stands on it")]);
     let mut world = left_over(&[config("old")]);
@@ -112,7 +120,9 @@ fn a_prune_beyond_the_budget_stops_whole_and_asks() {
     assert!(world.plan().stages.is_empty());
     assert_eq!(world.plan().waiting.len(), 11);
     assert_eq!(world.codes(), [Code::PruneBudget]);
-    world.settings.prune.max = 11;
+    world.settings.prune.percent = 95;
+    assert_eq!(world.codes(), [Code::PruneBudget], "their number counts");
+    (world.settings.prune.max, world.settings.prune.percent) = (11, 20);
     assert_eq!(world.codes(), [Code::PruneBudget], "a share of the inventory counts too");
     world.settings.prune.percent = 95;
     assert_eq!(world.plan().actions().count(), 11);

@@ -115,6 +115,23 @@ fn waiting_passes_on_to_the_dependents_of_dependents() {
 }
 
 #[test]
+fn waiting_passes_on_along_a_chain_of_any_length_and_order() {
+    let scaler = |name: &str, target: &str| {
+        let target =
+            json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": target});
+        let spec = json!({"spec": {"scaleTargetRef": target}});
+        object("autoscaling/v2", "HorizontalPodAutoscaler", Some("shop"), name, spec)
+    };
+    let last = scaler("e", "none");
+    let chain = vec![scaler("a", "b"), scaler("b", "c"), scaler("c", "d"), scaler("d", "e"), last.clone()];
+    let mut world = World::new(chain);
+    let problem = Problem::error(Code::Rejected, "no");
+    let failure = Failure { desired: Some(last.digest()), uid: None, problem, retry_at: None };
+    world.failed.insert(last.reference.id(), failure);
+    assert_eq!(world.plan().waiting.len(), 5);
+}
+
+#[test]
 fn custom_objects_wait_until_their_definition_is_served() {
     let widget = object("example.com/v1", "Widget", Some("shop"), "w", json!({}));
     let mut world = World::new(vec![widget, definition()]);
