@@ -362,3 +362,11 @@ fn the_render_is_yaml_with_the_place_of_each_object() {
     let expected = "---\n# Source: environments/dev/a.yaml:1\napiVersion: v1\ndata:\n  empty: \"\"\n  list: |\n    one\n    two\n  number: \"0777\"\n  text: a b\n  time: \"12:30\"\n  yes-and-no: \"no\"\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: shop\n";
     assert_eq!(to_yaml(&loaded.objects), expected);
 }
+
+#[test]
+fn a_patch_for_an_object_that_cannot_be_read_is_not_reported_as_well() {
+    let spec = "  patches: [{target: {kind: ConfigMap, name: a}, merge: {data: {}}}]\n";
+    let loaded = loaded(spec, &[("environments/dev/a.yaml", "kind: [")]);
+    let codes: Vec<&str> = loaded.problems.iter().map(|problem| problem.code.as_str()).collect();
+    assert_eq!(codes, ["E0101"]);
+}

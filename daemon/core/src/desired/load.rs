@@ -31,7 +31,12 @@ pub fn load(tree: &FileTree, environment: &Environment, catalogue: &dyn KindScop
     let mut drafts: Vec<Draft> =
         manifests.into_iter().filter_map(|manifest| draft(manifest, &mut problems)).collect();
     let default_namespace = environment.namespaces.first().map_or("default", |first| first.value.as_str());
-    problems.extend(apply(&environment.patches, &mut drafts, default_namespace));
+    let applied = apply(&environment.patches, &mut drafts, default_namespace);
+    problems.extend(applied.failed);
+    // Never a later symptom when an earlier cause exists: the object that a patch means may be the one that is broken.
+    if !problems.iter().any(hides_objects) {
+        problems.extend(applied.unmatched);
+    }
     let scopes = Scopes { catalogue, defined: defined_scopes(&drafts) };
     let mut objects: Vec<DesiredObject> =
         drafts.into_iter().filter_map(|draft| place(draft, environment, &scopes, &mut problems)).collect();
@@ -44,6 +49,19 @@ pub fn load(tree: &FileTree, environment: &Environment, catalogue: &dyn KindScop
     problems.sort_by(|left, right| left.location.cmp(&right.location).then(left.code.cmp(&right.code)));
     problems.dedup();
     Loaded { objects: objects.into_iter().map(Arc::new).collect(), problems }
+}
+
+/// Whether objects may be missing because of a problem.
+fn hides_objects(problem: &Problem) -> bool {
+    let codes = [
+        Code::YamlSyntax,
+        Code::YamlBudget,
+        Code::YamlEncoding,
+        Code::NotAnObject,
+        Code::GenerateName,
+        Code::SourcePath,
+    ];
+    codes.contains(&problem.code)
 }
 
 /// From a document to an object, as far as it is one.

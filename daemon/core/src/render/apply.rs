@@ -22,9 +22,18 @@ pub struct Draft {
     pub spans: Spans,
 }
 
+/// What went wrong with patches.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Patches that fail on an object; that object stays as it was.
+    pub failed: Vec<Problem>,
+    /// Patches that match nothing; only worth saying when every object could be read.
+    pub unmatched: Vec<Problem>,
+}
+
 /// Applies patches in their order. `default_namespace` is that of objects that name none.
-pub fn apply(patches: &[Patch], drafts: &mut [Draft], default_namespace: &str) -> Vec<Problem> {
-    let mut problems = Vec::new();
+pub fn apply(patches: &[Patch], drafts: &mut [Draft], default_namespace: &str) -> Applied {
+    let mut applied = Applied::default();
     for patch in patches {
         let mut matches = 0_usize;
         for draft in drafts.iter_mut().filter(|draft| patch.target.matches(&draft.value, default_namespace)) {
@@ -32,15 +41,15 @@ pub fn apply(patches: &[Patch], drafts: &mut [Draft], default_namespace: &str) -
             let mut changed = draft.clone();
             match changed.change(&patch.change, &patch.location) {
                 Ok(()) => *draft = changed,
-                Err(problem) => problems.push(*problem),
+                Err(problem) => applied.failed.push(*problem),
             }
         }
         if matches == 0 {
             let message = format!("the patch matches no object: {}", patch.target.describe());
-            problems.push(Problem::error(Code::Patch, message).at(patch.location.clone()));
+            applied.unmatched.push(Problem::error(Code::Patch, message).at(patch.location.clone()));
         }
     }
-    problems
+    applied
 }
 
 impl Target {

@@ -5,7 +5,7 @@ mod patches;
 mod substitute;
 mod to_yaml;
 
-pub use apply::{Draft, apply};
+pub use apply::{Applied, Draft, apply};
 pub use patches::{Change, MergePatch, Operation, Patch, Target};
 pub use substitute::{Substitution, is_variable};
 pub use to_yaml::{to_yaml, value_to_yaml};
