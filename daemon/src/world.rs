@@ -14,7 +14,7 @@ use tidegate_core::problem::{Code, Problem};
 use tidegate_core::schema::{self, Catalogue};
 use tidegate_core::tree::FileTree;
 
-use crate::source::{CommitInfo, Revision, Snapshot};
+use crate::source::{CommitInfo, Partial, Revision, Snapshot};
 
 /// The folder that holds the environments.
 pub const ENVIRONMENTS: &str = "environments";
@@ -30,6 +30,8 @@ pub struct World {
     pub environments: BTreeMap<String, Arc<Target>>,
     /// The files.
     pub files: Arc<FileTree>,
+    /// What could not be read at all.
+    pub problems: Vec<Problem>,
 }
 
 /// What one revision asks of one environment.
@@ -47,6 +49,8 @@ pub struct Target {
     pub inputs: Digest,
     /// The files of the whole revision.
     pub files: Arc<FileTree>,
+    /// What stands in front of every path for people: empty, or the sub-path with a `/`.
+    pub prefix: String,
 }
 
 /// The objects of one environment at one revision, complete and free of errors.
@@ -68,21 +72,30 @@ pub struct DesiredSet {
     pub warnings: Vec<Problem>,
     /// Kinds without a schema.
     pub unchecked: Vec<String>,
+    /// See [`Target::prefix`].
+    pub prefix: String,
     /// Fields that are left to others, by object.
     pub ignored: BTreeMap<ObjectId, Vec<String>>,
 }
 
 impl World {
     /// Finds the environments among the files.
-    pub fn new(revision: Revision, info: Option<CommitInfo>, snapshot: Snapshot) -> Self {
-        let files = Arc::new(snapshot.tree);
+    pub fn new(revision: Revision, info: Option<CommitInfo>, partial: Partial) -> Self {
+        let Partial { snapshot: Snapshot { tree, prefix }, problems } = partial;
+        let files = Arc::new(tree);
         let mut environments = BTreeMap::new();
-        for found in desired::discover(&files) {
+        for mut found in desired::discover(&files) {
             let paths = match &found.environment {
                 Ok(environment) => desired::read_paths(environment),
                 Err(_) => vec![found.folder.clone()],
             };
-            let inputs = inputs(&files, &paths);
+            let unread = unread(&problems, &prefix, &paths);
+            let inputs = inputs(&files, &paths, &unread);
+            found.environment = match found.environment {
+                Ok(_) if !unread.is_empty() => Err(unread),
+                Ok(environment) => Ok(environment),
+                Err(found) => Err(prefixed(found, &prefix)),
+            };
             let target = Target {
                 name: found.name.clone(),
                 revision: revision.clone(),
@@ -90,10 +103,11 @@ impl World {
                 environment: found.environment,
                 inputs,
                 files: files.clone(),
+                prefix: prefix.clone(),
             };
             environments.insert(found.name, Arc::new(target));
         }
-        Self { revision, info, environments, files }
+        Self { revision, info, environments, files, problems }
     }
 
     /// Folders outside `environments/` that environments point to; read them too, then make the world anew.
@@ -110,8 +124,43 @@ impl World {
     }
 }
 
-fn inputs(files: &FileTree, paths: &[String]) -> Digest {
+/// What could not be read of these paths. Such an environment is broken, never smaller.
+fn unread(problems: &[Problem], prefix: &str, paths: &[String]) -> Vec<Problem> {
+    let concerns = |problem: &&Problem| {
+        let file = problem.location.as_ref().map(|location| location.file.as_ref()).unwrap_or_default();
+        let file = file.strip_prefix(prefix).unwrap_or(file);
+        paths.iter().any(|path| {
+            let below = |inner: &str, outer: &str| {
+                outer.is_empty()
+                    || inner == outer
+                    || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+            };
+            below(file, path) || below(path, file)
+        })
+    };
+    problems.iter().filter(concerns).cloned().collect()
+}
+
+/// The same problems with the sub-path in front of their places.
+pub fn prefixed(mut problems: Vec<Problem>, prefix: &str) -> Vec<Problem> {
+    if prefix.is_empty() {
+        return problems;
+    }
+    for problem in &mut problems {
+        let related = problem.related.iter_mut().map(|related| &mut related.location);
+        for location in problem.location.iter_mut().chain(related) {
+            location.file = Arc::from(format!("{prefix}{}", location.file));
+        }
+    }
+    problems
+}
+
+fn inputs(files: &FileTree, paths: &[String], unread: &[Problem]) -> Digest {
     let mut text = String::new();
+    for problem in unread {
+        text.push_str(&problem.to_string());
+        text.push('\n');
+    }
     for path in paths {
         text.push_str(path);
         text.push('\n');
@@ -174,6 +223,7 @@ impl Target {
         }
         unchecked.sort();
         unchecked.dedup();
+        problems = prefixed(problems, &self.prefix);
         problems.sort_by(|a, b| (&a.location, a.code).cmp(&(&b.location, b.code)));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
@@ -188,6 +238,7 @@ impl Target {
             warnings: problems,
             unchecked,
             ignored,
+            prefix: self.prefix.clone(),
             environment,
         })
     }

@@ -48,7 +48,11 @@ pub fn count(problems: &[Problem]) -> String {
 
 /// The line of a file, unless it may hold a Secret's value.
 fn excerpt(files: &FileTree, path: &str, line: u32) -> Option<String> {
-    let text = std::str::from_utf8(files.get(path)?).ok()?;
+    // With --subpath, places begin at the root of the repository and files do not.
+    let bytes = files.get(path).or_else(|| {
+        files.iter().find(|(file, _)| path.ends_with(&format!("/{file}"))).map(|(_, bytes)| bytes)
+    })?;
+    let text = std::str::from_utf8(bytes).ok()?;
     if text.contains("kind: Secret") || text.contains("\"Secret\"") {
         return None;
     }

@@ -29,7 +29,7 @@ use crate::cluster::kinds::ServedKind;
 use crate::cluster::summarize::summarize;
 use crate::cluster::watch::detail_of;
 use crate::cluster::write::{Marks, Mode, Precondition, marked};
-use crate::world::DesiredSet;
+use crate::world::{DesiredSet, prefixed};
 
 /// Writes that run side by side in one environment.
 const WRITES: usize = 16;
@@ -173,7 +173,7 @@ impl Execution<'_> {
                 done.applied = Some((applied, live));
             }
             Err(error) => {
-                done.problems = problems(object, &error);
+                done.problems = prefixed(problems(object, &error), &self.desired.prefix);
                 done.outcome = outcome_of(&error, done.problems.first());
             }
         }

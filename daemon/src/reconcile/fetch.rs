@@ -12,7 +12,7 @@ use super::lane::{Lane, Wanted};
 use crate::cluster::call::CallError;
 use crate::cluster::connect::Access;
 use crate::cluster::handle::Cluster;
-use crate::source::{Revision, Snapshot};
+use crate::source::{Partial, Revision};
 use crate::world::{DesiredSet, ENVIRONMENTS, Scopes, Target, World};
 
 /// How the cluster of an environment is reached.
@@ -125,16 +125,17 @@ impl Lane {
     }
 }
 
-/// Reads everything that environments are made from at one revision.
+/// Reads everything that environments are made from at one revision. What cannot be read (a symlink, a huge file) breaks
+/// only the environments that read it.
 pub async fn read_world(
     source: &crate::source::SourceHandle,
     revision: &Revision,
-) -> Result<Snapshot, Vec<Problem>> {
-    let snapshot = source.read(revision, vec![ENVIRONMENTS.to_owned()]).await?;
-    let mut paths = World::further_paths(&snapshot.tree);
+) -> Result<Partial, Vec<Problem>> {
+    let partial = source.read_partly(revision, vec![ENVIRONMENTS.to_owned()]).await?;
+    let mut paths = World::further_paths(&partial.snapshot.tree);
     if paths.is_empty() {
-        return Ok(snapshot);
+        return Ok(partial);
     }
     paths.insert(0, ENVIRONMENTS.to_owned());
-    source.read(revision, paths).await
+    source.read_partly(revision, paths).await
 }

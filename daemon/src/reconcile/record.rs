@@ -21,7 +21,7 @@ use crate::cluster::handle::Cluster;
 use crate::cluster::parent::ParentChange;
 use crate::cluster::pods;
 use crate::telemetry::EnvironmentLabel;
-use crate::world::DesiredSet;
+use crate::world::{DesiredSet, prefixed};
 
 /// Records of a state that goes on changing are written at most this often.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
@@ -82,10 +82,11 @@ impl Lane {
                 self.memory.pods.clear();
             }
             problems.extend(desired.warnings.iter().cloned());
-            problems.extend(plan.problems.iter().cloned());
+            problems.extend(prefixed(plan.problems.clone(), &desired.prefix));
             problems.extend(self.memory.failed.values().map(|failure| failure.problem.clone()));
             problems.extend(self.memory.further.values().flatten().cloned());
-            problems.extend(overdue(desired, &judgement, self.memory.progress.applied, now));
+            let late = overdue(desired, &judgement, self.memory.progress.applied, now);
+            problems.extend(prefixed(late, &desired.prefix));
             without_repeats(&mut problems);
             state = judgement.state(plan);
             reason = sentence(state, &judgement, &problems);

@@ -36,16 +36,20 @@ pub struct FolderConfig {
     pub poll_interval: Duration,
     /// What is too much or too large.
     pub limits: Limits,
+    /// Where to look at first, relative to the root; empty: everywhere. A work tree holds much that is none of ours (build
+    /// output, for one). What is asked for beyond it is looked at from then on.
+    pub only: Vec<String>,
 }
 
 impl FolderConfig {
-    /// With the usual limits.
+    /// The folders that Tidegate reads, with the usual limits.
     pub fn new(path: impl Into<PathBuf>, subpath: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             subpath: subpath.into(),
             poll_interval: Duration::from_secs(10),
             limits: Limits::default(),
+            only: vec!["environments".to_owned(), "policies".to_owned()],
         }
     }
 }
@@ -54,6 +58,8 @@ impl FolderConfig {
 #[derive(Debug)]
 pub struct Folder {
     config: FolderConfig,
+    /// Further paths that were asked for, when the configuration does not say "everywhere".
+    further: Mutex<BTreeSet<String>>,
     scans: Mutex<VecDeque<Arc<Scan>>>,
 }
 
@@ -70,7 +76,7 @@ struct Scan {
 impl Folder {
     /// A folder that nothing was read of yet.
     pub fn new(config: FolderConfig) -> Self {
-        Self { config, scans: Mutex::default() }
+        Self { config, further: Mutex::default(), scans: Mutex::default() }
     }
 
     /// What it was configured with.
@@ -81,7 +87,7 @@ impl Folder {
     /// Reads everything and gives the digest of it.
     pub fn scan(&self) -> Result<Digest, Problem> {
         let subpath = plain(&self.config.subpath)?;
-        let scan = Walk::new(&self.config, &subpath).run()?;
+        let scan = Walk::new(&self.config, &subpath, self.looked_at()).run()?;
         let digest = scan.digest.clone();
         let mut scans = self.scans();
         if scans.back().is_none_or(|last| last.digest != digest) {
@@ -101,7 +107,12 @@ impl Folder {
     /// The files at or below these paths, and what stands there that cannot be read.
     pub fn read_partly(&self, digest: &Digest, paths: &[String]) -> Result<Partial, Vec<Problem>> {
         let paths = distinct(paths)?;
-        let scan = self.find(digest).map_err(|problem| vec![problem])?;
+        let mut scan = self.find(digest).map_err(|problem| vec![problem])?;
+        if self.look_at(&paths) {
+            // What was not looked at before is read now; the next scan's digest covers it.
+            let newest = self.scan().map_err(|problem| vec![problem])?;
+            scan = self.find(&newest).map_err(|problem| vec![problem])?;
+        }
         let wanted = |path: &str| paths.iter().any(|folder| is_below(path, folder));
         let problems: Vec<Problem> =
             scan.odd.iter().filter(|(path, _)| wanted(path)).map(|(_, problem)| problem.clone()).collect();
@@ -145,6 +156,28 @@ impl Folder {
         Ok(Listing { folders: folders.into_iter().collect(), problems })
     }
 
+    /// Where scans look; empty: everywhere.
+    fn looked_at(&self) -> BTreeSet<String> {
+        if self.config.only.is_empty() {
+            return BTreeSet::new();
+        }
+        let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        self.config.only.iter().chain(further.iter()).cloned().collect()
+    }
+
+    /// Adds paths to where scans look; true when one was not covered before.
+    fn look_at(&self, paths: &[String]) -> bool {
+        let looked_at = self.looked_at();
+        if looked_at.is_empty() {
+            return false;
+        }
+        let new: Vec<String> =
+            paths.iter().filter(|path| !looked_at.iter().any(|over| is_below(path, over))).cloned().collect();
+        let any = !new.is_empty();
+        self.further.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
+        any
+    }
+
     fn find(&self, digest: &Digest) -> Result<Arc<Scan>, Problem> {
         let found = self.scans().iter().find(|scan| scan.digest == *digest).cloned();
         found.ok_or_else(|| {
@@ -177,6 +210,7 @@ fn digest_of<'a>(
 /// One scan on its way.
 struct Walk<'c> {
     config: &'c FolderConfig,
+    looked_at: BTreeSet<String>,
     prefix: String,
     tree: FileTree,
     odd: BTreeMap<String, Problem>,
@@ -185,9 +219,17 @@ struct Walk<'c> {
 }
 
 impl<'c> Walk<'c> {
-    fn new(config: &'c FolderConfig, subpath: &str) -> Self {
+    fn new(config: &'c FolderConfig, subpath: &str, looked_at: BTreeSet<String>) -> Self {
         let prefix = prefix(subpath);
-        Self { config, prefix, tree: FileTree::default(), odd: BTreeMap::new(), entries: 0, bytes: 0 }
+        Self {
+            config,
+            looked_at,
+            prefix,
+            tree: FileTree::default(),
+            odd: BTreeMap::new(),
+            entries: 0,
+            bytes: 0,
+        }
     }
 
     fn run(mut self) -> Result<Scan, Problem> {
@@ -231,6 +273,10 @@ impl<'c> Walk<'c> {
                 .help("follow a smaller folder with --subpath"));
         }
         let path = join(folder, &name.to_string_lossy());
+        let within = |over: &String| is_below(&path, over) || is_below(over, &path);
+        if !self.looked_at.is_empty() && !self.looked_at.iter().any(within) {
+            return Ok(None);
+        }
         let kind = entry.file_type().map_err(|error| local(&entry.path(), &error))?;
         let problem = if name.to_str().is_none_or(|name| name.chars().any(char::is_control)) {
             Some("an entry whose name is not plain text")
@@ -311,9 +357,32 @@ mod tests {
         write("environments/.hidden.yaml", "x");
         let limits = Limits { file_bytes: 100, ..Limits::default() };
         let poll_interval = Duration::from_secs(1);
-        let config =
-            FolderConfig { path: root.path().to_owned(), subpath: String::new(), poll_interval, limits };
+        let config = FolderConfig {
+            path: root.path().to_owned(),
+            subpath: String::new(),
+            poll_interval,
+            limits,
+            only: Vec::new(),
+        };
         (root, Folder::new(config))
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_looked_at() {
+        let (root, folder) = followed();
+        fs::create_dir_all(root.path().join("apps")).expect("made");
+        fs::write(root.path().join("apps/a.yaml"), "a").expect("written");
+        let config = FolderConfig { only: vec!["environments".to_owned()], ..folder.config().clone() };
+        let folder = Folder::new(config);
+        let digest = folder.scan().expect("scanned");
+        let all = folder.read(&digest, &["environments".to_owned()]).expect("read");
+        assert_eq!(paths(&all), ["environments/dev/app.yaml", "environments/dev/environment.yaml"]);
+        let more = folder.read(&digest, &["environments/dev".to_owned(), "apps".to_owned()]).expect("read");
+        assert_eq!(
+            paths(&more),
+            ["apps/a.yaml", "environments/dev/app.yaml", "environments/dev/environment.yaml"]
+        );
+        assert_ne!(folder.scan().expect("scanned"), digest, "what was asked for counts from now on");
     }
 
     fn paths(snapshot: &Snapshot) -> Vec<&str> {

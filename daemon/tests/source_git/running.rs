@@ -73,8 +73,13 @@ async fn a_commit_in_a_work_tree_with_its_repository_inside_is_seen_too() {
 async fn a_changed_file_of_a_followed_folder_is_seen_without_a_poll() {
     let repo = GitRepo::with_one_commit();
     let poll_interval = Duration::from_hours(1);
-    let folder =
-        FolderConfig { path: repo.work(), subpath: String::new(), poll_interval, limits: Limits::default() };
+    let folder = FolderConfig {
+        path: repo.work(),
+        subpath: String::new(),
+        poll_interval,
+        limits: Limits::default(),
+        only: Vec::new(),
+    };
     let (handle, _stop) = start(Origin::Folder(folder));
     let state = until(&handle, |state| state.head.is_some()).await;
     assert_eq!(state.watching, Watching::Files);
