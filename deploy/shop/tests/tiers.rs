@@ -20,7 +20,8 @@ struct Postgres {
 impl Postgres {
     fn start() -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = std::env::temp_dir().join(format!("shop-tiers-{}", std::process::id()));
+        // In a folder of its own, because the script removes the empty folder above the data too.
+        let folder = std::env::temp_dir().join(format!("shop-tiers-{}", std::process::id())).join("postgres");
         let database = Self { port: free, folder };
         database.script("up");
         database
