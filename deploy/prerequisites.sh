@@ -7,10 +7,9 @@ set -eu
 
 rust_needed=1.95
 go_needed=1.26
-# What compiles; a cluster; images; git servers and a database for the example and the tests.
-packages="gcc libc6-dev make curl
+# What compiles; a cluster; git servers and a database for the example and the tests.
+packages="gcc libc6-dev make curl procps openssl
 containerd runc containernetworking-plugins iptables iproute2 conntrack util-linux mount
-buildah mmdebstrap
 git openssh-server openssh-client postgresql ca-certificates"
 
 # at_least WANTED FOUND: whether version FOUND is WANTED or later.

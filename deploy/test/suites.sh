@@ -153,6 +153,7 @@ has_cluster=yes
 timeout "$kubernetes_seconds" nice -n 10 "$local_cluster" build &
 kubernetes=$!
 
+suite "build of cargo-deny" 900 deploy/test/dependencies.sh --install || true
 suite "format, clippy, dependencies" "$build_seconds" make --no-print-directory lint || true
 suite "documentation" 600 make --no-print-directory docs || true
 suite "build of everything" "$build_seconds" cargo test --locked --workspace --no-run || finish
