@@ -5,7 +5,7 @@
 #   demo.sh down     ends and removes all that it made
 #
 # Settings: TIDEGATE and LOCAL_CLUSTER (the programs), DEMO_FOLDER (where its state stands). `make demo` builds the programs first.
-set -euo pipefail
+set -Eeuo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${CARGO_TARGET_DIR:-$root/target}
@@ -54,6 +54,7 @@ since() {
 
 failed() {
   local code=$?
+  [ "$BASH_SUBSHELL" = 0 ] || return "$code" # said once, by the outermost
   printf '\ndemo.sh: line %s ended with code %s\n' "$1" "$code" >&2
   if [ -s "$log" ]; then
     echo "The last lines of $log:" >&2
@@ -103,6 +104,10 @@ image_of() {
 }
 
 has_image() { [ "$(image_of "$1" "$2")" = "$3" ]; }
+
+lacks_variables() {
+  [ "$(kubectl --namespace "$1" get deployment "$2" --output 'jsonpath={.spec.template.spec.containers[0].env[*].name}')" = API_URL ]
+}
 
 # Ends the daemon of an earlier run by its recorded id, if it still is that program.
 end_daemon() {
@@ -165,13 +170,14 @@ start_daemon() {
   heading "Tidegate starts to follow it"
   local run=(tidegate run --repo "$TIDEGATE_REPO" --branch main --listen "$address" --cache-dir "$folder/cache" --kubeconfig "$KUBECONFIG")
   printf '%s$ %s >%s &%s\n' "$dim" "${run[*]}" "$log" "$plain"
-  "${run[@]}" </dev/null >"$log" 2>&1 &
+  # In a session of its own: it outlives this terminal.
+  setsid "${run[@]}" </dev/null >"$log" 2>&1 &
   echo $! >"$pid_file"
   local started
   started=$(now)
   say "The other commands find the repository and the cluster in TIDEGATE_REPO and KUBECONFIG."
   wait_live
-  say "Three environments are live after $(since "$started")."
+  say "Three environments are live after $(since "$started"): production after staging, and once its autoscaler had its first metrics."
   show tidegate status
   say "The page of production, through three tiers:"
   ask "http://$(service shop-production web)/" | sed -n 's/<[^>]*>/ /g; /[0-9a-z]/p'
@@ -193,7 +199,11 @@ repair() {
   edited=$(now)
   show kubectl --namespace shop-production set image deployment/web web=docker.io/local/shop:1.2.0
   until_true has_image shop-production web docker.io/local/shop:1.0.0
-  say "Undone $(since "$edited") after the edit began. Who did what:"
+  say "Undone after $(since "$edited"). An edit that only adds something is undone as well:"
+  edited=$(now)
+  show kubectl --namespace shop-production set env deployment/web DEBUG=true
+  until_true lacks_variables shop-production web
+  say "Undone after $(since "$edited"). Who did what:"
   show tidegate status production
 }
 
@@ -237,8 +247,8 @@ look_around() {
   export PATH=$bin:\$PATH KUBECONFIG=$KUBECONFIG TIDEGATE_REPO=$TIDEGATE_REPO
   tidegate status --watch
   kubectl get pods --all-namespaces
-  kubectl --namespace shop-dev delete deployment web        # comes back
-  cd $work                                                  # edit, commit, git push origin main
+  kubectl --namespace shop-dev delete deployment web   # comes back
+  cd $work   # edit, commit, git push origin main
   curl http://$(service shop-production web)/
   tail -f $log
   curl http://$address/metrics
@@ -254,6 +264,7 @@ up() {
   link_programs
   cd "$root"
   trap 'failed $LINENO' ERR
+  trap 'say; say "Stopped half way; to clean up: make demo-down"; exit 130' INT
   start_cluster
   make_repository
   start_daemon
