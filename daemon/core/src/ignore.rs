@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn live(ours: Value) -> Value {
+    fn live(ours: &Value) -> Value {
         json!({
             "metadata": { "managedFields": [{ "manager": "tidegate", "operation": "Apply", "fieldsV1": ours }] },
             "spec": { "replicas": 7 },
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn an_ignored_field_that_we_still_own_is_repeated_at_its_live_value() {
         let desired = json!({ "spec": { "replicas": 2, "paused": false } });
-        let live = live(json!({ "f:spec": { "f:replicas": {} } }));
+        let live = live(&json!({ "f:spec": { "f:replicas": {} } }));
         let sent = body(&desired, &live, &["/spec/replicas".to_owned()]);
         assert_eq!(sent, json!({ "spec": { "replicas": 7, "paused": false } }));
     }
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn an_ignored_field_that_somebody_else_has_taken_over_is_left_out() {
         let desired = json!({ "spec": { "replicas": 2, "paused": false } });
-        let live = live(json!({ "f:spec": { "f:paused": {} } }));
+        let live = live(&json!({ "f:spec": { "f:paused": {} } }));
         let sent = body(&desired, &live, &["/spec/replicas".to_owned()]);
         assert_eq!(sent, json!({ "spec": { "paused": false } }));
     }

@@ -16,7 +16,7 @@ use tidegate_core::inventory::{Applied, Inventory};
 use tidegate_core::object::{Gvk, ObjectId, ObjectRef};
 use tidegate_core::observed::LiveObject;
 use tidegate_core::outcome::Outcome;
-use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Phase, Plan, dependencies};
+use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Phase, Plan};
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{DriftRecord, ForeignRecord};
 
@@ -82,7 +82,7 @@ impl Execution<'_> {
             // The futures are made before the stream: a closure in it would not be general enough for a spawned task.
             let mut actions = Vec::with_capacity(stage.actions.len());
             for action in &stage.actions {
-                if !is_skipped(action, &failed) {
+                if !is_skipped(plan, action, &failed) {
                     actions.push(self.act(action));
                 }
             }
@@ -93,7 +93,7 @@ impl Execution<'_> {
             }
             for action in &stage.actions {
                 if let Action::Apply(apply) = action
-                    && is_skipped(action, &failed)
+                    && is_skipped(plan, action, &failed)
                 {
                     failed.insert(apply.object.reference.id());
                 }
@@ -251,9 +251,12 @@ impl Execution<'_> {
 }
 
 /// True when something that the object needs has failed in this execution.
-fn is_skipped(action: &Action, failed: &BTreeSet<ObjectId>) -> bool {
+fn is_skipped(plan: &Plan, action: &Action, failed: &BTreeSet<ObjectId>) -> bool {
     match action {
-        Action::Apply(apply) => dependencies(&apply.object).iter().any(|needed| failed.contains(needed)),
+        Action::Apply(apply) => {
+            let needs = plan.needs.get(&apply.object.reference.id());
+            needs.is_some_and(|needs| needs.iter().any(|needed| failed.contains(needed)))
+        }
         Action::Delete(_) => false,
     }
 }

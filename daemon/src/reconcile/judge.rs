@@ -50,8 +50,7 @@ pub fn judge(
             continue;
         }
         if let Some(reason) = waiting.get(&id) {
-            judgement.counts.waiting += 1;
-            judgement.note(&id, "waiting", &waiting_text(reason));
+            judgement.wait(&id, reason);
         }
         let health = health_of(&object.reference.gvk, &id, observed);
         judgement.count(&id, &health, pods);
@@ -59,8 +58,7 @@ pub fn judge(
     for (id, reason) in
         waiting.iter().filter(|(id, _)| !desired.objects.iter().any(|object| object.reference.id() == ***id))
     {
-        judgement.counts.waiting += 1;
-        judgement.note(id, "waiting", &waiting_text(reason));
+        judgement.wait(id, reason);
     }
     judgement
 }
@@ -104,6 +102,31 @@ impl Judgement {
         }
     }
 
+    /// What is kept on purpose is shown and holds nothing up.
+    fn wait(&mut self, id: &ObjectId, reason: &WaitingReason) {
+        match reason {
+            WaitingReason::PruneNotAllowed(_) => {
+                let status =
+                    ObjectStatus { object: id.clone(), state: "kept".to_owned(), reason: reason.to_string() };
+                self.objects.push(status);
+            }
+            WaitingReason::Unread(_)
+            | WaitingReason::DryRunFailed(_)
+            | WaitingReason::Refused(_)
+            | WaitingReason::PruneAfter(_)
+            | WaitingReason::Deleting(_)
+            | WaitingReason::EarlierWave(_)
+            | WaitingReason::Dependency(_)
+            | WaitingReason::Ownership(_)
+            | WaitingReason::PruneBudget
+            | WaitingReason::Suspended(_)
+            | WaitingReason::FightingOver(_) => {
+                self.counts.waiting += 1;
+                self.note(id, "waiting", &reason.to_string());
+            }
+        }
+    }
+
     fn note(&mut self, id: &ObjectId, state: &str, reason: &str) {
         if self.first.is_none() {
             self.first = Some(format!("{id}: {reason}"));
@@ -127,27 +150,6 @@ impl Judgement {
         } else {
             State::Live
         }
-    }
-}
-
-/// A waiting reason in words.
-pub fn waiting_text(reason: &WaitingReason) -> String {
-    match reason {
-        WaitingReason::Unread(why) => format!("it could not be read: {why}"),
-        WaitingReason::DryRunFailed(why) => format!("its dry-run failed: {why}"),
-        WaitingReason::Refused(why) => format!("the API server refused it: {why}"),
-        WaitingReason::PruneAfter(object) => format!("it is deleted once {object} is applied and healthy"),
-        WaitingReason::Deleting(finalizers) if finalizers.is_empty() => "it is being deleted".to_owned(),
-        WaitingReason::Deleting(finalizers) => {
-            format!("it is being deleted; held by the finalizers {}", finalizers.join(", "))
-        }
-        WaitingReason::EarlierWave(wave) => format!("wave {wave} is not healthy yet"),
-        WaitingReason::Dependency(object) => format!("it needs {object}"),
-        WaitingReason::Ownership(whose) => format!("it belongs to {whose}"),
-        WaitingReason::PruneBudget => "the prune budget is exceeded".to_owned(),
-        WaitingReason::PruneNotAllowed(why) => format!("it left git and is kept: {why}"),
-        WaitingReason::Suspended(why) => format!("suspended: {why}"),
-        WaitingReason::FightingOver(why) => format!("backing off: {why}"),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Memory {
     pub further: BTreeMap<ObjectId, Vec<Problem>>,
     /// Dry-runs that are still evidence.
     pub dry_runs: BTreeMap<ObjectId, DryRun>,
+    /// When the first of the dry-runs that failed did so.
+    pub dry_runs_failed_at: Option<Instant>,
     /// Fields of others that dry-runs have shown.
     pub foreign: BTreeMap<ObjectId, Vec<ForeignRecord>>,
     /// Repairs of late.

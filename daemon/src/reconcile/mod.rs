@@ -46,6 +46,8 @@ use execute::Execution;
 
 /// Rounds of one pass: a plan that is not idle after so many is left to the next pass.
 const ROUNDS: u32 = 12;
+/// A dry-run that failed is asked again after this time.
+const DRY_RUN_RETRY: Duration = Duration::from_secs(8);
 /// Without any other reason, an environment is looked at this often.
 const SAFETY_INTERVAL: Duration = Duration::from_mins(10);
 
@@ -154,6 +156,7 @@ impl Lane {
     ) -> Result<Plan, CallError> {
         let now = Timestamp::now();
         let inventory = self.inventory();
+        self.forget_failed_dry_runs();
         let objects: &[Arc<_>] = if settings.decommission { &[] } else { &desired.objects };
         let observed = observe(cluster, objects, &inventory, &self.memory.dry_runs).await?;
         self.memory.flips.expire(now);
@@ -172,6 +175,15 @@ impl Lane {
         Ok(plan)
     }
 
+    /// A dry-run that failed is asked again after a pause, whether or not the object has changed.
+    fn forget_failed_dry_runs(&mut self) {
+        let due = self.memory.dry_runs_failed_at.is_some_and(|at| at.elapsed() > DRY_RUN_RETRY);
+        if due {
+            self.memory.dry_runs.retain(|_, dry_run| dry_run.error.is_none());
+            self.memory.dry_runs_failed_at = None;
+        }
+    }
+
     async fn inspect(
         &mut self,
         cluster: &Cluster,
@@ -183,6 +195,9 @@ impl Lane {
             let Inspection { id, dry_run, foreign } = inspection;
             match dry_run {
                 Some(dry_run) => {
+                    if dry_run.error.is_some() && self.memory.dry_runs_failed_at.is_none() {
+                        self.memory.dry_runs_failed_at = Some(std::time::Instant::now());
+                    }
                     // The dry-run is evidence for the resourceVersion that it read; let the plan see the same object.
                     self.refresh(cluster, desired, &id).await;
                     self.memory.dry_runs.insert(id.clone(), dry_run);

@@ -287,6 +287,10 @@ impl Lane {
         if plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty() {
             next = next.min(Duration::from_secs(10));
         }
+        if let Some(end) = self.memory.flips.next_end(now) {
+            let left = Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO);
+            next = next.min(left + Duration::from_millis(100));
+        }
         if let Some(until) = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref()?.until)
         {
             let left = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);

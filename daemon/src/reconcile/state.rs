@@ -137,9 +137,10 @@ impl Lane {
         cluster: &Cluster,
         desired: &Arc<DesiredSet>,
     ) -> Result<(), CallError> {
+        self.drop_failures_of_the_gone(desired);
         let Some((_, plan)) = &self.memory.last else { return Ok(()) };
-        let blocked =
-            !plan.waiting.is_empty() || plan.problems.iter().any(tidegate_core::problem::Problem::is_error);
+        let blocked = plan.waiting.iter().any(|waiting| waiting.reason.holds_commit())
+            || plan.problems.iter().any(tidegate_core::problem::Problem::is_error);
         if blocked || !self.memory.failed.is_empty() {
             return Ok(());
         }
@@ -167,6 +168,15 @@ impl Lane {
         }
         let annotations = BTreeMap::from([(APPLIED.to_owned(), Some(revision))]);
         self.write_parent(cluster, ParentChange { annotations, status: None }).await
+    }
+
+    /// A refused object that is neither in git nor in the inventory any more concerns nobody.
+    fn drop_failures_of_the_gone(&mut self, desired: &DesiredSet) {
+        let inventory = self.inventory();
+        let wanted: BTreeSet<_> = desired.objects.iter().map(|object| object.reference.id()).collect();
+        self.memory.failed.retain(|id, _| wanted.contains(id) || inventory.entries.contains_key(id));
+        let failed = &self.memory.failed;
+        self.memory.further.retain(|id, _| failed.contains_key(id));
     }
 
     /// Everything that a decommissioned environment owned is gone: so goes what we kept of it.
@@ -218,7 +228,7 @@ impl Lane {
         let Some((inventory, _)) = &mut self.memory.inventory else { return };
         for action in plan.stages.iter().flat_map(|stage| &stage.actions) {
             if let Action::Apply(apply) = action {
-                inventory.record_pending(&apply.object.reference);
+                inventory.record_intent(apply);
             }
         }
     }
