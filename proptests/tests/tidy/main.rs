@@ -5,6 +5,7 @@
 #![expect(clippy::indexing_slicing, reason = "helpers of tests may stop where an assertion would")]
 
 mod dependencies;
+mod documents;
 mod purity;
 mod text;
 
