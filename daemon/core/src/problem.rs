@@ -104,6 +104,8 @@ codes! {
     Forbidden = "E0408",
     /// The object changed again and again while it was written.
     Conflict = "E0409",
+    /// Not applied whole within its deadline.
+    ApplyDeadline = "E0410",
     /// The source repository is out of reach or answers nonsense.
     SourceUnreachable = "E0501",
     /// The branch was rewound, force-pushed, deleted or is empty.

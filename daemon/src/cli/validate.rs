@@ -1,16 +1,21 @@
 //! `tidegate validate [path]`: everything that can be known about environments without a cluster.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::json;
-use tidegate_core::problem::Problem;
+use tidegate_core::location::Location;
+use tidegate_core::object::ObjectId;
+use tidegate_core::problem::{Code, Problem};
 use tidegate_core::schema::Catalogue;
 
 use super::exit::{Exit, Failure};
 use super::options::Global;
 use super::problems;
 use super::style::Tone;
-use crate::world::{Scopes, World};
+use crate::cluster::connect::Access;
+use crate::reconcile::access_of;
+use crate::world::{DesiredSet, Scopes, World, prefixed};
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -31,6 +36,7 @@ struct Checked {
     objects: usize,
     unchecked: Vec<String>,
     problems: Vec<Problem>,
+    set: Option<DesiredSet>,
 }
 
 /// Checks, prints, and answers whether all is well.
@@ -38,12 +44,13 @@ pub async fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> 
     let world = super::world::read(global, args.path.as_deref(), args.reference.as_deref()).await?;
     let scopes = Scopes { cluster: None, catalogue: Catalogue::kubernetes_1_35() };
     let wanted = |name: &String| args.env.as_ref().is_none_or(|env| env == name);
-    let checked: Vec<Checked> = world
+    let mut checked: Vec<Checked> = world
         .environments
         .keys()
         .filter(|name| wanted(name))
         .map(|name| check(&world, name, &scopes))
         .collect();
+    claimed_twice(&mut checked);
     if checked.is_empty() {
         let name = args.env.as_deref().unwrap_or("*");
         let problem = crate::world::unknown_environment(name, &world);
@@ -55,16 +62,40 @@ pub async fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> 
 }
 
 fn check(world: &World, name: &str, scopes: &Scopes<'_>) -> Checked {
-    let empty = |problems| Checked { name: name.to_owned(), objects: 0, unchecked: Vec::new(), problems };
+    let empty =
+        |problems| Checked { name: name.to_owned(), objects: 0, unchecked: Vec::new(), problems, set: None };
     let Some(target) = world.environments.get(name) else { return empty(Vec::new()) };
     match target.load(scopes) {
         Ok(set) => Checked {
             name: name.to_owned(),
             objects: set.objects.len(),
-            unchecked: set.unchecked,
-            problems: set.warnings,
+            unchecked: set.unchecked.clone(),
+            problems: set.warnings.clone(),
+            set: Some(set),
         },
         Err(problems) => empty(problems),
+    }
+}
+
+/// Two environments of one cluster that define the same object would take it from each other.
+fn claimed_twice(checked: &mut [Checked]) {
+    let mut owners: BTreeMap<(Access, ObjectId), (String, Location)> = BTreeMap::new();
+    for environment in checked {
+        let Some(set) = &environment.set else { continue };
+        let access = access_of(&set.environment);
+        for object in &set.objects {
+            let key = (access.clone(), object.reference.id());
+            let Some((other, first)) = owners.get(&key) else {
+                owners.insert(key, (environment.name.clone(), object.location()));
+                continue;
+            };
+            let problem = Problem::error(Code::Ownership, format!("environment `{other}` defines it too"))
+                .object(&object.reference)
+                .at(object.location())
+                .related(format!("in `{other}`"), first.clone())
+                .help("take it out of one of them, or give each a namespace of its own");
+            environment.problems.extend(prefixed(vec![problem], &set.prefix));
+        }
     }
 }
 
@@ -77,7 +108,7 @@ fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
             text.push('\n');
         }
     }
-    for Checked { name, objects, unchecked, problems: found } in checked {
+    for Checked { name, objects, unchecked, problems: found, set: _ } in checked {
         let errors = found.iter().filter(|problem| problem.is_error()).count();
         let (tone, mark) = if errors > 0 {
             (Tone::Bad, style.pick("✖", "x"))
@@ -102,7 +133,7 @@ fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
 fn data(checked: &[Checked]) -> serde_json::Value {
     let environments: Vec<_> = checked
         .iter()
-        .map(|Checked { name, objects, unchecked, problems }| {
+        .map(|Checked { name, objects, unchecked, problems, set: _ }| {
             let valid = !problems.iter().any(Problem::is_error);
             json!({ "name": name, "valid": valid, "objects": objects, "unchecked": unchecked, "problems": problems })
         })

@@ -1,6 +1,7 @@
 //! How an environment stands, from what the last round saw and planned. Pure, but for the pods of sick workloads.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tidegate_core::health::{Health, HealthState, exists_is_healthy};
@@ -10,6 +11,7 @@ use tidegate_core::plan::{Failure, Plan, WaitingReason};
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{ObjectCounts, ObjectStatus, State};
 
+use super::memory::Progress;
 use crate::world::DesiredSet;
 
 /// A refused object is tried again after this time even if nothing changes (a quota may have been raised).
@@ -153,18 +155,37 @@ impl Judgement {
     }
 }
 
-/// The problem of objects that are not healthy although the deadline is over.
+/// `90s` or `10m`.
+fn shown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds >= 60 && seconds.is_multiple_of(60) {
+        format!("{}m", seconds / 60)
+    } else {
+        format!("{seconds}s")
+    }
+}
+
+/// The problems of what is not applied, or not healthy, although its deadline is over.
 pub fn overdue(
     desired: &DesiredSet,
     judgement: &Judgement,
-    applied: Option<Timestamp>,
+    progress: &Progress,
     now: Timestamp,
 ) -> Vec<Problem> {
-    let Some(applied) = applied else { return Vec::new() };
-    let deadline = desired.environment.deadlines.healthy;
-    let late =
-        SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(applied) > deadline);
-    if !late {
+    let deadlines = desired.environment.deadlines;
+    let late = |since: Timestamp, deadline: Duration| {
+        SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(since) > deadline)
+    };
+    let Some(applied) = progress.applied else {
+        if !progress.seen.is_some_and(|seen| late(seen, deadlines.apply)) {
+            return Vec::new();
+        }
+        let first = judgement.first.as_deref().unwrap_or("something keeps it from being applied");
+        let message = format!("not applied whole within {}: {first}", shown(deadlines.apply));
+        return vec![Problem::error(Code::ApplyDeadline, message).at(desired.environment.location.clone())];
+    };
+    let deadline = deadlines.healthy;
+    if !late(applied, deadline) {
         return Vec::new();
     }
     let sick = |id: &ObjectId| judgement.objects.iter().find(|status| status.object == *id);
@@ -173,8 +194,7 @@ pub fn overdue(
         .iter()
         .filter_map(|object| {
             let status = sick(&object.reference.id())?;
-            let minutes = deadline.as_secs() / 60;
-            let message = format!("not healthy {minutes} min after it was applied: {}", status.reason);
+            let message = format!("not healthy {} after it was applied: {}", shown(deadline), status.reason);
             Some(
                 Problem::error(Code::HealthDeadline, message).object(&object.reference).at(object.location()),
             )

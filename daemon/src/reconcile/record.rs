@@ -27,6 +27,8 @@ use crate::world::{DesiredSet, prefixed};
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// While objects are on their way, their pods are looked at this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+/// What could not be read (a kind that is not served yet, for one) is read again this often.
+const UNREAD_INTERVAL: Duration = Duration::from_secs(2);
 /// Passes that fail are tried again with growing pauses.
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(1) };
 
@@ -85,7 +87,7 @@ impl Lane {
             problems.extend(prefixed(plan.problems.clone(), &desired.prefix));
             problems.extend(self.memory.failed.values().map(|failure| failure.problem.clone()));
             problems.extend(self.memory.further.values().flatten().cloned());
-            let late = overdue(desired, &judgement, self.memory.progress.applied, now);
+            let late = overdue(desired, &judgement, &self.memory.progress, now);
             problems.extend(prefixed(late, &desired.prefix));
             without_repeats(&mut problems);
             state = judgement.state(plan);
@@ -282,6 +284,10 @@ impl Lane {
         }
         if standings.state == State::Progressing || !standings.judgement.sick.is_empty() {
             next = next.min(PROGRESS_INTERVAL);
+        }
+        let unread = self.memory.last.as_ref().is_some_and(|(observed, _)| !observed.unread.is_empty());
+        if unread {
+            next = next.min(UNREAD_INTERVAL);
         }
         let plan = self.memory.last.as_ref().map(|(_, plan)| plan);
         if plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty() {

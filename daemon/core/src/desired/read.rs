@@ -180,6 +180,12 @@ fn not_yet(fields: &mut Fields, spec: &Section<'_>) {
         let message = "promotion comes with a later version; without it this environment would not wait for the other one";
         fields.report(&spot, Problem::error(Code::NotSupported, message));
     }
+    if let Some(spot) = spec.get("serviceAccount") {
+        // Ignoring it would write with more rights than the environment asks for.
+        let message =
+            "serviceAccount comes with a later version; without it the daemon's own rights would be used";
+        fields.report(&spot, Problem::error(Code::NotSupported, message));
+    }
     if let Some(spot) = spec.get("policies")
         && spot.node.value != NodeValue::Sequence(Vec::new())
     {
