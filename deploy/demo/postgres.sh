@@ -112,7 +112,8 @@ down() {
     as_owner "$bin/pg_ctl" -D "$data" -m immediate -w -t 20 stop >/dev/null
   fi
   rm -rf "$folder"
-  rmdir --ignore-fail-on-non-empty "$(dirname "$folder")" 2>/dev/null || true
+  # Ours as well, unless the caller chose the place.
+  [ -n "${DATABASE_FOLDER:-}" ] || rmdir --ignore-fail-on-non-empty "$(dirname "$folder")" 2>/dev/null || true
 }
 
 bin=$(programs)
