@@ -123,11 +123,16 @@ impl Lane {
             return (State::Waiting, why, Some(format!("`{other}` becomes live")));
         }
         match rounds {
-            None => (
-                State::Waiting,
-                "a newer commit was seen by another replica".to_owned(),
-                Some("the next poll".to_owned()),
-            ),
+            None => {
+                let seen =
+                    self.memory.parent.as_ref().and_then(|parent| parent.seen.as_deref()).unwrap_or_default();
+                let short: String = seen.chars().take(7).collect();
+                let why =
+                    format!("{short} was seen before, and the newest commit here is no descendant of it");
+                let next =
+                    format!("the next poll, or tidegate sync {} --rewind COMMIT --reason TEXT", self.name);
+                (State::Waiting, why, Some(next))
+            }
             Some(Rounds::Unfinished) => (State::Applying, "changes are being applied".to_owned(), None),
             Some(Rounds::Settled) => {
                 let next =
