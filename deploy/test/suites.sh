@@ -137,8 +137,24 @@ targets() {
 }
 
 # Always the whole workspace, so that every dependency is built once, with the same features.
-tests() { suite "$1" "$2" cargo test --locked --workspace "${@:3}" || true; }
+tests() {
+  if [ $# -le 2 ]; then
+    # Without a selection cargo would run everything.
+    suite "$1" "$2" sh -c 'echo "there is no such test" >&2; exit 1' || true
+  else
+    suite "$1" "$2" cargo test --locked --workspace --no-fail-fast "${@:3}" || true
+  fi
+}
 
+# A crate whose tests no suite runs would pass for ever.
+known=" daemon daemon/core deploy/local-cluster deploy/shop proptests "
+for manifest in $(git -c safe.directory='*' ls-files '*Cargo.toml'); do
+  crate=$(dirname "$manifest")
+  if [ -d "$crate/tests" ] && [[ $known != *" $crate "* ]]; then
+    echo "suites.sh: no suite runs $crate/tests" >&2
+    exit 1
+  fi
+done
 if [ "$(id -u)" != 0 ]; then
   echo "The tests run a Kubernetes, which needs root. Run them as root, or with sudo and this PATH and HOME." >&2
   exit 1
@@ -150,7 +166,7 @@ if [ "$amount" = full ]; then export PROPTEST_CASES=4096; fi
 suite "build of the local cluster" "$build_seconds" cargo build --locked --workspace --bin local-cluster || finish
 has_cluster=yes
 "$local_cluster" down --name "$cluster"
-timeout "$kubernetes_seconds" nice -n 10 "$local_cluster" build &
+timeout "$kubernetes_seconds" nice -n 10 "$local_cluster" build > "$folder/kubernetes.log" 2>&1 &
 kubernetes=$!
 
 suite "build of cargo-deny" 900 deploy/test/dependencies.sh --install || true
@@ -159,10 +175,13 @@ suite "documentation" 600 make --no-print-directory docs || true
 suite "build of everything" "$build_seconds" cargo test --locked --workspace --no-run || finish
 hermetic
 
-tests "units" $((300 * scale)) --lib --bins
 # shellcheck disable=SC2046 # the lists are words
-tests "git servers" $((300 * scale)) $(targets daemon plain)
-tests "shop" 120 --test tiers
+tests "units" $((300 * scale)) --lib --bins $(targets daemon/core plain)
+tests "examples in documentation" 120 --doc
+# shellcheck disable=SC2046
+tests "daemon without a cluster" $((300 * scale)) $(targets daemon plain)
+# shellcheck disable=SC2046
+tests "shop" 120 $(targets deploy/shop plain)
 
 wait "$kubernetes" || true # the suite says why, if it failed
 kubernetes=
@@ -171,7 +190,8 @@ TIDEGATE_KUBECTL=$("$local_cluster" kubectl)
 export TIDEGATE_KUBECTL PATH=${TIDEGATE_KUBECTL%/*}:$PATH
 # shellcheck disable=SC2046
 tests "properties" $((600 * scale)) $(targets proptests plain)
-tests "life of a local cluster" 300 --test life
+# shellcheck disable=SC2046
+tests "life of a local cluster" 300 $(targets deploy/local-cluster plain)
 
 suite "start of a cluster" 60 "$local_cluster" up --name "$cluster" --audit || finish
 TIDEGATE_TEST_KUBECONFIG=$("$local_cluster" kubeconfig --name "$cluster")
