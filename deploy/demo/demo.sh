@@ -4,7 +4,8 @@
 #   demo.sh up       plays it from nothing and leaves everything running
 #   demo.sh down     ends and removes all that it made
 #
-# Settings: TIDEGATE and LOCAL_CLUSTER (the programs), DEMO_FOLDER (where its state stands). `make demo` builds the programs first.
+# Settings, for a second demo beside the first: DEMO_FOLDER (its state), DEMO_CLUSTER (its cluster's name), DEMO_LISTEN (the
+# daemon's address). TIDEGATE and LOCAL_CLUSTER name the programs, which `make demo` builds first.
 set -Eeuo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -14,7 +15,8 @@ bin=$folder/bin
 work=$folder/work
 pid_file=$folder/daemon.pid
 log=$folder/daemon.log
-address=127.0.0.1:8700
+address=${DEMO_LISTEN:-127.0.0.1:8700}
+export CLUSTER=${DEMO_CLUSTER:-demo}
 # The longest that anything is waited for; normally it is seconds.
 patience=180
 
@@ -134,17 +136,18 @@ link_programs() {
 }
 
 down() {
+  cd "$root"
   link_programs
   end_daemon
-  "$root/deploy/demo/postgres.sh" down
-  local-cluster down
+  deploy/demo/postgres.sh down
+  local-cluster down --name "$CLUSTER"
   rm -rf "$folder"
 }
 
 start_cluster() {
   heading "A real Kubernetes on this machine"
-  show local-cluster up
-  KUBECONFIG=$(local-cluster kubeconfig)
+  show local-cluster up --name "$CLUSTER"
+  KUBECONFIG=$(local-cluster kubeconfig --name "$CLUSTER")
   export KUBECONFIG
   ln -sf "$(local-cluster kubectl)" "$bin/kubectl"
   show kubectl get nodes
@@ -154,7 +157,7 @@ start_cluster() {
   DATABASE_ADDRESS=$(kubectl config view --minify --output 'jsonpath={.clusters[0].cluster.server}' | sed 's,https://,,; s,:.*,,')
   export DATABASE_ADDRESS
   show deploy/demo/postgres.sh up
-  show local-cluster dns postgres.shop.internal "$DATABASE_ADDRESS"
+  show local-cluster dns --name "$CLUSTER" postgres.shop.internal "$DATABASE_ADDRESS"
 }
 
 make_repository() {
@@ -188,7 +191,7 @@ release() {
   predict production
   sed -i 's/HOUSE_PRICE_VERSION: "1.0.0"/HOUSE_PRICE_VERSION: "1.1.0"/' "$work/environments/production/environment.yaml"
   push "production: house-price 1.1.0"
-  wait_live
+  wait_live --env production
   say "Live $(since "$pushed_at") after the push: new pods are ready, old ones are drained."
   predict production
 }
@@ -212,7 +215,7 @@ prune() {
   show kubectl --namespace shop-dev get deployments
   rm "$work/environments/dev/extras/preview.yaml"
   push "dev: the preview has served"
-  wait_live
+  wait_live --env dev
   say "Pruned $(since "$pushed_at") after the push:"
   show kubectl --namespace shop-dev get deployments
 }
@@ -262,7 +265,6 @@ up() {
   begun=$(now)
   down
   link_programs
-  cd "$root"
   trap 'failed $LINENO' ERR
   trap 'say; say "Stopped half way; to clean up: make demo-down"; exit 130' INT
   start_cluster
@@ -277,9 +279,19 @@ up() {
   say "Played in $(since "$begun")."
 }
 
-case "${1:-up}" in
-  up) up ;;
-  down) down ;;
+# Plays one verb alone: two at once would take each other's cluster away. What is started does not inherit the lock.
+alone() {
+  mkdir -p "$(dirname "$folder")"
+  DEMO_ALONE=1 flock --nonblock --close --conflict-exit-code 75 "$folder.lock" "$0" "$1" && exit 0
+  local code=$?
+  [ "$code" != 75 ] || echo "demo.sh: another demo is at work in $folder" >&2
+  exit "$code"
+}
+
+case "${DEMO_ALONE:-}${1:-up}" in
+  up | down) alone "${1:-up}" ;;
+  1up) up ;;
+  1down) down ;;
   *)
     echo "usage: demo.sh up | down" >&2
     exit 64

@@ -4,7 +4,8 @@
 #   postgres.sh up | down | psql
 #
 # Settings, each an environment variable:
-#   DATABASE_ADDRESS  where pods reach it: the local cluster's bridge   198.18.0.1
+#   CLUSTER           the name of the local cluster that it serves           demo
+#   DATABASE_ADDRESS  where pods reach it: the local cluster's bridge        198.18.0.1
 #   DATABASE_PORT                                                            15432
 #   DATABASE_CLIENTS  the addresses that the role `shop` may come from       198.18.0.0/15
 #   DATABASE_FOLDER   its data; as root it belongs to the user `postgres`, who must be able to reach it
@@ -12,13 +13,14 @@
 # It never touches a PostgreSQL that the machine already has. Data here is for show: it is not synced to disk.
 set -euo pipefail
 
+cluster=${CLUSTER:-demo}
 address=${DATABASE_ADDRESS:-198.18.0.1}
 port=${DATABASE_PORT:-15432}
 clients=${DATABASE_CLIENTS:-198.18.0.0/15}
 if [ "$(id -u)" = 0 ]; then
-  folder=${DATABASE_FOLDER:-/var/lib/tidegate-demo/postgres} # root's home is closed to the user postgres
+  folder=${DATABASE_FOLDER:-/var/lib/tidegate-$cluster/postgres} # root's home is closed to the user postgres
 else
-  folder=${DATABASE_FOLDER:-${XDG_STATE_HOME:-$HOME/.local/state}/tidegate/postgres}
+  folder=${DATABASE_FOLDER:-${XDG_STATE_HOME:-$HOME/.local/state}/tidegate/postgres-$cluster}
 fi
 data=$folder/data
 log=$folder/log
