@@ -266,7 +266,6 @@ up() {
   down
   link_programs
   trap 'failed $LINENO' ERR
-  trap 'say; say "Stopped half way; to clean up: make demo-down"; exit 130' INT
   start_cluster
   make_repository
   start_daemon
@@ -282,6 +281,7 @@ up() {
 # Plays one verb alone: two at once would take each other's cluster away. What is started does not inherit the lock.
 alone() {
   mkdir -p "$(dirname "$folder")"
+  trap 'say; say "Stopped half way; to clean up: make demo-down"; exit 130' INT
   DEMO_ALONE=1 flock --nonblock --close --conflict-exit-code 75 "$folder.lock" "$0" "$1" && exit 0
   local code=$?
   [ "$code" != 75 ] || echo "demo.sh: another demo is at work in $folder" >&2
