@@ -39,12 +39,12 @@ use tidegate::source::{Mirror, PollResult, SourceConfig, SourceError, SourceUrl}
 use tidegate_core::ids::CommitId;
 use tokio_util::sync::CancellationToken;
 
-/// A configuration with short deadlines and its own cache.
+/// A configuration with its own cache, and deadlines that a busy machine keeps; tests of silence set shorter ones.
 fn config(url: &str, cache: &tempfile::TempDir) -> SourceConfig {
     let url: SourceUrl = url.parse().expect("a URL");
     let mut config = SourceConfig::new(url, cache.path());
-    config.limits.poll_deadline = Duration::from_secs(20);
-    config.limits.fetch_deadline = Duration::from_secs(20);
+    config.limits.poll_deadline = Duration::from_mins(1);
+    config.limits.fetch_deadline = Duration::from_mins(1);
     config
 }
 

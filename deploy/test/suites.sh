@@ -162,7 +162,7 @@ fi
 export TIDEGATE_TEST=$amount
 if [ "$amount" = full ]; then export PROPTEST_CASES=4096; fi
 
-# A cluster that an interrupted run left behind goes first, then Kubernetes is built beside everything else.
+# A cluster that an interrupted run left behind goes first, then Kubernetes is built beside the other builds.
 suite "build of the local cluster" "$build_seconds" cargo build --locked --workspace --bin local-cluster || finish
 has_cluster=yes
 "$local_cluster" down --name "$cluster"
@@ -173,6 +173,10 @@ suite "build of cargo-deny" 900 deploy/test/dependencies.sh --install || true
 suite "format, clippy, dependencies" "$build_seconds" make --no-print-directory lint || true
 suite "documentation" 600 make --no-print-directory docs || true
 suite "build of everything" "$build_seconds" cargo test --locked --workspace --no-run || finish
+# Tests have deadlines of their own, so from here on nothing runs beside them.
+wait "$kubernetes" || true # the suite says why, if it failed
+kubernetes=
+suite "build of Kubernetes" "$kubernetes_seconds" "$local_cluster" build || finish
 hermetic
 
 # shellcheck disable=SC2046 # the lists are words
@@ -183,9 +187,6 @@ tests "daemon without a cluster" $((300 * scale)) $(targets daemon plain)
 # shellcheck disable=SC2046
 tests "shop" 120 $(targets deploy/shop plain)
 
-wait "$kubernetes" || true # the suite says why, if it failed
-kubernetes=
-suite "build of Kubernetes" "$kubernetes_seconds" "$local_cluster" build || finish
 TIDEGATE_KUBECTL=$("$local_cluster" kubectl)
 export TIDEGATE_KUBECTL PATH=${TIDEGATE_KUBECTL%/*}:$PATH
 # shellcheck disable=SC2046

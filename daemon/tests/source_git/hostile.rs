@@ -130,7 +130,7 @@ async fn a_pack_larger_than_its_cap_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_inflates_beyond_its_cap_is_refused() {
     let served = Served::start().await;
-    let next = served.repo.commit("a", vec![b'0'; 16 * 1024 * 1024]);
+    let next = served.repo.commit("a", vec![b'0'; 4 * 1024 * 1024]);
     let mut config = served.config();
     config.limits.object_bytes = 1024 * 1024;
     let error = poll(&mirror(config)).await.expect_err("a bomb");
