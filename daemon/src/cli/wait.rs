@@ -45,7 +45,8 @@ pub async fn run(global: &Global, args: &WaitArgs) -> Result<Exit, Failure> {
         for (name, goal) in &goals {
             let verdict = judge(statuses.get(name), goal.as_ref());
             let line = format!("{name}: {}", verdict.text);
-            if said.get(name) != Some(&line) {
+            // The last word is data, and goes to stdout.
+            if verdict.exit.is_none() && said.get(name) != Some(&line) {
                 global.say(&line);
                 said.insert(name.clone(), line);
             }

@@ -141,11 +141,11 @@ fn run(verb: Verb) -> Result<()> {
             Cluster::attach(&cluster.name)?.load_image(&archive)
         }
         Verb::Kubeconfig(Named { name }) => {
-            println!("{}", local_cluster::kubeconfig(&name)?.display());
+            print(&format!("{}\n", local_cluster::kubeconfig(&name)?.display()));
             Ok(())
         }
         Verb::Kubectl => {
-            println!("{}", Parts::ensure()?.kubernetes("kubectl").display());
+            print(&format!("{}\n", Parts::ensure()?.kubernetes("kubectl").display()));
             Ok(())
         }
         Verb::Dns { dns_name, address, cluster } => {
@@ -174,7 +174,7 @@ fn run_up(up: Up) -> Result<()> {
     let options =
         Options { name: cluster.name, index, nodes, audit, dns, api_server_arguments: api_server_argument };
     let cluster = Cluster::up(&options)?;
-    println!("{}", cluster.kubeconfig().display());
+    print(&format!("{}\n", cluster.kubeconfig().display()));
     Ok(())
 }
 
@@ -184,10 +184,10 @@ fn show_status(name: Option<&str>) -> Result<()> {
         bail!("there is no cluster {name}");
     }
     if all.is_empty() {
-        println!("no clusters");
+        print("no clusters\n");
     }
     for status in all {
-        print!("{status}");
+        print(&status.to_string());
     }
     Ok(())
 }
@@ -197,7 +197,7 @@ fn show_missing() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    println!("{}", missing.join("\n"));
+    print(&format!("{}\n", missing.join("\n")));
     bail!("missing packages; as root: {}", prerequisites::install_command(&missing))
 }
 
@@ -219,4 +219,13 @@ fn become_root() -> Result<()> {
     let error =
         Command::new("sudo").args(["env", &cache, &path]).arg(program).args(env::args_os().skip(1)).exec();
     Err(error).context("a local cluster needs root, and sudo does not start")
+}
+
+/// Writes to stdout; a reader that went away is no error.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(0);
+    }
 }
