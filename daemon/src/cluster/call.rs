@@ -77,8 +77,8 @@ fn classify(status: Box<Status>) -> CallError {
         404 => CallError::NotFound(status),
         409 => CallError::Conflict(status),
         401 => CallError::Unauthorized(status),
-        403 if is_terminating(&status) || !status.reason.eq("Forbidden") => CallError::Refused(status),
-        403 => CallError::Forbidden(status),
+        403 if lacks_right(&status) => CallError::Forbidden(status),
+        403 => CallError::Refused(status),
         429 | 503 => {
             let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
             let after = (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)).min(RETRY_AFTER_CAP));
@@ -89,12 +89,10 @@ fn classify(status: Box<Status>) -> CallError {
     }
 }
 
-/// A namespace that is terminating answers 403 with a cause of its own: not a missing right.
-fn is_terminating(status: &Status) -> bool {
-    status
-        .details
-        .as_ref()
-        .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"))
+/// Admission (quotas, policies, pod security, a namespace that is terminating) answers 403 as well; only authorisation says
+/// who cannot do what.
+fn lacks_right(status: &Status) -> bool {
+    status.reason == "Forbidden" && status.message.contains("User \"") && status.message.contains(" cannot ")
 }
 
 /// The error with everything that it was caused by, on one line.

@@ -82,6 +82,7 @@ fn about(object: &DesiredObject, code: Code, message: String) -> Problem {
 /// The words that Kubernetes' own validation uses for fields that cannot change.
 pub fn is_immutable(message: &str) -> bool {
     message.contains("field is immutable")
+        || message.contains("is immutable after creation")
         || message.contains("may not change once set")
         || message.contains("updates to statefulset spec for fields other than")
         || message.contains("cannot change roleRef")
