@@ -62,14 +62,15 @@ impl Writer {
         serde_json::to_value(answer).map_err(|error| CallError::Server(error.to_string()))
     }
 
-    /// Deletes the object with this uid; true when it was there. Dependents go in the background.
-    pub async fn delete(&self, kind: &ServedKind, id: &ObjectId, uid: &str) -> Result<bool, CallError> {
+    /// Deletes the object with this uid. Dependents go in the background.
+    pub async fn delete(&self, kind: &ServedKind, id: &ObjectId, uid: &str) -> Result<Deleted, CallError> {
         let api = self.api(kind, id);
         let params = DeleteParams::background()
             .preconditions(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         match repeated(|| api.delete(&id.name, &params)).await {
-            Ok(_) => Ok(true),
-            Err(CallError::NotFound(_)) => Ok(false),
+            // An object in the answer may be the last one or one on its way; a bare status is certain.
+            Ok(answer) => Ok(if answer.is_left() { Deleted::Accepted } else { Deleted::Gone }),
+            Err(CallError::NotFound(_)) => Ok(Deleted::WasGone),
             Err(error) => Err(error),
         }
     }
@@ -150,6 +151,17 @@ pub fn marked(mut body: Value, marks: &Marks, precondition: &Precondition) -> Va
         metadata.insert("resourceVersion".to_owned(), json!(version));
     }
     body
+}
+
+/// What came of a delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// The API server took it, and does not say that the object is gone: a finalizer or a grace period may hold it.
+    Accepted,
+    /// It is gone.
+    Gone,
+    /// It was gone before.
+    WasGone,
 }
 
 /// Whether an apply is carried out.

@@ -28,7 +28,7 @@ use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
 use crate::cluster::summarize::summarize;
 use crate::cluster::watch::detail_of;
-use crate::cluster::write::{Marks, Mode, Precondition, marked};
+use crate::cluster::write::{Deleted, Marks, Mode, Precondition, marked};
 use crate::world::{DesiredSet, prefixed};
 
 /// Writes that run side by side in one environment.
@@ -51,6 +51,8 @@ pub struct Done {
     /// Fields of others that stand after it.
     pub foreign: Vec<ForeignRecord>,
     applied: Option<(Applied, LiveObject)>,
+    /// A delete that was taken, while the object may still be there.
+    is_going: bool,
 }
 
 /// What execution needs.
@@ -110,6 +112,8 @@ impl Execution<'_> {
                     inventory.record_applied(&done.reference, applied.clone(), &AllowList::default());
                     self.cluster.store.observe(id, live.clone());
                 }
+                // Still ours until it is gone; the next plan reads it, because the store no longer says anything.
+                None if done.is_going => self.cluster.store.forget(&id, None),
                 None => drop(inventory.forget(&id)),
             },
             Outcome::Conflict | Outcome::Refused(_) | Outcome::Unknown(_) => drop(failed.insert(id)),
@@ -125,10 +129,15 @@ impl Execution<'_> {
 
     async fn delete(&self, delete: &Delete) -> Done {
         let Delete { object, uid } = delete;
+        let mut is_going = false;
         let outcome = match self.kind(&object.gvk).await {
             Ok(kind) => match self.cluster.writer.delete(&kind, &object.id(), uid).await {
-                Ok(true) => Outcome::Done,
-                Ok(false) => Outcome::Unchanged,
+                Ok(Deleted::Accepted) => {
+                    is_going = true;
+                    Outcome::Done
+                }
+                Ok(Deleted::Gone) => Outcome::Done,
+                Ok(Deleted::WasGone) => Outcome::Unchanged,
                 Err(error) => delete_failure(object, &error),
             },
             Err(error) => delete_failure(object, &error),
@@ -146,6 +155,7 @@ impl Execution<'_> {
             drift: None,
             foreign: Vec::new(),
             applied: None,
+            is_going,
         }
     }
 
@@ -160,6 +170,7 @@ impl Execution<'_> {
             drift: None,
             foreign: Vec::new(),
             applied: None,
+            is_going: false,
         };
         match self.try_apply(apply).await {
             Ok((before, answer)) => {
