@@ -138,7 +138,12 @@ impl Daemon {
         let mut look = tokio::time::interval(ORPHANS_INTERVAL);
         loop {
             let state = states.borrow_and_update().clone();
-            note(&state, &mut trouble);
+            if note(&state, &mut trouble) {
+                // The records say whether the branch was rewound.
+                for lane in lanes.values() {
+                    lane.send_modify(|_| {});
+                }
+            }
             if state.head != known
                 && let Some(head) = &state.head
                 && self.take(head, &mut lanes).await
@@ -244,9 +249,10 @@ impl Daemon {
     }
 }
 
-fn note(state: &SourceState, known: &mut Option<Problem>) {
+/// Says what is new about the source's trouble; true when anything is.
+fn note(state: &SourceState, known: &mut Option<Problem>) -> bool {
     if state.trouble == *known {
-        return;
+        return false;
     }
     if let Some(problem) = &state.trouble {
         tracing::error!("{problem}");
@@ -254,4 +260,5 @@ fn note(state: &SourceState, known: &mut Option<Problem>) {
         tracing::info!("the source answers again");
     }
     known.clone_from(&state.trouble);
+    true
 }

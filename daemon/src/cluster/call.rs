@@ -78,13 +78,12 @@ fn classify(status: Box<Status>) -> CallError {
         409 => CallError::Conflict(status),
         401 => CallError::Unauthorized(status),
         403 if lacks_right(&status) => CallError::Forbidden(status),
-        403 => CallError::Refused(status),
         429 | 503 => {
             let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
             let after = (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)).min(RETRY_AFTER_CAP));
             CallError::Busy { status, after }
         }
-        400 | 405 | 406 | 410 | 413 | 415 | 422 => CallError::Refused(status),
+        400 | 403 | 405 | 406 | 410 | 413 | 415 | 422 => CallError::Refused(status),
         code => CallError::Server(format!("{code} {}", status.message)),
     }
 }

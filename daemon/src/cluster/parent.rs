@@ -26,6 +26,8 @@ pub const PARENT_LABEL: &str = "tidegate.dev/parent-of";
 pub const SHARD_LABEL: &str = "tidegate.dev/inventory-of";
 /// The newest revision that any replica began to apply; never moves backwards without a recorded rewind.
 pub const SEEN: &str = "tidegate.dev/seen";
+/// Digest of the inputs that [`SEEN`] asks for; written with it.
+pub const SEEN_INPUTS: &str = "tidegate.dev/seen-inputs";
 /// The newest revision that was applied whole.
 pub const APPLIED: &str = "tidegate.dev/applied";
 /// How many shards the inventory has; none while there is no inventory.
@@ -83,6 +85,8 @@ pub struct Parent {
     pub resource_version: String,
     /// [`SEEN`].
     pub seen: Option<String>,
+    /// [`SEEN_INPUTS`].
+    pub seen_inputs: Option<String>,
     /// [`APPLIED`].
     pub applied: Option<String>,
     /// [`SHARDS`].
@@ -356,6 +360,7 @@ pub fn parse(object: &ConfigMap) -> Option<Parent> {
         uid: metadata.uid.clone()?,
         resource_version: metadata.resource_version.clone()?,
         seen: annotation(SEEN),
+        seen_inputs: annotation(SEEN_INPUTS),
         applied: annotation(APPLIED),
         shards: annotation(SHARDS).and_then(|text| text.parse().ok()),
         source: annotation(SOURCE),

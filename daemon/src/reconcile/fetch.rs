@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use tidegate_core::desired::{self, Environment};
+use tidegate_core::ids::CommitId;
 use tidegate_core::problem::Problem;
 
 use super::lane::{Lane, Wanted};
@@ -14,6 +15,9 @@ use crate::cluster::connect::Access;
 use crate::cluster::handle::Cluster;
 use crate::source::{Partial, Revision};
 use crate::world::{DesiredSet, ENVIRONMENTS, Scopes, Target, World};
+
+/// So many commits are looked through for the last readable file of an environment.
+const PAST_CAP: u32 = 50;
 
 /// How the cluster of an environment is reached.
 pub fn access_of(environment: &Environment) -> Access {
@@ -62,7 +66,7 @@ impl Lane {
             }
         }
         if self.memory.good.is_none() {
-            self.load_last_applied(cluster).await?;
+            self.load_last_good(cluster).await?;
         }
         Ok(())
     }
@@ -105,23 +109,49 @@ impl Lane {
         self.memory.rejected = Some((inputs, problems));
     }
 
-    /// After a restart with a broken newest commit: the set that was applied last.
-    async fn load_last_applied(&mut self, cluster: &Cluster) -> Result<(), CallError> {
-        let applied = self.memory.parent.as_ref().and_then(|parent| parent.applied.clone());
-        let Some(Ok(commit)) = applied.map(|text| text.parse()) else { return Ok(()) };
-        let revision = Revision::Commit(commit);
-        let Ok(snapshot) = read_world(&self.shared.source, &revision).await else { return Ok(()) };
-        let info = match &revision {
-            Revision::Commit(commit) => self.shared.source.commit_info(commit).await.ok(),
-            Revision::Folder(_) => None,
-        };
-        let world = World::new(revision, info, snapshot);
-        let Some(target) = world.environments.get(self.name.as_str()) else { return Ok(()) };
-        if let Ok(set) = self.load(cluster, target).await? {
-            tracing::info!(environment = %self.name, revision = %set.revision, "the last applied commit stays enforced");
-            self.memory.good = Some(Arc::new(set));
+    /// After a restart with a broken newest commit: the set that was begun last (only sets free of errors are begun), else
+    /// the one that was applied last.
+    async fn load_last_good(&mut self, cluster: &Cluster) -> Result<(), CallError> {
+        let Some(parent) = &self.memory.parent else { return Ok(()) };
+        for text in [parent.seen.clone(), parent.applied.clone()].into_iter().flatten() {
+            let Ok(commit) = text.parse() else { continue };
+            let Some(target) = self.target_at(commit).await else { continue };
+            if let Ok(set) = self.load(cluster, &target).await? {
+                tracing::info!(environment = %self.name, revision = %set.revision, "the last good commit stays enforced");
+                self.memory.good = Some(Arc::new(set));
+                return Ok(());
+            }
         }
         Ok(())
+    }
+
+    /// What a commit asks of the environment; none when it cannot be read or does not name it.
+    async fn target_at(&self, commit: CommitId) -> Option<Arc<Target>> {
+        let info = self.shared.source.commit_info(&commit).await.ok();
+        let revision = Revision::Commit(commit);
+        let snapshot = read_world(&self.shared.source, &revision).await.ok()?;
+        World::new(revision, info, snapshot).environments.get(self.name.as_str()).cloned()
+    }
+
+    /// The environment's file is broken and its cluster not known (a restart): the newest older commit with a file that
+    /// can be read says where it is. Looked for once for each new state of the files.
+    pub(super) async fn access_of_the_past(&mut self, wanted: &Wanted) -> Option<Access> {
+        let Wanted::Present(target) = wanted else { return None };
+        if self.memory.rejected.as_ref().is_some_and(|(inputs, _)| *inputs == target.inputs) {
+            return None;
+        }
+        let mut info = target.info.clone();
+        for _ in 0..PAST_CAP {
+            let parent = info.as_ref()?.parents.first()?.clone();
+            if let Some(older) = self.target_at(parent.clone()).await
+                && let Ok(environment) = &older.environment
+            {
+                self.known_access = Some(access_of(environment));
+                return self.known_access.clone();
+            }
+            info = self.shared.source.commit_info(&parent).await.ok();
+        }
+        None
     }
 }
 

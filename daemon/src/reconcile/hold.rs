@@ -48,6 +48,7 @@ impl Lane {
             // What was refused or rejected is tried again as well: the cluster may have changed since.
             self.memory.failed.clear();
             self.memory.dry_runs.clear();
+            self.memory.rejected = None;
             self.shared.source.poll_now();
         }
         let Some(rewind) = &parent.rewind else { return };

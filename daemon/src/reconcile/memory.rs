@@ -57,6 +57,10 @@ pub struct Memory {
     pub was_healthy: BTreeSet<ObjectId>,
     /// Passes that failed in a row, for the back-off.
     pub failures: u32,
+    /// Another replica has seen a newer commit than this one; its record is left as it is.
+    pub behind: bool,
+    /// A daemon of another repository works on an environment of this name; said once.
+    pub contested: bool,
     /// The sync request that was served last.
     pub served_sync: Option<String>,
 }

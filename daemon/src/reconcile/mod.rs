@@ -68,7 +68,11 @@ impl Lane {
     /// One pass. Never fails: what goes wrong is recorded, and said in the time of the next pass.
     pub async fn pass(&mut self) -> Next {
         let wanted = self.wanted();
-        let Some(access) = self.access(&wanted) else {
+        let access = match self.access(&wanted) {
+            Some(access) => Some(access),
+            None => self.access_of_the_past(&wanted).await,
+        };
+        let Some(access) = access else {
             return self.report_without_cluster(&wanted);
         };
         let cluster = match self.shared.clusters.get(&access).await {
@@ -100,6 +104,7 @@ impl Lane {
         if self.is_contested(cluster) {
             return Ok(self.report_contested(wanted));
         }
+        self.memory.contested = false;
         if self.is_taken_down(wanted) {
             return Ok(Next(SAFETY_INTERVAL));
         }

@@ -72,6 +72,7 @@ impl Lane {
     ) -> Standings {
         let mut problems = self.source_problems(wanted);
         let rejected = !problems.is_empty();
+        problems.extend(self.rewound());
         let mut judgement = Judgement::default();
         let mut state = State::Waiting;
         let mut reason = "not looked at yet".to_owned();
@@ -160,6 +161,14 @@ impl Lane {
         }
     }
 
+    /// A branch that was rewound or deleted: the last good commit stays, and people must know why nothing newer comes.
+    /// (A repository out of reach is said in the log only: every environment's record would be written at each hiccup.)
+    fn rewound(&self) -> Option<Problem> {
+        let states = self.shared.source.subscribe();
+        let trouble = states.borrow().trouble.clone();
+        trouble.filter(|problem| problem.code == Code::SourceRewound)
+    }
+
     fn status(
         &mut self,
         wanted: &Wanted,
@@ -173,18 +182,28 @@ impl Lane {
             Wanted::Missing => None,
         };
         let before = self.memory.written.clone();
-        let applied = desired.filter(|_| self.memory.progress.applied.is_some());
+        // What is only loaded (suspended, held by others, refused because it is older) is not what stands in the cluster.
+        let progress = &self.memory.progress;
+        let desired = desired.filter(|set| progress.inputs.as_ref() == Some(&set.inputs));
+        let applied = desired.filter(|_| progress.applied.is_some());
+        let seen = target.map(|target| commit_info(&target.revision, target.info.as_ref()));
         let since = before.as_ref().filter(|before| before.state == state).map_or(now, |before| before.since);
         let mut status = EnvironmentStatus {
             schema: SCHEMA.to_owned(),
             environment: self.name.clone(),
             cluster: self.known_access.as_ref().map(ToString::to_string).unwrap_or_default(),
             replica: self.shared.replica.clone(),
-            seen: target.map(|target| commit_info(&target.revision, target.info.as_ref())),
+            seen: if self.memory.behind {
+                before.as_ref().and_then(|before| before.seen.clone()).or(seen)
+            } else {
+                seen
+            },
             applied: applied
                 .map(|set| commit_info(&set.revision, set.info.as_ref()))
                 .or_else(|| before.as_ref().and_then(|before| before.applied.clone())),
-            inputs: desired.map(|set| set.inputs.clone()),
+            inputs: desired
+                .map(|set| set.inputs.clone())
+                .or_else(|| before.as_ref().and_then(|before| before.inputs.clone())),
             applied_inputs: applied
                 .map(|set| set.inputs.clone())
                 .or_else(|| before.as_ref().and_then(|before| before.applied_inputs.clone())),
@@ -196,11 +215,16 @@ impl Lane {
             counts: judgement.counts,
             problems: Listed::all(problems),
             objects: Listed::all(judgement.objects),
+            times: desired.map_or_else(
+                || before.as_ref().map(|before| before.times).unwrap_or_default(),
+                |set| self.times(set),
+            ),
+            plan_id: desired
+                .map(|set| set.plan_id.clone())
+                .or_else(|| before.as_ref().and_then(|before| before.plan_id.clone())),
             drift: before.map(|before| before.drift).unwrap_or_default(),
             foreign: Listed::all(self.memory.foreign.values().flatten().cloned().collect()),
             unchecked: desired.map(|set| set.unchecked.clone()).unwrap_or_default(),
-            times: self.times(desired),
-            plan_id: desired.map(|set| set.plan_id.clone()),
             updated: now,
         };
         for repair in self.memory.repairs.drain(..) {
@@ -210,10 +234,10 @@ impl Lane {
         status
     }
 
-    fn times(&self, desired: Option<&DesiredSet>) -> Times {
+    fn times(&self, desired: &DesiredSet) -> Times {
         let progress = &self.memory.progress;
         Times {
-            committed: desired.and_then(|set| set.info.as_ref()).map(|info| info.committer_time),
+            committed: desired.info.as_ref().map(|info| info.committer_time),
             seen: progress.seen,
             applied: progress.applied,
             live: progress.live,
@@ -345,14 +369,14 @@ impl Lane {
 
     /// Another repository's daemon works on an environment of this name: hands off, and nothing is recorded over its record.
     pub(super) fn report_contested(&mut self, wanted: &Wanted) -> Next {
-        if self.memory.failures == 0 {
+        if !self.memory.contested {
             tracing::error!(
                 environment = %self.name,
                 "error[{}]: a running daemon that follows another repository has an environment of this name in this cluster; \
                  help: rename one of them, or stop that daemon", Code::Ownership
             );
         }
-        self.memory.failures = 1;
+        self.memory.contested = true;
         self.memory.forget_cluster();
         self.stand(wanted, State::Failed, true);
         Next(PROGRESS_INTERVAL)

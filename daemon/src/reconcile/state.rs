@@ -16,7 +16,9 @@ use super::execute::Done;
 use super::lane::{Lane, Wanted};
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
-use crate::cluster::parent::{APPLIED, Parent, ParentChange, REWIND, SEEN, SOURCE, apply_set_of};
+use crate::cluster::parent::{
+    APPLIED, Parent, ParentChange, REWIND, SEEN, SEEN_INPUTS, SOURCE, apply_set_of,
+};
 use crate::source::Revision;
 use crate::telemetry::{ActionLabels, EnvironmentLabel};
 use crate::world::DesiredSet;
@@ -75,16 +77,22 @@ impl Lane {
     pub(super) async fn claim(&mut self, cluster: &Cluster, desired: &DesiredSet) -> Result<bool, CallError> {
         let Some(parent) = self.memory.parent.clone() else { return Ok(desired.environment.decommission) };
         let revision = desired.revision.id();
-        let status = parent.status.as_ref();
-        let same_inputs = status.and_then(|status| status.inputs.as_ref()) == Some(&desired.inputs);
+        let inputs = desired.inputs.as_str();
+        // Not by the status record: that is also written by a replica that is behind, or that has begun nothing yet.
+        let same_inputs = parent.seen.is_some() && parent.seen_inputs.as_deref() == Some(inputs);
+        self.memory.behind = false;
         if parent.seen.as_ref() == Some(&revision) || same_inputs {
             self.begin(desired);
             return Ok(true);
         }
         if !self.may_move(&parent, &desired.revision).await {
+            self.memory.behind = true;
             return Ok(false);
         }
-        let mut annotations = BTreeMap::from([(SEEN.to_owned(), Some(revision))]);
+        let mut annotations = BTreeMap::from([
+            (SEEN.to_owned(), Some(revision)),
+            (SEEN_INPUTS.to_owned(), Some(inputs.to_owned())),
+        ]);
         if let Some(view) = cluster.view() {
             annotations.insert(SOURCE.to_owned(), Some(view.source().to_owned()));
         }
