@@ -15,7 +15,8 @@ use super::options::{Global, print};
 use super::problems;
 use super::style::{Format, Style, Tone};
 use super::target::{self, TargetCluster, unreachable};
-use crate::cluster::lease::{Presence, presence};
+use crate::cluster::call::CallError;
+use crate::cluster::lease::{Presence, replicas};
 use crate::cluster::parent::Parent;
 
 /// How often `--watch` reads.
@@ -64,14 +65,15 @@ async fn read(global: &Global, args: &StatusArgs, clusters: &[TargetCluster]) ->
     let mut shown = Vec::new();
     for cluster in clusters {
         let failed = |error| unreachable(&cluster.name, &error);
-        let daemon = presence(&cluster.client).await.map_err(failed)?;
+        let replicas = replicas(&cluster.client).await.map_err(failed)?;
         for parent in cluster.parents.list().await.map_err(failed)? {
             if args.environment.as_ref().is_some_and(|name| name != parent.environment.as_str()) {
                 continue;
             }
+            let daemon = replicas.of(parent.source.as_deref());
             let ask = daemon == Presence::Down || args.environment.is_some();
-            let live = if ask { Some(live::health(cluster, &parent).await.map_err(failed)?) } else { None };
-            shown.push(Shown { parent, daemon: daemon.clone(), live });
+            let live = if ask { Some(ask_health(cluster, &parent).await.map_err(failed)?) } else { None };
+            shown.push(Shown { parent, daemon, live });
         }
     }
     if shown.is_empty()
@@ -81,6 +83,15 @@ async fn read(global: &Global, args: &StatusArgs, clusters: &[TargetCluster]) ->
     }
     shown.sort_by(|a, b| a.parent.environment.cmp(&b.parent.environment));
     Ok(shown)
+}
+
+/// The live health; an environment whose inventory cannot be read does not keep the others from being shown.
+async fn ask_health(cluster: &TargetCluster, parent: &Parent) -> Result<Health, CallError> {
+    match live::health(cluster, parent).await {
+        Err(error) if error.is_transient() && !matches!(error, CallError::Server(_)) => Err(error),
+        Err(error) => Ok(Health { state: HealthState::Unknown, reason: error.to_string() }),
+        Ok(health) => Ok(health),
+    }
 }
 
 fn text(global: &Global, args: &StatusArgs, shown: &[Shown]) -> String {

@@ -185,7 +185,7 @@ impl View {
     }
 }
 
-/// Whether any daemon works on a cluster, as a command sees it.
+/// Whether a daemon works on an environment, as a command sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
     /// These replicas renewed their Leases of late.
@@ -194,19 +194,40 @@ pub enum Presence {
     Down,
 }
 
+/// The replicas that renewed their Leases of late, by the repository that they follow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replicas(BTreeMap<String, Vec<String>>);
+
+impl Replicas {
+    /// Those that follow this repository; any, where it is not known which one an environment belongs to.
+    pub fn of(&self, source: Option<&str>) -> Presence {
+        let wanted = |known: &&String| source.is_none_or(|source| source == known.as_str());
+        let running: Vec<String> = self
+            .0
+            .iter()
+            .filter(|(known, _)| wanted(known))
+            .flat_map(|(_, replicas)| replicas.clone())
+            .collect();
+        if running.is_empty() { Presence::Down } else { Presence::Running(running) }
+    }
+}
+
 /// Looks for Leases that were renewed of late. Clocks of different machines are compared here, so it is a hint for
 /// people and nothing that the daemon acts on.
-pub async fn presence(client: &Client) -> Result<Presence, CallError> {
+pub async fn replicas(client: &Client) -> Result<Replicas, CallError> {
     let api: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let filter = ListParams::default().labels(LABEL).limit(REPLICAS_CAP);
     let leases = repeated(|| api.list(&filter)).await?;
     let now = jiff::Timestamp::now();
-    let fresh = |lease: &Lease| -> Option<String> {
-        let spec = lease.spec.as_ref()?;
-        let renewed = spec.renew_time.as_ref()?.0;
-        let age = now.duration_since(renewed).unsigned_abs();
-        (age < DEAD_AFTER).then(|| spec.holder_identity.clone()).flatten()
+    let fresh = |lease: Lease| -> Option<(String, String)> {
+        let spec = lease.spec?;
+        let age = now.duration_since(spec.renew_time.as_ref()?.0).unsigned_abs();
+        let source = lease.metadata.labels?.remove(LABEL)?;
+        (age < DEAD_AFTER).then(|| Some((source, spec.holder_identity?))).flatten()
     };
-    let running: Vec<String> = leases.items.iter().filter_map(fresh).collect();
-    Ok(if running.is_empty() { Presence::Down } else { Presence::Running(running) })
+    let mut found = Replicas::default();
+    for (source, holder) in leases.items.into_iter().filter_map(fresh) {
+        found.0.entry(source).or_default().push(holder);
+    }
+    Ok(found)
 }

@@ -17,6 +17,9 @@ use crate::world::DesiredSet;
 /// Dry-runs that run side by side.
 const DRY_RUNS: usize = 16;
 
+/// So often an object that is written meanwhile is read and asked about again.
+const ATTEMPTS: u32 = 5;
+
 /// What a dry-run found.
 pub struct Inspection {
     /// The object.
@@ -53,7 +56,14 @@ async fn inspect_one(
     let id = object.reference.id();
     let none = Vec::new();
     let ignored = desired.ignored.get(&id).unwrap_or(&none);
-    match ask(cluster, marks, object, ignored, key).await {
+    let mut asked = ask(cluster, marks, object, ignored, key).await;
+    for _ in 1..ATTEMPTS {
+        if !matches!(asked, Err((_, CallError::Conflict(_)))) {
+            break;
+        }
+        asked = ask(cluster, marks, object, ignored, key).await;
+    }
+    match asked {
         Ok(Some((dry_run, live))) => {
             let foreign = foreign_records(&id, &live);
             Inspection { id, dry_run: Some(dry_run), foreign }

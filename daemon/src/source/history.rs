@@ -78,6 +78,11 @@ impl Mirror {
     pub fn resolve(&self, text: &str) -> Result<CommitId, SourceError> {
         let unknown = || SourceError::NoSuchCommit { revision: clean(text) };
         let text = text.trim();
+        // The name of the branch that is followed is another word for its last good commit.
+        let branch = self.last_good()?.map(|head| head.branch);
+        let named = branch.as_ref().and_then(|branch| text.strip_prefix(branch.as_str()));
+        let named = named.filter(|rest| rest.is_empty() || rest.starts_with(['~', '^']));
+        let text = &named.map_or_else(|| text.to_owned(), |rest| format!("HEAD{rest}"));
         let plain = |c: char| c.is_ascii_alphanumeric() || "~^".contains(c);
         if text.len() > REVISION_BYTES_MAX || !text.chars().all(plain) {
             return Err(unknown());
