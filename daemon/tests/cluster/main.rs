@@ -12,5 +12,16 @@
     reason = "tests end with the first thing that is not as it should be"
 )]
 
+mod broken;
+mod commands;
 mod converge;
+mod crash;
+mod follow;
+mod hold;
+mod order;
+mod partial;
+mod prune;
+mod replicas;
+mod scene;
+mod secrets;
 mod support;

@@ -1,0 +1,97 @@
+//! Suspensions: nothing is written while one stands, and each is lifted where it was set.
+
+use std::time::Duration;
+
+use crate::scene::{field_is, record, throughout};
+use crate::support::{World, check, config_map, eventually};
+
+fn value(world: &World, value: &str, further: &str) -> String {
+    world.commit(
+        value,
+        &[("environment.yaml", &world.environment(further)), ("c.yaml", &config_map("c", "k", value))],
+    )
+}
+
+/// Everything of the namespace and of our own objects, by resourceVersion.
+fn versions(world: &World) -> String {
+    let columns = "custom-columns=K:.kind,N:.metadata.name,V:.metadata.resourceVersion";
+    let ours = world.kube.must(&["get", "configmap,secret", "-n", &world.name, "-o", columns]);
+    let label = format!("tidegate.dev/parent-of={}", world.name);
+    ours + &world.kube.must(&["get", "configmap", "-n", "tidegate-system", "-l", &label, "-o", columns])
+}
+
+#[test]
+fn while_it_is_suspended_by_hand_nothing_is_written_and_resume_goes_on() {
+    let world = World::new("saf-suspend");
+    let first = value(&world, "one", "");
+    let mut daemon = world.daemon();
+    world.wait_for("live", &first);
+    let unreasoned = world.tidegate(&["suspend", "saf-suspend"]);
+    assert_eq!(unreasoned.code, 64, "{}", unreasoned.stderr);
+    let suspended = world.tidegate(&["suspend", "saf-suspend", "--reason", "incident 4711"]);
+    assert_eq!(suspended.code, 0, "{}", suspended.stderr);
+    let status = record(&world, "saf-suspend", "suspended", |status| status["state"] == "suspended");
+    assert!(status["reason"].as_str().unwrap().contains("tester: incident 4711"), "{status:#}");
+    assert!(status["next"].as_str().unwrap().contains("tidegate resume saf-suspend"), "{status:#}");
+    let second = value(&world, "two", "");
+    let wrong = r#"{"data":{"k":"by hand"}}"#;
+    world.kube.must(&["patch", "configmap", "c", "-n", "saf-suspend", "--type=merge", "-p", wrong]);
+    record(&world, "saf-suspend", "the new commit is seen", |status| status["seen"]["id"] == second.as_str());
+    let before = versions(&world);
+    throughout(Duration::from_secs(2), "nothing is written", || versions(&world) == before);
+    daemon.kill();
+    daemon.restart();
+    let unchanged = || world.kube.field("configmap", "saf-suspend", "c", "/data/k") == "by hand";
+    throughout(Duration::from_secs(3), "nothing is written after a restart", unchanged);
+    assert_eq!(world.tidegate(&["wait", "saf-suspend", "--timeout", "5s"]).code, 6);
+    let resumed = world.tidegate(&["resume", "saf-suspend", "--reason", "over"]);
+    assert!(
+        resumed.code == 0 && resumed.stdout.contains("incident 4711"),
+        "{}{}",
+        resumed.stdout,
+        resumed.stderr
+    );
+    world.wait_for("live", &second);
+    field_is(&world, "configmap", "saf-suspend", "c", "/data/k", "two");
+}
+
+#[test]
+fn a_suspension_for_a_time_ends_by_itself() {
+    let world = World::new("saf-pause");
+    let first = value(&world, "one", "");
+    let _daemon = world.daemon();
+    world.wait_for("live", &first);
+    let suspended = world.tidegate(&["suspend", "saf-pause", "--reason", "lunch", "--for", "4s"]);
+    assert_eq!(suspended.code, 0, "{}", suspended.stderr);
+    record(&world, "saf-pause", "suspended", |status| status["state"] == "suspended");
+    let second = value(&world, "two", "");
+    throughout(Duration::from_secs(1), "nothing is written", || {
+        world.kube.field("configmap", "saf-pause", "c", "/data/k") == "one"
+    });
+    world.wait_for("live", &second);
+}
+
+#[test]
+fn a_suspension_in_git_is_lifted_only_in_git() {
+    let world = World::new("saf-gitstop");
+    let first = value(&world, "one", "");
+    let _daemon = world.daemon();
+    world.wait_for("live", &first);
+    let second = value(&world, "two", "  suspend: {reason: \"freeze\"}\n");
+    let status = world.wait_for("suspended", &second);
+    let reason = status["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("environments/saf-gitstop/environment.yaml:9:") && reason.contains("freeze"),
+        "{reason}"
+    );
+    let refused = world.tidegate(&["resume", "saf-gitstop", "--reason", "now"]);
+    assert!(refused.code == 6 && refused.stderr.contains("only by a commit"), "{}", refused.stderr);
+    throughout(Duration::from_secs(2), "nothing is written", || {
+        world.kube.field("configmap", "saf-gitstop", "c", "/data/k") == "one"
+    });
+    let third = value(&world, "three", "");
+    world.wait_for("live", &third);
+    eventually("applied", || {
+        check(world.kube.field("configmap", "saf-gitstop", "c", "/data/k") == "three", "not yet")
+    });
+}
