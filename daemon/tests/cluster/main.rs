@@ -16,6 +16,8 @@ mod broken;
 mod commands;
 mod converge;
 mod crash;
+mod drift;
+mod fights;
 mod follow;
 mod hold;
 mod order;

@@ -12,7 +12,11 @@ pub struct Daemon {
     folder: TempDir,
     arguments: Vec<String>,
     kubeconfig: PathBuf,
+    filter: String,
 }
+
+/// What tests log, unless they ask for more.
+const FILTER: &str = "info,tidegate=debug,kube=warn";
 
 /// What a command printed.
 pub struct Output {
@@ -30,6 +34,11 @@ impl Output {
 
 impl Daemon {
     pub fn start(repo: &str, kubeconfig: &Path, flags: &[&str]) -> Self {
+        Self::start_logging(repo, kubeconfig, flags, FILTER)
+    }
+
+    /// Starts with another filter of log lines.
+    pub fn start_logging(repo: &str, kubeconfig: &Path, flags: &[&str], filter: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = vec!["run".into(), "--listen".into(), "127.0.0.1:0".into()];
         if !flags.contains(&"--follow") {
@@ -39,8 +48,8 @@ impl Daemon {
             arguments.extend(["--cache-dir".into(), folder.path().join("cache").display().to_string()]);
         }
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let child = spawn(&arguments, kubeconfig, folder.path());
-        Self { child, folder, arguments, kubeconfig: kubeconfig.to_owned() }
+        let child = spawn(&arguments, kubeconfig, folder.path(), filter);
+        Self { child, folder, arguments, kubeconfig: kubeconfig.to_owned(), filter: filter.to_owned() }
     }
 
     /// Everything that it logged so far.
@@ -56,7 +65,7 @@ impl Daemon {
 
     /// Starts it again with the same cache, as an init system would.
     pub fn restart(&mut self) {
-        self.child = spawn(&self.arguments, &self.kubeconfig, self.folder.path());
+        self.child = spawn(&self.arguments, &self.kubeconfig, self.folder.path(), &self.filter);
     }
 
     /// SIGTERM; how long it took to end, and its exit code.
@@ -96,11 +105,11 @@ impl Drop for Daemon {
     }
 }
 
-fn spawn(arguments: &[String], kubeconfig: &Path, folder: &Path) -> Child {
+fn spawn(arguments: &[String], kubeconfig: &Path, folder: &Path, filter: &str) -> Child {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
     command(kubeconfig)
         .args(arguments)
-        .env("TIDEGATE_LOG", "info,tidegate=debug,kube=warn")
+        .env("TIDEGATE_LOG", filter)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

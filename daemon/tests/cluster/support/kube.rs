@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use local_cluster::{Cluster, Options};
+use local_cluster::{Audit, Cluster, Options};
 use serde_json::Value;
 
 struct Shared {
@@ -20,7 +20,8 @@ impl Kube {
     /// The cluster that all tests share; started (or found running) by the first.
     pub fn connect() -> Self {
         SHARED.get_or_init(|| {
-            let cluster = Cluster::up(&Options::named("test")).expect("the test cluster starts");
+            let options = Options { audit: Audit::Metadata, ..Options::named("test") };
+            let cluster = Cluster::up(&options).expect("the test cluster starts");
             Shared { kubeconfig: cluster.kubeconfig(), kubectl: cluster.kubectl() }
         });
         Self
@@ -60,6 +61,20 @@ impl Kube {
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
+    }
+
+    /// Starts kubectl in the background.
+    pub fn spawn(&self, arguments: &[&str]) -> std::process::Child {
+        let shared = SHARED.get().unwrap();
+        Command::new(&shared.kubectl)
+            .arg("--kubeconfig")
+            .arg(&shared.kubeconfig)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// Runs kubectl and expects success.

@@ -1,13 +1,17 @@
 //! What every test uses: a repository, a daemon, the cluster, and waiting with a limit.
 
+mod audit;
 mod daemon;
 mod kube;
+mod proxy;
 mod repo;
 
 use std::time::{Duration, Instant};
 
+pub use audit::{Audited, Request};
 pub use daemon::{Daemon, Output, tidegate};
 pub use kube::Kube;
+pub use proxy::Proxy;
 pub use repo::Repo;
 
 /// Longest wait for anything that takes seconds when all is well.
@@ -71,6 +75,13 @@ impl World {
     /// Starts a daemon with further flags.
     pub fn daemon_with(&self, flags: &[&str]) -> Daemon {
         Daemon::start(&self.repo.url(), &self.kube.kubeconfig(), flags)
+    }
+
+    /// Starts a daemon as a user of its own, whose requests are counted.
+    pub fn audited_daemon(&self) -> (Daemon, Audited) {
+        let audited = Audited::new(&self.kube, &self.name);
+        let daemon = Daemon::start(&self.repo.url(), audited.kubeconfig(), &[]);
+        (daemon, audited)
     }
 
     /// Runs a command against the cluster, as a person would.
