@@ -83,8 +83,7 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     };
     let cluster = Cluster::new(client);
     cluster.kinds.refresh().await.map_err(failed)?;
-    let none = std::collections::BTreeMap::new();
-    let observed = observe(&cluster, &set.objects, &inventory, &none).await.map_err(failed)?;
+    let observed = observe(&cluster, &set.objects, &inventory).await.map_err(failed)?;
     let marks = Marks { apply_set: apply_set_of(&environment), environment: environment.to_string() };
     let ids: Vec<ObjectId> = set
         .objects
@@ -95,7 +94,7 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     let mut difference = sort_out(name, set, &inventory, &observed);
     for inspection in inspect(&cluster, set, &marks, &ids, b"tidegate.diff/v1").await {
         let object = set.objects.iter().find(|object| object.reference.id() == inspection.id);
-        match (object, inspection.dry_run) {
+        match (object, inspection.answer.into_dry_run()) {
             (Some(object), Some(DryRun { error: Some(error), .. })) => {
                 difference.errors.push(format!("{}: {error}", object.reference));
             }

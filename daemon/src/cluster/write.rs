@@ -100,13 +100,13 @@ impl Writer {
     }
 
     /// Hands the fields of kubectl's managers to us, so that the next apply removes what git does not ask for.
-    /// Answers the new resourceVersion when anything was handed over.
+    /// Answers the object as it is then, when anything was handed over.
     pub async fn migrate(
         &self,
         kind: &ServedKind,
         id: &ObjectId,
         live: &Value,
-    ) -> Result<Option<String>, CallError> {
+    ) -> Result<Option<Value>, CallError> {
         let metadata = live.get("metadata").unwrap_or(&Value::Null);
         let managed = metadata.get("managedFields").unwrap_or(&Value::Null);
         let Some(migrated) = migrate_kubectl(managed) else { return Ok(None) };
@@ -121,7 +121,7 @@ impl Writer {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let api = self.api(kind, id);
         let answer = once(api.patch(&id.name, &params, &Patch::Json::<()>(patch))).await?;
-        Ok(answer.metadata.resource_version)
+        serde_json::to_value(answer).map(Some).map_err(|error| CallError::Server(error.to_string()))
     }
 
     fn api(&self, kind: &ServedKind, id: &ObjectId) -> Api<DynamicObject> {

@@ -14,7 +14,7 @@ use tidegate_core::ids::Digest;
 use tidegate_core::ignore;
 use tidegate_core::inventory::{Applied, Inventory};
 use tidegate_core::object::{Gvk, ObjectId, ObjectRef};
-use tidegate_core::observed::LiveObject;
+use tidegate_core::observed::{LiveObject, Observed};
 use tidegate_core::outcome::Outcome;
 use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Phase, Plan};
 use tidegate_core::problem::{Code, Problem};
@@ -31,6 +31,8 @@ use crate::cluster::watch::detail_of;
 use crate::cluster::write::{Deleted, Marks, Mode, Precondition, marked};
 use crate::world::{DesiredSet, prefixed};
 
+/// How often one object is sent when others write its status in between.
+const CONFLICTS: u32 = 5;
 /// Writes that run side by side in one environment.
 const WRITES: usize = 16;
 
@@ -61,6 +63,8 @@ pub struct Execution<'a> {
     pub cluster: &'a Cluster,
     /// What is enforced.
     pub desired: &'a DesiredSet,
+    /// What the plan saw.
+    pub observed: &'a Observed,
     /// The marks of the environment.
     pub marks: &'a Marks,
     /// The key of digests of Secret values.
@@ -176,9 +180,8 @@ impl Execution<'_> {
             Ok((before, answer)) => {
                 let gvk = &object.reference.gvk;
                 let live = summarize(gvk, detail_of(gvk), &answer);
-                let managed =
-                    ManagedSummary::parse(answer.pointer("/metadata/managedFields").unwrap_or(&Value::Null));
-                let applied = Applied { uid: live.uid.clone(), digest: object.digest(), managed };
+                let applied =
+                    Applied { uid: live.uid.clone(), digest: object.digest(), managed: managed_of(&answer) };
                 done.drift = self.repair(apply, before.as_ref(), &answer);
                 done.foreign = foreign_records(&object.reference.id(), &answer);
                 done.applied = Some((applied, live));
@@ -191,36 +194,67 @@ impl Execution<'_> {
         done
     }
 
-    /// The live object before (where it was read) and after.
+    /// The live object before (where it was read) and after. A conflict with a write that changed nothing of what the plan
+    /// saw (a status, of which a rollout writes many) is tried again; any other one is for the next plan.
     async fn try_apply(&self, apply: &Apply) -> Result<(Option<Value>, Value), CallError> {
+        let id = apply.object.reference.id();
+        let kind = self.kind(&apply.object.reference.gvk).await?;
+        let ignores = self.desired.ignored.contains_key(&id);
+        let must_read = apply.uid.is_some() && (apply.migrate || ignores);
+        let allow = AllowList::default();
+        let mut expected = self.observed.objects.get(&id).map(|live| live.managed.unexpected(&allow));
+        let mut before = if must_read { self.cluster.writer.read(&kind, &id).await? } else { None };
+        let first = before.clone();
+        let exact = apply.resource_version.is_some() || apply.migrate;
+        let mut version = apply.resource_version.clone();
+        let mut attempt = 1;
+        loop {
+            let migrated = match &before {
+                Some(live) if apply.migrate => self.cluster.writer.migrate(&kind, &id, live).await,
+                Some(_) | None => Ok(None),
+            };
+            if let Ok(Some(migrated)) = &migrated {
+                version = version_of(migrated);
+                expected = Some(managed_of(migrated).unexpected(&allow));
+            }
+            let answer = match migrated {
+                Ok(_) => self.send(apply, &kind, before.as_ref(), version.clone()).await,
+                Err(error) => Err(error),
+            };
+            let conflict = match answer {
+                Err(error @ CallError::Conflict(_)) if exact && attempt < CONFLICTS => error,
+                answer => return Ok((first, answer?)),
+            };
+            attempt += 1;
+            before = self.cluster.writer.read(&kind, &id).await?;
+            if before.as_ref().map(|live| managed_of(live).unexpected(&allow)) != expected {
+                return Err(conflict);
+            }
+            version = before.as_ref().and_then(version_of);
+        }
+    }
+
+    async fn send(
+        &self,
+        apply: &Apply,
+        kind: &ServedKind,
+        before: Option<&Value>,
+        version: Option<String>,
+    ) -> Result<Value, CallError> {
         let object = &apply.object;
         let id = object.reference.id();
-        let kind = self.kind(&object.reference.gvk).await?;
-        let none = Vec::new();
-        let ignored = self.desired.ignored.get(&id).unwrap_or(&none);
-        let mut precondition =
-            Precondition { uid: apply.uid.clone(), resource_version: apply.resource_version.clone() };
-        let must_read = apply.uid.is_some() && (apply.migrate || !ignored.is_empty());
-        let before = if must_read { self.cluster.writer.read(&kind, &id).await? } else { None };
-        if apply.migrate
-            && let Some(live) = &before
-            && let Some(version) = self.cluster.writer.migrate(&kind, &id, live).await?
-        {
-            precondition.resource_version = Some(version);
-        }
-        let value = match &before {
-            Some(live) => ignore::body(&object.value, live, ignored),
-            None => object.value.clone(),
+        let value = match (before, self.desired.ignored.get(&id)) {
+            (Some(live), Some(ignored)) => ignore::body(&object.value, live, ignored),
+            (_, _) => object.value.clone(),
         };
+        let precondition = Precondition { uid: apply.uid.clone(), resource_version: version };
         let body = marked(value, self.marks, &precondition);
-        let answer = self.cluster.writer.apply(&kind, &id, &body, Mode::Write).await;
-        let answer = match answer {
+        match self.cluster.writer.apply(kind, &id, &body, Mode::Write).await {
             Err(CallError::Refused(status)) if can_recreate(apply, &status) => {
-                recreate(self.cluster, &kind, apply, self.marks).await?
+                recreate(self.cluster, kind, apply, self.marks).await
             }
-            answer => answer?,
-        };
-        Ok((before, answer))
+            answer => answer,
+        }
     }
 
     async fn kind(&self, gvk: &Gvk) -> Result<ServedKind, CallError> {
@@ -259,6 +293,14 @@ impl Execution<'_> {
             ApplyReason::Create | ApplyReason::Changed | ApplyReason::Resume | ApplyReason::Adopt => None,
         }
     }
+}
+
+fn managed_of(live: &Value) -> ManagedSummary {
+    ManagedSummary::parse(live.pointer("/metadata/managedFields").unwrap_or(&Value::Null))
+}
+
+fn version_of(live: &Value) -> Option<String> {
+    live.pointer("/metadata/resourceVersion").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// True when something that the object needs has failed in this execution.

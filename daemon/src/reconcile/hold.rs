@@ -47,8 +47,8 @@ impl Lane {
             self.memory.served_sync.clone_from(&parent.sync);
             // What was refused or rejected is tried again as well: the cluster may have changed since.
             self.memory.failed.clear();
-            self.memory.dry_runs.clear();
             self.memory.rejected = None;
+            self.memory.evidence.clear();
             self.shared.source.poll_now();
         }
         let Some(rewind) = &parent.rewind else { return };

@@ -6,16 +6,20 @@ use tidegate_core::diff::drift_changes;
 use tidegate_core::drift::{AllowList, ManagedSummary, blame, foreign_fields};
 use tidegate_core::ignore;
 use tidegate_core::object::{DesiredObject, ObjectId};
-use tidegate_core::observed::DryRun;
+use tidegate_core::observed::{DryRun, LiveObject};
 use tidegate_core::status::ForeignRecord;
 
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
+use crate::cluster::summarize::summarize;
+use crate::cluster::watch::detail_of;
 use crate::cluster::write::{Marks, Mode, Precondition, marked};
 use crate::world::DesiredSet;
 
 /// Dry-runs that run side by side.
 const DRY_RUNS: usize = 16;
+/// How often one object is asked about when others write it in between.
+const ATTEMPTS: u32 = 5;
 
 /// So often an object that is written meanwhile is read and asked about again.
 const ATTEMPTS: u32 = 5;
@@ -24,10 +28,36 @@ const ATTEMPTS: u32 = 5;
 pub struct Inspection {
     /// The object.
     pub id: ObjectId,
-    /// The evidence; none when the object is gone.
-    pub dry_run: Option<DryRun>,
+    /// What came of it.
+    pub answer: Answer,
     /// Fields that others added.
     pub foreign: Vec<ForeignRecord>,
+}
+
+/// What came of a dry-run.
+#[derive(Debug)]
+pub enum Answer {
+    /// The API server answered.
+    Found {
+        /// The evidence.
+        dry_run: DryRun,
+        /// The object that was compared.
+        live: LiveObject,
+    },
+    /// The object is gone.
+    Gone,
+    /// No answer; the evidence says why.
+    Failed(DryRun),
+}
+
+impl Answer {
+    /// The evidence, if the object is there.
+    pub fn into_dry_run(self) -> Option<DryRun> {
+        match self {
+            Self::Found { dry_run, live: _ } | Self::Failed(dry_run) => Some(dry_run),
+            Self::Gone => None,
+        }
+    }
 }
 
 /// Asks the API server about each of these objects.
@@ -66,19 +96,21 @@ async fn inspect_one(
     match asked {
         Ok(Some((dry_run, live))) => {
             let foreign = foreign_records(&id, &live);
-            Inspection { id, dry_run: Some(dry_run), foreign }
+            let gvk = &object.reference.gvk;
+            let live = summarize(gvk, detail_of(gvk), &live);
+            Inspection { id, answer: Answer::Found { dry_run, live }, foreign }
         }
-        Ok(None) => Inspection { id, dry_run: None, foreign: Vec::new() },
-        Err((version, error)) => {
+        Ok(None) => Inspection { id, answer: Answer::Gone, foreign: Vec::new() },
+        Err(error) => {
             let dry_run = DryRun {
-                resource_version: version,
+                resource_version: String::new(),
                 desired: object.digest(),
                 changes: Vec::new(),
                 by: Vec::new(),
                 migrate: false,
                 error: Some(error.to_string()),
             };
-            Inspection { id, dry_run: Some(dry_run), foreign: Vec::new() }
+            Inspection { id, answer: Answer::Failed(dry_run), foreign: Vec::new() }
         }
     }
 }
@@ -95,43 +127,44 @@ pub fn foreign_records(id: &ObjectId, live: &Value) -> Vec<ForeignRecord> {
         .collect()
 }
 
+/// Asks about the object as it is now. Writes of its status in between (a rollout makes many) only make it ask again.
 async fn ask(
     cluster: &Cluster,
     marks: &Marks,
     object: &DesiredObject,
     ignored: &[String],
     key: &[u8],
-) -> Result<Option<(DryRun, Value)>, (String, CallError)> {
+) -> Result<Option<(DryRun, Value)>, CallError> {
     let id = object.reference.id();
-    let unknown = String::new;
-    let kind = cluster
-        .kinds
-        .resolve(&object.reference.gvk)
-        .await
-        .map_err(|error| (unknown(), error))?
-        .ok_or_else(|| (unknown(), CallError::Server("the kind is no longer served".to_owned())))?;
-    let Some(live) = cluster.writer.read(&kind, &id).await.map_err(|error| (unknown(), error))? else {
-        return Ok(None);
-    };
-    let text = |pointer: &str| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let version = text("/metadata/resourceVersion");
-    let precondition =
-        Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
-    let body = marked(ignore::body(&object.value, &live, ignored), marks, &precondition);
-    let would = cluster
-        .writer
-        .apply(&kind, &id, &body, Mode::DryRun)
-        .await
-        .map_err(|error| (version.clone(), error))?;
-    let changes = drift_changes(&live, &would, key);
-    let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
-    let dry_run = DryRun {
-        resource_version: version,
-        desired: object.digest(),
-        by: blame(&changes, managed),
-        migrate: ManagedSummary::parse(managed).wants_migration(),
-        changes,
-        error: None,
-    };
-    Ok(Some((dry_run, live)))
+    let missing = || CallError::Server("the kind is no longer served".to_owned());
+    let kind = cluster.kinds.resolve(&object.reference.gvk).await?.ok_or_else(missing)?;
+    let mut attempt = 1;
+    loop {
+        let Some(live) = cluster.writer.read(&kind, &id).await? else { return Ok(None) };
+        let text =
+            |pointer: &str| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let version = text("/metadata/resourceVersion");
+        let precondition =
+            Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
+        let body = marked(ignore::body(&object.value, &live, ignored), marks, &precondition);
+        let would = match cluster.writer.apply(&kind, &id, &body, Mode::DryRun).await {
+            Ok(would) => would,
+            Err(CallError::Conflict(_)) if attempt < ATTEMPTS => {
+                attempt += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let changes = drift_changes(&live, &would, key);
+        let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+        let dry_run = DryRun {
+            resource_version: version,
+            desired: object.digest(),
+            by: blame(&changes, managed),
+            migrate: ManagedSummary::parse(managed).wants_migration(),
+            changes,
+            error: None,
+        };
+        return Ok(Some((dry_run, live)));
+    }
 }

@@ -72,7 +72,7 @@ fn health_of(gvk: &tidegate_core::object::Gvk, id: &ObjectId, observed: &Observe
         Some(live) => match &live.health {
             Some(health) => health.clone(),
             None if exists_is_healthy(gvk) => health(HealthState::Healthy, "it exists"),
-            None => health(HealthState::Unknown, "its kind has no health rule"),
+            None => health(HealthState::Progressing, "its status is not read yet"),
         },
     }
 }

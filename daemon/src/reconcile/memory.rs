@@ -10,11 +10,12 @@ use tidegate_core::health::Health;
 use tidegate_core::ids::Digest;
 use tidegate_core::inventory::Inventory;
 use tidegate_core::object::ObjectId;
-use tidegate_core::observed::{DryRun, Observed};
+use tidegate_core::observed::Observed;
 use tidegate_core::plan::{Failure, Plan};
 use tidegate_core::problem::Problem;
 use tidegate_core::status::{DriftRecord, EnvironmentStatus, ForeignRecord};
 
+use super::evidence::Evidence;
 use crate::cluster::parent::{Parent, StoredShards};
 use crate::world::DesiredSet;
 
@@ -34,7 +35,7 @@ pub struct Memory {
     /// Further problems of a refused object (the first stands in its [`Failure`]).
     pub further: BTreeMap<ObjectId, Vec<Problem>>,
     /// Dry-runs that are still evidence.
-    pub dry_runs: BTreeMap<ObjectId, DryRun>,
+    pub evidence: Evidence,
     /// When the first of the dry-runs that failed did so.
     pub dry_runs_failed_at: Option<Instant>,
     /// Fields of others that dry-runs have shown.
@@ -79,11 +80,22 @@ pub struct Progress {
 }
 
 impl Memory {
+    /// Fields of managers that hold nothing any more are not reported; no dry-run is needed to see that.
+    pub fn forget_absent_managers(&mut self, observed: &Observed) {
+        self.foreign.retain(|id, records| {
+            if let Some(live) = observed.objects.get(id) {
+                let holds = |manager: &str| live.managed.foreign.iter().any(|entry| entry.manager == manager);
+                records.retain(|record| holds(&record.field.manager));
+            }
+            !records.is_empty()
+        });
+    }
+
     /// Forgets everything that was read from the cluster, so that the next pass reads it again.
     pub fn forget_cluster(&mut self) {
         self.parent = None;
         self.inventory = None;
-        self.dry_runs.clear();
+        self.evidence.clear();
         self.last = None;
     }
 }

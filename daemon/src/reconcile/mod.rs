@@ -7,7 +7,7 @@
 //! | file | verb |
 //! |---|---|
 //! | `fetch` | which objects are enforced: the newest set free of errors |
-//! | `observe`, `inspect` | what the cluster holds; dry-runs where metadata leaves a doubt |
+//! | `observe`, `inspect`, `evidence` | what the cluster holds; dry-runs where metadata leaves a doubt |
 //! | `tidegate_core::plan` | plan |
 //! | `execute`, `recreate` | execute |
 //! | `record`, `judge` | the status record, logs, metrics |
@@ -15,6 +15,7 @@
 //! | `hold` | what holds an environment back: suspensions, others that come first |
 //! | `lane`, `memory` | when passes run, and what is remembered between them |
 
+mod evidence;
 mod execute;
 mod fetch;
 mod hold;
@@ -34,7 +35,7 @@ use jiff::Timestamp;
 use tidegate_core::plan::{Plan, PlanInput, PlanSettings, plan};
 
 pub use fetch::{access_of, read_world};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Answer, Inspection, inspect};
 pub use lane::{Board, Lane, Shared, Standing, Wanted};
 pub use observe::observe;
 pub use state::settings;
@@ -163,7 +164,9 @@ impl Lane {
         let inventory = self.inventory();
         self.forget_failed_dry_runs();
         let objects: &[Arc<_>] = if settings.decommission { &[] } else { &desired.objects };
-        let observed = observe(cluster, objects, &inventory, &self.memory.dry_runs).await?;
+        let mut observed = observe(cluster, objects, &inventory).await?;
+        self.memory.evidence.attach(&mut observed);
+        self.memory.forget_absent_managers(&observed);
         self.memory.flips.expire(now);
         let input = PlanInput {
             settings,
@@ -184,7 +187,7 @@ impl Lane {
     fn forget_failed_dry_runs(&mut self) {
         let due = self.memory.dry_runs_failed_at.is_some_and(|at| at.elapsed() > DRY_RUN_RETRY);
         if due {
-            self.memory.dry_runs.retain(|_, dry_run| dry_run.error.is_none());
+            self.memory.evidence.forget_failures();
             self.memory.dry_runs_failed_at = None;
         }
     }
@@ -197,17 +200,20 @@ impl Lane {
     ) {
         let marks = self.marks();
         for inspection in inspect(cluster, desired, &marks, ids, &self.shared.key).await {
-            let Inspection { id, dry_run, foreign } = inspection;
-            match dry_run {
-                Some(dry_run) => {
-                    if dry_run.error.is_some() && self.memory.dry_runs_failed_at.is_none() {
-                        self.memory.dry_runs_failed_at = Some(std::time::Instant::now());
-                    }
-                    // The dry-run is evidence for the resourceVersion that it read; let the plan see the same object.
-                    self.refresh(cluster, desired, &id).await;
-                    self.memory.dry_runs.insert(id.clone(), dry_run);
+            let Inspection { id, answer, foreign } = inspection;
+            match answer {
+                Answer::Found { dry_run, live } => {
+                    self.memory.evidence.insert(id.clone(), dry_run, &live);
+                    cluster.store.observe(id.clone(), live);
                 }
-                None => cluster.store.forget(&id, None),
+                Answer::Gone => cluster.store.forget(&id, None),
+                // Held against the object as it is known, until it is asked about again.
+                Answer::Failed(dry_run) => {
+                    self.memory.dry_runs_failed_at.get_or_insert_with(std::time::Instant::now);
+                    if let Some(live) = cluster.store.get([&id]).remove(&id) {
+                        self.memory.evidence.insert(id.clone(), dry_run, &live);
+                    }
+                }
             }
             if foreign.is_empty() {
                 self.memory.foreign.remove(&id);
@@ -227,7 +233,8 @@ impl Lane {
         self.note_pending(plan);
         self.write_inventory(cluster).await?;
         let marks = self.marks();
-        let execution = Execution { cluster, desired, marks: &marks, key: &self.shared.key };
+        let Some((observed, _)) = &self.memory.last else { return Ok(()) };
+        let execution = Execution { cluster, desired, observed, marks: &marks, key: &self.shared.key };
         let mut inventory = self.inventory();
         let target = self.target.clone();
         let superseded = || lane::superseded(&target, desired);

@@ -13,12 +13,13 @@ use kube::api::ListParams;
 use kube::core::{DynamicObject, PartialObjectMeta};
 use tidegate_core::inventory::Inventory;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
-use tidegate_core::observed::{DryRun, LiveObject, Observed};
+use tidegate_core::observed::{LiveObject, Observed};
 
 use crate::cluster::call::{CallError, repeated};
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
 use crate::cluster::summarize::{Detail, id_of, summarize};
+use crate::cluster::watch::detail_of;
 
 /// Reads that run side by side.
 const READS: usize = 16;
@@ -34,9 +35,8 @@ pub async fn observe(
     cluster: &Cluster,
     desired: &[Arc<DesiredObject>],
     inventory: &Inventory,
-    dry_runs: &BTreeMap<ObjectId, DryRun>,
 ) -> Result<Observed, CallError> {
-    let mut observed = Observed { dry_runs: dry_runs.clone(), ..Observed::default() };
+    let mut observed = Observed::default();
     let wanted = wanted(desired, inventory);
     let mut kinds: BTreeMap<Gvk, ServedKind> = BTreeMap::new();
     let mut readable: BTreeMap<ObjectId, Gvk> = BTreeMap::new();
@@ -118,8 +118,12 @@ async fn read_unseen(
     }
     let mut reads = futures::stream::iter(singles)
         .map(|(id, gvk, kind)| async move {
-            let answer = cluster.writer.read_metadata(&kind, &id).await;
-            (id, answer.map(|object| object.map(|object| summarize(&gvk, Detail::Metadata, &object))))
+            let detail = detail_of(&gvk);
+            let answer = match detail {
+                Detail::Metadata => cluster.writer.read_metadata(&kind, &id).await,
+                Detail::Whole => cluster.writer.read(&kind, &id).await,
+            };
+            (id, answer.map(|object| object.map(|object| summarize(&gvk, detail, &object))))
         })
         .buffer_unordered(READS);
     while let Some((id, answer)) = reads.next().await {

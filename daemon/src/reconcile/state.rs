@@ -277,23 +277,6 @@ impl Lane {
         Ok(())
     }
 
-    /// Reads one object anew into the store.
-    pub(super) async fn refresh(
-        &mut self,
-        cluster: &Cluster,
-        desired: &DesiredSet,
-        id: &tidegate_core::object::ObjectId,
-    ) {
-        let object = desired.objects.iter().find(|object| object.reference.id() == *id);
-        let Some(gvk) = object.map(|object| object.reference.gvk.clone()) else { return };
-        let Some(kind) = cluster.kinds.get(&gvk) else { return };
-        if let Ok(Some(live)) = cluster.writer.read(&kind, id).await {
-            let live =
-                crate::cluster::summarize::summarize(&gvk, crate::cluster::watch::detail_of(&gvk), &live);
-            cluster.store.observe(id.clone(), live);
-        }
-    }
-
     /// Takes in what came of a plan's actions.
     pub(super) fn account(&mut self, cluster: &Cluster, plan: &Plan, done: Vec<Done>) {
         let now = Timestamp::now();
@@ -305,7 +288,7 @@ impl Lane {
         for result in done {
             let id = result.reference.id();
             self.count(&result);
-            self.memory.dry_runs.remove(&id);
+            self.memory.evidence.remove(&id);
             match result.outcome {
                 Outcome::Done | Outcome::Unchanged => {
                     self.memory.failed.remove(&id);

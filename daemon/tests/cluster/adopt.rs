@@ -25,12 +25,15 @@ fn ownership_problem(world: &World, environment: &str) -> Value {
 #[test]
 fn an_unmarked_object_that_exists_is_taken_over_and_the_log_says_so() {
     let world = World::new("adopt-plain");
-    let by_hand = config_map("settings", "colour", "red").replace("data: {", "data: {old: \"x\", ");
+    let by_hand = config_map("settings", "colour", "red").replace("\ndata: {", "\ndata: {old: \"x\", ");
     prepare(&world, &[&by_hand]);
     let before = world.kube.field("configmap", "adopt-plain", "settings", "/metadata/uid");
     let commit = world.commit(
         "settings",
-        &[("environment.yaml", &world.environment("")), ("settings.yaml", &config_map("settings", "colour", "blue"))],
+        &[
+            ("environment.yaml", &world.environment("")),
+            ("settings.yaml", &config_map("settings", "colour", "blue")),
+        ],
     );
     let daemon = world.daemon();
     world.wait_for("live", &commit);
@@ -70,7 +73,8 @@ fn refused_until_adopted(name: &str, tool: &str, metadata: &str) {
     assert_eq!(status["state"], "failed", "{status:#}");
     assert_ne!(status["applied"]["id"], first.as_str(), "{status:#}");
     assert_eq!(colour("settings"), "red", "nothing was written");
-    let adopted = world.commit("adopt", &[("environment.yaml", &world.environment(&format!("  adopt: [\"{wanted}\"]\n")))]);
+    let adopted = world
+        .commit("adopt", &[("environment.yaml", &world.environment(&format!("  adopt: [\"{wanted}\"]\n")))]);
     world.wait_for("live", &adopted);
     assert_eq!(colour("settings"), "blue");
 }
@@ -117,7 +121,10 @@ fn of_two_environments_that_claim_one_object_the_second_is_refused_and_the_first
     let second = "adopt-two-b";
     let commit = world.commit(
         "first",
-        &[("environment.yaml", &world.environment("")), ("settings.yaml", &config_map("settings", "colour", "blue"))],
+        &[
+            ("environment.yaml", &world.environment("")),
+            ("settings.yaml", &config_map("settings", "colour", "blue")),
+        ],
     );
     let daemon = world.daemon();
     world.wait_for("live", &commit);

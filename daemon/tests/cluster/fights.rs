@@ -24,10 +24,19 @@ fn a_rollout_restart_is_kept_and_happens_once() {
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(live().pointer(restarted), Some(&at), "the annotation stays");
     assert_eq!(live()["metadata"]["generation"], generation, "nobody changed the spec again");
-    assert_eq!(world.kube.field("deployment", "fight-restart", "web", "/metadata/annotations/deployment.kubernetes.io~1revision"), "2");
+    assert_eq!(
+        world.kube.field(
+            "deployment",
+            "fight-restart",
+            "web",
+            "/metadata/annotations/deployment.kubernetes.io~1revision"
+        ),
+        "2"
+    );
 
     // A new commit keeps it as well, and so does the repair of something else.
-    let second = world.commit("more", &[("web.yaml", &deployment("web", 1, "        - {name: NEW, value: \"1\"}\n"))]);
+    let second =
+        world.commit("more", &[("web.yaml", &deployment("web", 1, "        - {name: NEW, value: \"1\"}\n"))]);
     world.wait_for("live", &second);
     assert_eq!(live().pointer(restarted), Some(&at));
     world.kube.must(&["set", "env", "deployment/web", "-n", "fight-restart", "EXTRA=1"]);
@@ -58,7 +67,16 @@ fn a_field_that_is_flipped_again_and_again_is_left_for_a_while_and_the_status_na
     world.wait_for("live", &commit);
     let colour = |name: &str| world.kube.field("configmap", "fight-flips", name, "/data/colour");
     let flip = |name: &str| {
-        let patch = ["patch", "configmap", name, "-n", "fight-flips", "--field-manager=script", "-p", r#"{"data":{"colour":"red"}}"#];
+        let patch = [
+            "patch",
+            "configmap",
+            name,
+            "-n",
+            "fight-flips",
+            "--field-manager=script",
+            "-p",
+            r#"{"data":{"colour":"red"}}"#,
+        ];
         world.kube.must(&patch);
     };
     // It is repaired at once for a few times, and then no more.
@@ -78,17 +96,29 @@ fn a_field_that_is_flipped_again_and_again_is_left_for_a_while_and_the_status_na
     assert!((5..=7).contains(&repairs), "{repairs} repairs before the first pause");
     let status = eventually("status names the fighter", || {
         let status = world.status();
-        let object = status["objects"]["items"].as_array().into_iter().flatten().find(|item| item["object"]["name"] == "settings").cloned();
+        let object = status["objects"]["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|item| item["object"]["name"] == "settings")
+            .cloned();
         let reason = object.as_ref().map(|item| item["reason"].to_string()).unwrap_or_default();
-        check(reason.contains("data.colour") && reason.contains("script") && reason.contains("next repair at"), format!("{status:#}"))?;
+        check(
+            reason.contains("data.colour") && reason.contains("script") && reason.contains("next repair at"),
+            format!("{status:#}"),
+        )?;
         Ok(status)
     });
     assert_eq!(status["state"], "waiting", "{status:#}");
     // Another object is repaired as quickly as ever.
     flip("other");
-    within(Duration::from_secs(2), "the other object is repaired", || check(colour("other") == "blue", "red"));
+    within(Duration::from_secs(2), "the other object is repaired", || {
+        check(colour("other") == "blue", "red")
+    });
     // When the pause is over it is repaired once more, and stays so when nobody fights.
-    within(Duration::from_secs(30), "it is repaired after the pause", || check(colour("settings") == "blue", "red"));
+    within(Duration::from_secs(30), "it is repaired after the pause", || {
+        check(colour("settings") == "blue", "red")
+    });
     eventually("live again", || {
         let status = world.status();
         check(status["state"] == "live", format!("{status:#}"))
@@ -99,17 +129,29 @@ fn a_field_that_is_flipped_again_and_again_is_left_for_a_while_and_the_status_na
 #[test]
 fn a_secret_that_was_changed_by_hand_is_repaired_and_its_values_are_never_shown() {
     let world = World::new("fight-secret");
-    let secret = |value: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: key}}\nstringData: {{token: {value}}}\n");
+    let secret = |value: &str| {
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: key}}\nstringData: {{token: {value}}}\n")
+    };
     let commit = world.commit(
         "key",
         &[("environment.yaml", &world.environment("")), ("key.yaml", &secret("canary-in-git-4711"))],
     );
-    let daemon = crate::support::Daemon::start_logging(&world.repo.url(), &world.kube.kubeconfig(), &[], "trace");
+    let daemon =
+        crate::support::Daemon::start_logging(&world.repo.url(), &world.kube.kubeconfig(), &[], "trace");
     world.wait_for("live", &commit);
-    let canaries = ["canary-in-git-4711", "Y2FuYXJ5LWluLWdpdC00NzEx", "canary-by-hand-0815", "Y2FuYXJ5LWJ5LWhhbmQtMDgxNQ=="];
+    let canaries = [
+        "canary-in-git-4711",
+        "Y2FuYXJ5LWluLWdpdC00NzEx",
+        "canary-by-hand-0815",
+        "Y2FuYXJ5LWJ5LWhhbmQtMDgxNQ==",
+    ];
     let token = || world.kube.field("secret", "fight-secret", "key", "/data/token");
     assert_eq!(token(), canaries[1]);
-    let patches = [json!({"stringData": {"token": canaries[2]}}), json!({"data": {"further": canaries[3]}}), json!({"data": {"token": null}})];
+    let patches = [
+        json!({"stringData": {"token": canaries[2]}}),
+        json!({"data": {"further": canaries[3]}}),
+        json!({"data": {"token": null}}),
+    ];
     for patch in patches {
         world.kube.must(&["patch", "secret", "key", "-n", "fight-secret", "-p", &patch.to_string()]);
         eventually("the Secret is repaired", || {
@@ -136,11 +178,12 @@ fn a_secret_that_was_changed_by_hand_is_repaired_and_its_values_are_never_shown(
     assert!(status["drift"].to_string().contains("token"), "the key is named: {status:#}");
     let events = world.kube.must(&["get", "events", "-A", "-o", "yaml"]);
     let parents = world.kube.must(&["get", "configmaps", "-n", "tidegate-system", "-o", "yaml"]);
-    let commands: Vec<String> = [["status", "fight-secret", "-o", "text"], ["status", "fight-secret", "-o", "json"]]
-        .iter()
-        .map(|arguments| world.tidegate(arguments))
-        .map(|output| format!("{}{}", output.stdout, output.stderr))
-        .collect();
+    let commands: Vec<String> =
+        [["status", "fight-secret", "-o", "text"], ["status", "fight-secret", "-o", "json"]]
+            .iter()
+            .map(|arguments| world.tidegate(arguments))
+            .map(|output| format!("{}{}", output.stdout, output.stderr))
+            .collect();
     let diff = world.tidegate(&["diff", "fight-secret", "--repo", &world.repo.url()]);
     let shown = [
         ("log", daemon.log()),
@@ -154,7 +197,12 @@ fn a_secret_that_was_changed_by_hand_is_repaired_and_its_values_are_never_shown(
     for (place, text) in &shown {
         for canary in canaries {
             let at = text.find(canary);
-            let around = at.map(|at| text.chars().skip(text[..at].chars().count().saturating_sub(300)).take(600).collect::<String>());
+            let around = at.map(|at| {
+                text.chars()
+                    .skip(text[..at].chars().count().saturating_sub(300))
+                    .take(600)
+                    .collect::<String>()
+            });
             assert!(at.is_none(), "{canary} stands in the {place}: {around:?}");
         }
     }
@@ -166,12 +214,25 @@ fn who_fights_is_said_with_every_name_when_two_do() {
     let world = World::new("fight-two");
     let commit = world.commit(
         "settings",
-        &[("environment.yaml", &world.environment("")), ("settings.yaml", &config_map("settings", "colour", "blue"))],
+        &[
+            ("environment.yaml", &world.environment("")),
+            ("settings.yaml", &config_map("settings", "colour", "blue")),
+        ],
     );
     let _daemon = world.daemon();
     world.wait_for("live", &commit);
     for manager in ["one", "two"] {
-        let patch = ["patch", "configmap", "settings", "-n", "fight-two", "--field-manager", manager, "-p", r#"{"data":{"colour":"red"}}"#];
+        let patch = [
+            "patch",
+            "configmap",
+            "settings",
+            "-n",
+            "fight-two",
+            "--field-manager",
+            manager,
+            "-p",
+            r#"{"data":{"colour":"red"}}"#,
+        ];
         world.kube.must(&patch);
         eventually("repaired", || {
             let colour = world.kube.field("configmap", "fight-two", "settings", "/data/colour");
@@ -180,7 +241,8 @@ fn who_fights_is_said_with_every_name_when_two_do() {
     }
     eventually("both are named", || {
         let drift: Value = world.status()["drift"].clone();
-        let names: Vec<&str> = drift.as_array().into_iter().flatten().filter_map(|record| record["manager"].as_str()).collect();
+        let names: Vec<&str> =
+            drift.as_array().into_iter().flatten().filter_map(|record| record["manager"].as_str()).collect();
         check(names == ["two", "one"], format!("{drift:#}"))
     });
 }

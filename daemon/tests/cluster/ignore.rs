@@ -30,25 +30,32 @@ fn replicas_are_left_to_an_autoscaler_and_no_change_in_git_resets_them() {
     );
     let daemon = world.daemon();
     let replicas = |name: &str| world.kube.field("deployment", "ignore-hpa", name, "/spec/replicas");
-    eventually("it is created with git's replicas", || check(replicas("web") == 2, replicas("web").to_string()));
+    eventually("it is created with git's replicas", || {
+        check(replicas("web") == 2, replicas("web").to_string())
+    });
     eventually("applied", || {
         let status = world.status();
         check(status["applied"]["id"] == commit, format!("{status:#}"))
     });
 
     world.kube.must(&["scale", "deployment/web", "deployment/alone", "-n", "ignore-hpa", "--replicas=3"]);
-    eventually("the other Deployment is scaled back", || check(replicas("alone") == 2, replicas("alone").to_string()));
+    eventually("the other Deployment is scaled back", || {
+        check(replicas("alone") == 2, replicas("alone").to_string())
+    });
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(replicas("web"), 3, "the autoscaler's number stays");
     let drift = world.status()["drift"].to_string();
     assert!(!drift.contains("\"name\":\"web\""), "{drift}");
 
     // Other fields change in git, then replicas themselves, then the daemon forgets everything.
-    let image = |name: &str| world.kube.field("deployment", "ignore-hpa", name, "/spec/template/spec/containers/0/env/1/name");
+    let image = |name: &str| {
+        world.kube.field("deployment", "ignore-hpa", name, "/spec/template/spec/containers/0/env/1/name")
+    };
     world.commit("env", &[("web.yaml", &deployment("web", 2, "        - {name: NEW, value: \"1\"}\n"))]);
     eventually("the change is applied", || check(image("web") == "NEW", image("web").to_string()));
     assert_eq!(replicas("web"), 3);
-    let last = world.commit("four", &[("web.yaml", &deployment("web", 4, "        - {name: NEWER, value: \"1\"}\n"))]);
+    let last = world
+        .commit("four", &[("web.yaml", &deployment("web", 4, "        - {name: NEWER, value: \"1\"}\n"))]);
     eventually("the change is applied", || check(image("web") == "NEWER", image("web").to_string()));
     assert_eq!(replicas("web"), 3);
     eventually("nothing is left to do", || {
@@ -57,7 +64,9 @@ fn replicas_are_left_to_an_autoscaler_and_no_change_in_git_resets_them() {
     });
     // Drift of another field is repaired, and replicas stay even then.
     world.kube.must(&["set", "env", "deployment/web", "-n", "ignore-hpa", "NEWER=hand"]);
-    let value = || world.kube.field("deployment", "ignore-hpa", "web", "/spec/template/spec/containers/0/env/1/value");
+    let value = || {
+        world.kube.field("deployment", "ignore-hpa", "web", "/spec/template/spec/containers/0/env/1/value")
+    };
     eventually("drift beside it is repaired", || check(value() == "1", value().to_string()));
     assert_eq!(replicas("web"), 3, "{}", daemon.log());
 }
@@ -101,7 +110,10 @@ fn a_field_that_an_annotation_names_is_left_to_others_and_every_other_one_is_not
         + "  size: small\n";
     let commit = world.commit(
         "settings",
-        &[("environment.yaml", &world.environment("")), ("settings.yaml", &settings.replace("{colour: \"blue\"}", "\n  colour: blue"))],
+        &[
+            ("environment.yaml", &world.environment("")),
+            ("settings.yaml", &settings.replace("{colour: \"blue\"}", "\n  colour: blue")),
+        ],
     );
     let _daemon = world.daemon();
     world.wait_for("live", &commit);

@@ -12,6 +12,7 @@
     reason = "tests end with the first thing that is not as it should be"
 )]
 
+mod adopt;
 mod broken;
 mod commands;
 mod converge;
@@ -20,6 +21,7 @@ mod drift;
 mod fights;
 mod follow;
 mod hold;
+mod ignore;
 mod order;
 mod partial;
 mod prune;

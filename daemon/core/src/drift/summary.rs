@@ -100,6 +100,14 @@ impl ManagedSummary {
         if lines.is_empty() { None } else { Some(Digest::of(lines.concat().as_bytes())) }
     }
 
+    /// The summary without the entries that the list covers: what it takes to tell whether a write in between matters.
+    #[must_use]
+    pub fn unexpected(&self, allow: &AllowList) -> Self {
+        let Self { own, own_time, foreign } = self;
+        let foreign = foreign.iter().filter(|entry| !allow.covers(entry)).cloned().collect();
+        Self { own: own.clone(), own_time: *own_time, foreign }
+    }
+
     /// True when kubectl holds fields that are to be migrated to us.
     pub fn wants_migration(&self) -> bool {
         self.foreign.iter().any(|entry| entry.migrate)
