@@ -11,6 +11,7 @@ use tidegate_core::ignore;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
 use tidegate_core::plan::plan_id;
 use tidegate_core::problem::{Code, Problem};
+use tidegate_core::render::encode_string_data;
 use tidegate_core::schema::{self, Catalogue};
 use tidegate_core::tree::FileTree;
 
@@ -228,13 +229,14 @@ impl Target {
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
-        let ignored = ignored(&environment, &loaded.objects);
+        let objects: Vec<_> = loaded.objects.iter().map(encode_string_data).collect();
+        let ignored = ignored(&environment, &objects);
         Ok(DesiredSet {
-            plan_id: plan_id(&loaded.objects),
+            plan_id: plan_id(&objects),
             revision: self.revision.clone(),
             info: self.info.clone(),
             inputs: self.inputs.clone(),
-            objects: loaded.objects,
+            objects,
             warnings: problems,
             unchecked,
             ignored,

@@ -207,12 +207,14 @@ impl Lane {
                     cluster.store.observe(id.clone(), live);
                 }
                 Answer::Gone => cluster.store.forget(&id, None),
-                // Held against the object as it is known, until it is asked about again.
+                // Held against the object as the plan saw it, until it is asked about again.
                 Answer::Failed(dry_run) => {
                     self.memory.dry_runs_failed_at.get_or_insert_with(std::time::Instant::now);
-                    if let Some(live) = cluster.store.get([&id]).remove(&id) {
-                        self.memory.evidence.insert(id.clone(), dry_run, &live);
+                    let seen = self.memory.last.as_ref().and_then(|(observed, _)| observed.objects.get(&id));
+                    if let Some(live) = seen {
+                        self.memory.evidence.insert(id, dry_run, live);
                     }
+                    continue;
                 }
             }
             if foreign.is_empty() {

@@ -2,11 +2,13 @@
 
 mod apply;
 mod patches;
+mod string_data;
 mod substitute;
 mod to_yaml;
 
 pub use apply::{Applied, Draft, apply};
 pub use patches::{Change, MergePatch, Operation, Patch, Target};
+pub use string_data::encode_string_data;
 pub use substitute::{Substitution, is_variable};
 pub use to_yaml::{to_yaml, value_to_yaml};
 
