@@ -99,17 +99,19 @@ impl Writer {
         }
     }
 
-    /// Hands the fields of kubectl's managers to us, so that the next apply removes what git does not ask for.
+    /// Hands the fields of kubectl's managers to us, so that the next apply removes what git does not ask for; not
+    /// those that the object leaves to others.
     /// Answers the object as it is then, when anything was handed over.
     pub async fn migrate(
         &self,
         kind: &ServedKind,
         id: &ObjectId,
         live: &Value,
+        ignored: &[String],
     ) -> Result<Option<Value>, CallError> {
         let metadata = live.get("metadata").unwrap_or(&Value::Null);
         let managed = metadata.get("managedFields").unwrap_or(&Value::Null);
-        let Some(migrated) = migrate_kubectl(managed) else { return Ok(None) };
+        let Some(migrated) = migrate_kubectl(managed, ignored) else { return Ok(None) };
         let version = metadata.get("resourceVersion").cloned().unwrap_or(Value::Null);
         // The resourceVersion makes a write in between a conflict (a `test` operation would make it a refusal).
         let operations = json!([

@@ -36,6 +36,9 @@ const CONFLICTS: u32 = 5;
 /// Writes that run side by side in one environment.
 const WRITES: usize = 16;
 
+/// The word for taking over what existed before.
+pub const ADOPT: &str = "adopt";
+
 /// What came of one action.
 pub struct Done {
     /// The object.
@@ -199,8 +202,9 @@ impl Execution<'_> {
     async fn try_apply(&self, apply: &Apply) -> Result<(Option<Value>, Value), CallError> {
         let id = apply.object.reference.id();
         let kind = self.kind(&apply.object.reference.gvk).await?;
-        let ignores = self.desired.ignored.contains_key(&id);
-        let must_read = apply.uid.is_some() && (apply.migrate || ignores);
+        let none = Vec::new();
+        let ignored = self.desired.ignored.get(&id).unwrap_or(&none);
+        let must_read = apply.uid.is_some() && (apply.migrate || !ignored.is_empty());
         let allow = AllowList::default();
         let mut expected = self.observed.objects.get(&id).map(|live| live.managed.unexpected(&allow));
         let mut before = if must_read { self.cluster.writer.read(&kind, &id).await? } else { None };
@@ -210,15 +214,18 @@ impl Execution<'_> {
         let mut attempt = 1;
         loop {
             let migrated = match &before {
-                Some(live) if apply.migrate => self.cluster.writer.migrate(&kind, &id, live).await,
+                Some(live) if apply.migrate => self.cluster.writer.migrate(&kind, &id, live, ignored).await,
                 Some(_) | None => Ok(None),
             };
-            if let Ok(Some(migrated)) = &migrated {
-                version = version_of(migrated);
-                expected = Some(managed_of(migrated).unexpected(&allow));
-            }
+            let migrated = migrated.map(|migrated| {
+                if let Some(migrated) = migrated {
+                    version = version_of(&migrated);
+                    expected = Some(managed_of(&migrated).unexpected(&allow));
+                    before = Some(migrated);
+                }
+            });
             let answer = match migrated {
-                Ok(_) => self.send(apply, &kind, before.as_ref(), version.clone()).await,
+                Ok(()) => self.send(apply, &kind, before.as_ref(), version.clone()).await,
                 Err(error) => Err(error),
             };
             let conflict = match answer {
@@ -321,7 +328,7 @@ fn word(reason: &ApplyReason) -> &'static str {
         ApplyReason::Changed => "change",
         ApplyReason::Drift { .. } => "repair",
         ApplyReason::Resume => "resume",
-        ApplyReason::Adopt => "adopt",
+        ApplyReason::Adopt => ADOPT,
     }
 }
 

@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use serde_json::Value;
 use tidegate_core::diff::drift_changes;
-use tidegate_core::drift::{AllowList, ManagedSummary, blame, foreign_fields};
+use tidegate_core::drift::{AllowList, blame, foreign_fields, migrate_kubectl};
 use tidegate_core::ignore;
 use tidegate_core::object::{DesiredObject, ObjectId};
 use tidegate_core::observed::{DryRun, LiveObject};
@@ -161,7 +161,7 @@ async fn ask(
             resource_version: version,
             desired: object.digest(),
             by: blame(&changes, managed),
-            migrate: ManagedSummary::parse(managed).wants_migration(),
+            migrate: migrate_kubectl(managed, ignored).is_some(),
             changes,
             error: None,
         };

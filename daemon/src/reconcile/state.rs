@@ -12,7 +12,7 @@ use tidegate_core::outcome::Outcome;
 use tidegate_core::plan::{Action, ApplyReason, ObjectMatcher, Plan, PlanSettings, PruneSettings};
 use tidegate_core::status::{CommitInfo, State};
 
-use super::execute::Done;
+use super::execute::{ADOPT, Done};
 use super::lane::{Lane, Wanted};
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
@@ -297,6 +297,11 @@ impl Lane {
                         self.memory.foreign.remove(&id);
                     } else {
                         self.memory.foreign.insert(id, result.foreign);
+                    }
+                    if result.action == ADOPT {
+                        tracing::info!(
+                            environment = %self.name, object = %result.reference, "taken over: it existed before"
+                        );
                     }
                     if let Some(drift) = result.drift {
                         self.note_repair(drift);

@@ -129,7 +129,10 @@ fn of_two_environments_that_claim_one_object_the_second_is_refused_and_the_first
     let daemon = world.daemon();
     world.wait_for("live", &commit);
     let folder = format!("environments/{second}");
-    world.repo.write(&format!("{folder}/environment.yaml"), &environment(second, "adopt-two", ""));
+    world.repo.write(
+        &format!("{folder}/environment.yaml"),
+        &environment(second, "adopt-two", "").replace("  createNamespaces: true\n", ""),
+    );
     world.repo.write(&format!("{folder}/settings.yaml"), &config_map("settings", "colour", "red"));
     world.repo.write(&format!("{folder}/own.yaml"), &config_map("own", "colour", "red"));
     world.repo.commit("second");

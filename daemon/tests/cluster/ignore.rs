@@ -130,4 +130,18 @@ fn a_field_that_an_annotation_names_is_left_to_others_and_every_other_one_is_not
         Ok(status)
     });
     assert!(!status["drift"].to_string().contains("data.size"), "{status:#}");
+
+    // A change of the ignored field alone is nobody's business: nothing is written.
+    let patch = r#"{"data":{"size":"huge"}}"#;
+    world.kube.must(&["patch", "configmap", "settings", "-n", "ignore-annotation", "-p", patch]);
+    let version = world.kube.field("configmap", "ignore-annotation", "settings", "/metadata/resourceVersion");
+    std::thread::sleep(Duration::from_secs(3));
+    let now = world.kube.field("configmap", "ignore-annotation", "settings", "/metadata/resourceVersion");
+    assert_eq!(now, version);
+    assert_eq!(data(), json!({"colour": "blue", "size": "huge"}));
+    assert_eq!(
+        world.status()["drift"].as_array().map(Vec::len),
+        Some(1),
+        "one repair, that of the other field"
+    );
 }

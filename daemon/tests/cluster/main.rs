@@ -21,6 +21,7 @@ mod drift;
 mod fights;
 mod follow;
 mod hold;
+mod idle;
 mod ignore;
 mod order;
 mod partial;

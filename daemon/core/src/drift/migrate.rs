@@ -12,20 +12,21 @@ const RESTARTED_AT: [&str; 5] =
 
 /// The managed fields in which the entries of kubectl's managers are merged into our Apply entry; none when there is nothing to do.
 ///
-/// `kubectl.kubernetes.io/restartedAt` stays with kubectl. To be sent as a JSON patch of `/metadata/managedFields` that tests
+/// `kubectl.kubernetes.io/restartedAt` stays with kubectl, and so do the fields that the object leaves to others (`ignored`,
+/// JSON pointers; items of lists cannot be told apart and are handed over). To be sent as a JSON patch of `/metadata/managedFields` that tests
 /// `/metadata/resourceVersion` first; the forced apply after it removes what they added.
-pub fn migrate_kubectl(managed_fields: &Value) -> Option<Value> {
+pub fn migrate_kubectl(managed_fields: &Value, ignored: &[String]) -> Option<Value> {
     let entries = managed_fields.as_array()?;
     let mut moved = Map::new();
     let mut kept = Vec::new();
     let mut model = None;
     for value in entries {
         let entry = Entry::read(value);
-        if !wants_migration(&entry) {
+        let (ours, theirs) = split(entry.fields, ignored);
+        if !wants_migration(&entry) || ours.is_empty() {
             kept.push(value.clone());
             continue;
         }
-        let (ours, theirs) = split(entry.fields);
         union(&mut moved, &ours);
         model.get_or_insert(value);
         if !theirs.is_empty() {
@@ -72,17 +73,29 @@ pub(super) fn wants_migration(entry: &Entry<'_>) -> bool {
         "Apply" => entry.manager == "kubectl",
         _ => false,
     };
-    kubectl && entry.subresource.is_empty() && entry.fields.is_object() && !split(entry.fields).0.is_empty()
+    kubectl
+        && entry.subresource.is_empty()
+        && entry.fields.is_object()
+        && !split(entry.fields, &[]).0.is_empty()
 }
 
-/// What is moved to us, and what stays: `restartedAt` with the fields above it, and status.
-fn split(fields: &Value) -> (Map<String, Value>, Map<String, Value>) {
+/// What is moved to us, and what stays: `restartedAt` and ignored fields, with the fields above them, and status.
+fn split(fields: &Value, ignored: &[String]) -> (Map<String, Value>, Map<String, Value>) {
     let mut ours = fields.as_object().cloned().unwrap_or_default();
     let mut theirs = Map::new();
     if let Some(status) = ours.remove("f:status") {
         theirs.insert("f:status".to_owned(), status);
     }
     take(&mut ours, &RESTARTED_AT, &mut theirs);
+    for pointer in ignored {
+        let steps: Vec<String> = pointer
+            .split('/')
+            .skip(1)
+            .map(|token| format!("f:{}", token.replace("~1", "/").replace("~0", "~")))
+            .collect();
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+        take(&mut ours, &steps, &mut theirs);
+    }
     (ours, theirs)
 }
 
@@ -108,7 +121,8 @@ fn take(from: &mut Map<String, Value>, path: &[&str], into: &mut Map<String, Val
     if emptied {
         from.remove(*step);
     }
-    into.insert((*step).to_owned(), Value::Object(taken));
+    // Several paths may begin with the same steps.
+    union(into, &Map::from_iter([((*step).to_owned(), Value::Object(taken))]));
 }
 
 #[cfg(test)]
@@ -129,7 +143,8 @@ mod tests {
     #[test]
     fn a_sidecar_patched_in_becomes_ours() {
         let ours = entry("tidegate", "Apply", json!({"f:spec": {"f:replicas": {}}}));
-        let migrated = migrate_kubectl(&json!([ours, entry("kubectl-patch", "Update", sidecar())])).unwrap();
+        let migrated =
+            migrate_kubectl(&json!([ours, entry("kubectl-patch", "Update", sidecar())]), &[]).unwrap();
         let mut fields = sidecar();
         fields["f:spec"]["f:replicas"] = json!({});
         assert_eq!(migrated, json!([entry("tidegate", "Apply", fields)]));
@@ -138,17 +153,20 @@ mod tests {
     #[test]
     fn an_entry_of_ours_is_made_where_there_was_none() {
         let migrated =
-            migrate_kubectl(&json!([entry("kubectl-client-side-apply", "Update", sidecar())])).unwrap();
+            migrate_kubectl(&json!([entry("kubectl-client-side-apply", "Update", sidecar())]), &[]).unwrap();
         assert_eq!(migrated, json!([entry("tidegate", "Apply", sidecar())]));
     }
 
     #[test]
     fn several_managers_of_kubectl_are_merged() {
         let labels = json!({"f:metadata": {"f:labels": {"f:x": {}}}});
-        let migrated = migrate_kubectl(&json!([
-            entry("kubectl", "Apply", labels.clone()),
-            entry("before-first-apply", "Update", sidecar()),
-        ]));
+        let migrated = migrate_kubectl(
+            &json!([
+                entry("kubectl", "Apply", labels.clone()),
+                entry("before-first-apply", "Update", sidecar()),
+            ]),
+            &[],
+        );
         let mut fields = sidecar();
         fields["f:metadata"] = labels["f:metadata"].clone();
         assert_eq!(migrated, Some(json!([entry("tidegate", "Apply", fields)])));
@@ -159,11 +177,11 @@ mod tests {
         let annotation = json!({".": {}, "f:kubectl.kubernetes.io/restartedAt": {}});
         let restart = json!({"f:spec": {"f:template": {"f:metadata": {"f:annotations": annotation}}}});
         let only = entry("kubectl-rollout", "Update", restart.clone());
-        assert_eq!(migrate_kubectl(&json!([only])), None);
+        assert_eq!(migrate_kubectl(&json!([only]), &[]), None);
 
         let mut both = restart.clone();
         both["f:spec"]["f:replicas"] = json!({});
-        let migrated = migrate_kubectl(&json!([entry("kubectl-edit", "Update", both)]));
+        let migrated = migrate_kubectl(&json!([entry("kubectl-edit", "Update", both)]), &[]);
         let expected = json!([
             entry("kubectl-edit", "Update", restart),
             entry("tidegate", "Apply", json!({"f:spec": {"f:replicas": {}}})),
@@ -177,13 +195,30 @@ mod tests {
         scale["subresource"] = json!("scale");
         let fields =
             json!([scale, entry("helm", "Update", sidecar()), entry("kubectlx", "Update", sidecar())]);
-        assert_eq!(migrate_kubectl(&fields), None);
-        assert_eq!(migrate_kubectl(&json!(null)), None);
+        assert_eq!(migrate_kubectl(&fields, &[]), None);
+        assert_eq!(migrate_kubectl(&json!(null), &[]), None);
+    }
+
+    #[test]
+    fn what_the_object_leaves_to_others_stays_with_kubectl() {
+        let replicas = json!({"f:spec": {"f:replicas": {}}});
+        let ignored = ["/spec/replicas".to_owned(), "/metadata/labels/a~1b".to_owned()];
+        let only = entry("kubectl-edit", "Update", &replicas);
+        assert_eq!(migrate_kubectl(&json!([only]), &ignored), None);
+
+        let mut both = sidecar();
+        both["f:spec"]["f:replicas"] = json!({});
+        both["f:metadata"] = json!({"f:labels": {"f:a/b": {}}});
+        let migrated = migrate_kubectl(&json!([entry("kubectl-edit", "Update", both)]), &ignored);
+        let mut kept = replicas;
+        kept["f:metadata"] = json!({"f:labels": {"f:a/b": {}}});
+        let expected = json!([entry("kubectl-edit", "Update", kept), entry("tidegate", "Apply", sidecar())]);
+        assert_eq!(migrated, Some(expected));
     }
 
     #[test]
     fn migrating_twice_does_nothing_more() {
         let fields = json!([entry("kubectl-edit", "Update", sidecar())]);
-        assert_eq!(migrate_kubectl(&migrate_kubectl(&fields).unwrap()), None);
+        assert_eq!(migrate_kubectl(&migrate_kubectl(&fields, &[]).unwrap(), &[]), None);
     }
 }

@@ -1,0 +1,134 @@
+//! What a settled environment costs: nothing is written, hardly anything is asked, whatever controllers do.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Audited, Request, World, check, config_map, deployment, eventually};
+
+/// How long an idle environment is looked at.
+const QUIET: Duration = Duration::from_secs(20);
+
+fn listed(requests: &[&Request]) -> String {
+    requests.iter().map(|request| format!("{request}\n")).collect()
+}
+
+/// Waits until the daemon has sent nothing but what keeps its Lease for two seconds.
+fn wait_for_quiet(audited: &Audited) {
+    eventually("the daemon is quiet", || {
+        let mark = audited.mark();
+        std::thread::sleep(Duration::from_secs(2));
+        let sent = audited.since(&mark);
+        let sent: Vec<&Request> = sent.iter().filter(|request| !request.uri.contains("/leases")).collect();
+        check(sent.is_empty(), listed(&sent))
+    });
+}
+
+fn versions(world: &World) -> String {
+    let format =
+        "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
+    let objects =
+        ["get", "deployment,configmap,secret,service,serviceaccount", "-n", &world.name, "-o", format];
+    let parent = format!("tidegate-{}", world.name);
+    let state =
+        ["get", "configmap", &parent, "-n", "tidegate-system", "-o", "jsonpath={.metadata.resourceVersion}"];
+    format!("{}{}", world.kube.must(&objects), world.kube.must(&state))
+}
+
+#[test]
+fn an_idle_environment_writes_nothing_and_asks_hardly_anything() {
+    let world = World::new("idle-quiet");
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n";
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {token: text}\n";
+    let commit = world.commit(
+        "shop",
+        &[
+            ("environment.yaml", &world.environment("")),
+            ("settings.yaml", &config_map("settings", "colour", "blue")),
+            ("key.yaml", secret),
+            ("web.yaml", &deployment("web", 2, "")),
+            ("service.yaml", service),
+        ],
+    );
+    let (daemon, audited) = world.audited_daemon();
+    world.wait_for("live", &commit);
+    wait_for_quiet(&audited);
+    let before = versions(&world);
+    let mark = audited.mark();
+    std::thread::sleep(QUIET);
+    let sent = audited.since(&mark);
+    let writes: Vec<&Request> = sent.iter().filter(|request| request.is_write()).collect();
+    assert!(writes.is_empty(), "{}\n{}", listed(&writes), daemon.log());
+    assert_eq!(versions(&world), before);
+    let all: Vec<&Request> = sent.iter().collect();
+    println!("idle: {} requests in {QUIET:?}", sent.len());
+    assert!(sent.len() < QUIET.as_secs() as usize, "{}", listed(&all));
+    assert!(!sent.iter().any(Request::is_dry_run), "{}", listed(&all));
+    assert!(!sent.is_empty(), "the requests of this daemon are seen");
+}
+
+#[test]
+fn changes_of_the_status_alone_cause_no_dry_run_and_no_write() {
+    let world = World::new("idle-churn");
+    let claim = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\ndata: {k: v}\n";
+    let commit = world.commit(
+        "web",
+        &[
+            ("environment.yaml", &world.environment("")),
+            ("web.yaml", &deployment("web", 2, "")),
+            ("plain.yaml", claim),
+        ],
+    );
+    let (_daemon, audited) = world.audited_daemon();
+    world.wait_for("live", &commit);
+    wait_for_quiet(&audited);
+    let mark = audited.mark();
+    for number in 0..10 {
+        let status = json!({"status": {"conditions": [{"type": "Test", "status": "True", "reason": format!("Churn{number}"), "message": ""}]}});
+        let patch = status.to_string();
+        world.kube.must(&[
+            "patch",
+            "deployment",
+            "web",
+            "-n",
+            "idle-churn",
+            "--subresource=status",
+            "-p",
+            &patch,
+        ]);
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let sent = audited.since(&mark);
+    let asked: Vec<&Request> = sent.iter().filter(|request| !request.uri.contains("/leases")).collect();
+    println!("status churn: {} requests for 10 changes", asked.len());
+    assert!(!sent.iter().any(Request::is_dry_run), "{}", listed(&asked));
+    let on_objects = |request: &&&Request| request.is_write() && request.uri.contains("/idle-churn/");
+    let writes: Vec<&Request> = asked.iter().copied().filter(|request| on_objects(&request)).collect();
+    assert!(writes.is_empty(), "{}", listed(&writes));
+
+    // Pods that restart: the workload is on its way and live again. That much is recorded, and nothing is applied or asked about.
+    let mark = audited.mark();
+    world.kube.must(&["delete", "pods", "-l", "app=web", "-n", "idle-churn", "--wait=true"]);
+    eventually("the pods are back", || {
+        let ready = world.kube.field("deployment", "idle-churn", "web", "/status/readyReplicas");
+        check(ready == 2, ready.to_string())
+    });
+    world.wait_for("live", &commit);
+    wait_for_quiet(&audited);
+    let sent = audited.since(&mark);
+    let asked: Vec<&Request> = sent.iter().filter(|request| !request.uri.contains("/leases")).collect();
+    println!("restarted pods: {} requests", asked.len());
+    assert!(!sent.iter().any(Request::is_dry_run), "{}", listed(&asked));
+    let writes: Vec<&Request> = asked.iter().copied().filter(|request| on_objects(&request)).collect();
+    assert!(writes.is_empty(), "{}", listed(&writes));
+    assert!(asked.iter().filter(|request| request.is_write()).count() <= 6, "{}", listed(&asked));
+    // An edit is seen by this test's own means: else it would pass for the wrong reason.
+    let mark = audited.mark();
+    world.kube.must(&["set", "env", "deployment/web", "-n", "idle-churn", "EXTRA=1"]);
+    eventually("the edit is asked about and repaired", || {
+        let sent = audited.since(&mark);
+        let asked = sent.iter().any(Request::is_dry_run);
+        let repaired = sent.iter().any(|request| on_objects(&&request));
+        check(asked && repaired, listed(&sent.iter().collect::<Vec<_>>()))
+    });
+}
