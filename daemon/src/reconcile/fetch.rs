@@ -98,7 +98,7 @@ impl Lane {
         self.memory.rejected = None;
         self.memory.failed.clear();
         self.memory.further.clear();
-        self.memory.was_healthy.clear();
+        self.memory.unwell.clear();
         self.memory.good = Some(Arc::new(set));
     }
 

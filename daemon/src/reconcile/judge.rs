@@ -165,36 +165,53 @@ fn shown(duration: Duration) -> String {
     }
 }
 
-/// The problems of what is not applied, or not healthy, although its deadline is over.
+/// Since when each of these objects is unwell at a stretch. Until the environment was live, the time counts from the apply;
+/// afterwards (a node went, a pod was restarted) from when it was first seen.
+pub fn unwell_since(
+    progress: &Progress,
+    known: &BTreeMap<ObjectId, Timestamp>,
+    sick: &[ObjectId],
+    now: Timestamp,
+) -> BTreeMap<ObjectId, Timestamp> {
+    let Some(applied) = progress.applied else { return BTreeMap::new() };
+    let from = if progress.live.is_some() { now } else { applied };
+    sick.iter().map(|id| (id.clone(), known.get(id).copied().unwrap_or(from))).collect()
+}
+
+/// The problems of what is not applied, or not healthy, although its deadline is over. `unwell`: since when objects are.
 pub fn overdue(
     desired: &DesiredSet,
     judgement: &Judgement,
     progress: &Progress,
+    unwell: &BTreeMap<ObjectId, Timestamp>,
     now: Timestamp,
 ) -> Vec<Problem> {
     let deadlines = desired.environment.deadlines;
     let late = |since: Timestamp, deadline: Duration| {
         SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(since) > deadline)
     };
-    let Some(applied) = progress.applied else {
+    if progress.applied.is_none() {
         if !progress.seen.is_some_and(|seen| late(seen, deadlines.apply)) {
             return Vec::new();
         }
         let first = judgement.first.as_deref().unwrap_or("something keeps it from being applied");
         let message = format!("not applied whole within {}: {first}", shown(deadlines.apply));
         return vec![Problem::error(Code::ApplyDeadline, message).at(desired.environment.location.clone())];
-    };
-    let deadline = deadlines.healthy;
-    if !late(applied, deadline) {
-        return Vec::new();
     }
-    let sick = |id: &ObjectId| judgement.objects.iter().find(|status| status.object == *id);
+    let deadline = deadlines.healthy;
+    let reason = |id: &ObjectId| {
+        let status = judgement.objects.iter().find(|status| {
+            status.object == *id && matches!(status.state.as_str(), "progressing" | "degraded")
+        });
+        status.map(|status| status.reason.as_str())
+    };
     desired
         .objects
         .iter()
         .filter_map(|object| {
-            let status = sick(&object.reference.id())?;
-            let message = format!("not healthy {} after it was applied: {}", shown(deadline), status.reason);
+            let id = object.reference.id();
+            unwell.get(&id).filter(|since| late(**since, deadline))?;
+            let message = format!("not healthy within {}: {}", shown(deadline), reason(&id)?);
             Some(
                 Problem::error(Code::HealthDeadline, message).object(&object.reference).at(object.location()),
             )

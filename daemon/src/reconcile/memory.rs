@@ -1,6 +1,6 @@
 //! What a lane remembers of its environment between passes. All of it can be lost: it is rebuilt from git and the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -54,8 +54,8 @@ pub struct Memory {
     pub written_at: Option<Instant>,
     /// Why workloads are not ready, by their pods.
     pub pods: BTreeMap<ObjectId, Health>,
-    /// Objects that were ever healthy at these inputs (for deadlines).
-    pub was_healthy: BTreeSet<ObjectId>,
+    /// Since when objects are unwell at a stretch, at these inputs (for deadlines).
+    pub unwell: BTreeMap<ObjectId, Timestamp>,
     /// Passes that failed in a row, for the back-off.
     pub failures: u32,
     /// Another replica has seen a newer commit than this one; its record is left as it is.

@@ -12,8 +12,9 @@ use tidegate_core::problem::{Code, Problem};
 use tidegate_core::schedule::Backoff;
 use tidegate_core::status::{EnvironmentStatus, Listed, ObjectCounts, SCHEMA, State, Times};
 
-use super::judge::{Judgement, PODS_LOOKS, judge, overdue};
+use super::judge::{Judgement, PODS_LOOKS, judge, overdue, unwell_since};
 use super::lane::{Lane, Standing, Wanted};
+use super::memory::Memory;
 use super::state::{commit_info, is_settled};
 use super::{Next, Rounds, SAFETY_INTERVAL};
 use crate::cluster::call::CallError;
@@ -88,10 +89,17 @@ impl Lane {
             problems.extend(prefixed(plan.problems.clone(), &desired.prefix));
             problems.extend(self.memory.failed.values().map(|failure| failure.problem.clone()));
             problems.extend(self.memory.further.values().flatten().cloned());
-            let late = overdue(desired, &judgement, &self.memory.progress, now);
+            if rounds == Some(Rounds::Settled) {
+                let Memory { progress, unwell, .. } = &self.memory;
+                self.memory.unwell = unwell_since(progress, unwell, &judgement.sick, now);
+            }
+            let late = overdue(desired, &judgement, &self.memory.progress, &self.memory.unwell, now);
+            state = judgement.state(plan);
+            if state == State::Progressing && late.iter().any(|late| late.code == Code::HealthDeadline) {
+                state = State::Degraded;
+            }
             problems.extend(prefixed(late, &desired.prefix));
             without_repeats(&mut problems);
-            state = judgement.state(plan);
             reason = sentence(state, &judgement, &problems);
         }
         let (state, reason, next) = self.overriding(wanted, desired, rounds, rejected, (state, reason));

@@ -20,6 +20,7 @@ mod crash;
 mod drift;
 mod fights;
 mod follow;
+mod health;
 mod hold;
 mod idle;
 mod ignore;
