@@ -18,18 +18,24 @@ pub async fn trouble(
     id: &ObjectId,
     workload: &Value,
 ) -> Result<Option<PodTrouble>, CallError> {
-    let labels = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
-    let (Some(namespace), Some(labels)) = (&id.namespace, labels) else { return Ok(None) };
-    let selector: Vec<String> =
-        labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
-    if selector.is_empty() {
-        return Ok(None);
-    }
+    let (Some(namespace), Some(selector)) = (&id.namespace, selector(id, workload)) else { return Ok(None) };
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let params = ListParams::default().labels(&selector.join(",")).limit(PODS_CAP);
+    let params = ListParams::default().labels(&selector).limit(PODS_CAP);
     let pods = repeated(|| api.list(&params)).await?;
     let pods: Vec<Value> = pods.items.iter().filter_map(|pod| serde_json::to_value(pod).ok()).collect();
     Ok(assess_pods(&pods))
+}
+
+/// The labels of a workload's pods; none when it selects none.
+fn selector(id: &ObjectId, workload: &Value) -> Option<String> {
+    if id.group == "batch" && id.kind == "Job" {
+        // The selector of a Job is made by the API server.
+        return Some(format!("batch.kubernetes.io/job-name={}", id.name));
+    }
+    let labels = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
+    let labels: Vec<String> =
+        labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+    (!labels.is_empty()).then(|| labels.join(","))
 }
 
 /// The trouble in one sentence: `pod web-1, container web: ImagePullBackOff: …`.

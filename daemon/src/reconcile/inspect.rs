@@ -42,7 +42,7 @@ pub enum Answer {
         /// The evidence.
         dry_run: DryRun,
         /// The object that was compared.
-        live: LiveObject,
+        live: Box<LiveObject>,
     },
     /// The object is gone.
     Gone,
@@ -97,7 +97,7 @@ async fn inspect_one(
         Ok(Some((dry_run, live))) => {
             let foreign = foreign_records(&id, &live);
             let gvk = &object.reference.gvk;
-            let live = summarize(gvk, detail_of(gvk), &live);
+            let live = Box::new(summarize(gvk, detail_of(gvk), &live));
             Inspection { id, answer: Answer::Found { dry_run, live }, foreign }
         }
         Ok(None) => Inspection { id, answer: Answer::Gone, foreign: Vec::new() },

@@ -204,7 +204,7 @@ impl Lane {
             match answer {
                 Answer::Found { dry_run, live } => {
                     self.memory.evidence.insert(id.clone(), dry_run, &live);
-                    cluster.store.observe(id.clone(), live);
+                    cluster.store.observe(id.clone(), *live);
                 }
                 Answer::Gone => cluster.store.forget(&id, None),
                 // Held against the object as the plan saw it, until it is asked about again.

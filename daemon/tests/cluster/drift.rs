@@ -58,7 +58,7 @@ impl Shop {
     }
 
     /// Makes the edit a few times and measures from its return to the value being back.
-    fn measure(&self, what: &str, edit: impl Fn(usize), is_back: impl Fn() -> Result<(), String>) {
+    fn measure(what: &str, edit: impl Fn(usize), is_back: impl Fn() -> Result<(), String>) {
         let mut times: Vec<Duration> = (0..EDITS)
             .map(|number| {
                 edit(number);
@@ -107,7 +107,7 @@ const CONTAINERS: &str = "/spec/template/spec/containers";
 #[test]
 fn a_scaled_deployment_is_scaled_back_and_the_status_says_by_whom_and_from_what_to_what() {
     let shop = Shop::open("drift-scale");
-    shop.measure(
+    Shop::measure(
         "kubectl scale",
         |_| shop.kubectl(&["scale", "deployment/web", "--replicas=3"]),
         || is(&shop.web(), "/spec/replicas", &json!(1)),
@@ -122,8 +122,9 @@ fn a_scaled_deployment_is_scaled_back_and_the_status_says_by_whom_and_from_what_
         assert!(line.contains(word), "{word}: {line}");
     }
     let output = shop.world.tidegate(&["status", "drift-scale", "-o", "json"]);
-    assert!(output.stdout.contains("spec.replicas: 3 -> 1"), "{}", output.stdout);
+    assert!(output.json().to_string().contains("spec.replicas: 3 -> 1"), "{}", output.stdout);
     let text = shop.world.tidegate(&["status", "drift-scale"]);
+    assert_eq!(text.code, 0, "{}", text.stderr);
     assert!(
         text.stdout.contains("spec.replicas: 3 -> 1") && text.stdout.contains("kubectl"),
         "{}",
@@ -135,7 +136,7 @@ fn a_scaled_deployment_is_scaled_back_and_the_status_says_by_whom_and_from_what_
 fn an_image_that_was_edited_comes_back() {
     let shop = Shop::open("drift-image");
     let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "docker.io/local/other:9"}]}}}});
-    shop.measure(
+    Shop::measure(
         "kubectl edit of the image",
         |_| {
             shop.kubectl(&[
@@ -144,7 +145,7 @@ fn an_image_that_was_edited_comes_back() {
                 "--field-manager=kubectl-edit",
                 "-p",
                 &patch.to_string(),
-            ])
+            ]);
         },
         || is(&shop.web(), &format!("{CONTAINERS}/0/image"), &json!("docker.io/local/pause:1")),
     );
@@ -155,7 +156,7 @@ fn an_image_that_was_edited_comes_back() {
 #[test]
 fn a_variable_that_was_added_by_kubectl_set_env_goes() {
     let shop = Shop::open("drift-env");
-    shop.measure(
+    Shop::measure(
         "kubectl set env",
         |number| shop.kubectl(&["set", "env", "deployment/web", &format!("EXTRA{number}=1")]),
         || is(&shop.web(), &format!("{CONTAINERS}/0/env"), &json!([{"name": "MODE", "value": "plain"}])),
@@ -168,7 +169,7 @@ fn a_variable_that_was_added_by_kubectl_set_env_goes() {
 fn a_sidecar_that_was_patched_in_goes() {
     let shop = Shop::open("drift-sidecar");
     let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "spy", "image": "docker.io/local/pause:1"}]}}}});
-    shop.measure(
+    Shop::measure(
         "a sidecar",
         |_| shop.kubectl(&["patch", "deployment/web", "-p", &patch.to_string()]),
         || {
@@ -190,7 +191,7 @@ fn a_sidecar_that_was_patched_in_goes() {
 #[test]
 fn labels_and_annotations_that_were_added_go() {
     let shop = Shop::open("drift-labels");
-    shop.measure(
+    Shop::measure(
         "kubectl label",
         |number| shop.kubectl(&["label", "configmap/settings", &format!("team{number}=red")]),
         || {
@@ -201,7 +202,7 @@ fn labels_and_annotations_that_were_added_go() {
             )
         },
     );
-    shop.measure(
+    Shop::measure(
         "kubectl annotate",
         |number| shop.kubectl(&["annotate", "deployment/web", &format!("note{number}=x")]),
         || {
@@ -220,7 +221,7 @@ fn labels_and_annotations_that_were_added_go() {
 fn a_manifest_that_was_applied_by_kubectl_leaves_nothing_behind() {
     let shop = Shop::open("drift-apply");
     let changed = config_map("settings", "colour", "red").replace("\ndata: {", "\ndata: {added: \"yes\", ");
-    shop.measure(
+    Shop::measure(
         "kubectl apply",
         |_| shop.world.kube.apply(&shop.world.name, &changed),
         || {
@@ -237,7 +238,7 @@ fn a_manifest_that_was_applied_by_kubectl_leaves_nothing_behind() {
 fn a_field_that_another_manager_took_by_force_is_taken_back() {
     let shop = Shop::open("drift-rogue");
     let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=rogue", "-f", "-"];
-    shop.measure(
+    Shop::measure(
         "a forced server-side apply",
         |number| shop.kubectl_with(&arguments, &config_map("settings", "colour", &format!("red{number}"))),
         || is(&shop.settings(), "/data/colour", &json!("blue")),
@@ -284,13 +285,13 @@ fn a_field_that_another_manager_only_adds_stays_and_is_reported() {
 #[test]
 fn a_field_that_was_removed_comes_back() {
     let shop = Shop::open("drift-removed");
-    shop.measure(
+    Shop::measure(
         "a removed field",
         |_| shop.kubectl(&["patch", "configmap/settings", "-p", r#"{"data":{"colour":null}}"#]),
         || is(&shop.settings(), "/data/colour", &json!("blue")),
     );
     shop.repair_with("+ data");
-    shop.measure(
+    Shop::measure(
         "a removed variable",
         |_| shop.kubectl(&["set", "env", "deployment/web", "MODE-"]),
         || is(&shop.web(), &format!("{CONTAINERS}/0/env"), &json!([{"name": "MODE", "value": "plain"}])),
@@ -306,7 +307,7 @@ fn an_object_that_lost_our_labels_is_still_ours() {
         let all = marks.iter().all(|mark| labels.is_some_and(|labels| labels.contains_key(*mark)));
         check(all, format!("{labels:?}"))
     };
-    shop.measure(
+    Shop::measure(
         "our labels removed",
         |_| {
             shop.kubectl(&[
@@ -314,12 +315,12 @@ fn an_object_that_lost_our_labels_is_still_ours() {
                 "configmap/settings",
                 "tidegate.dev/environment-",
                 "applyset.kubernetes.io/part-of-",
-            ])
+            ]);
         },
         || wanted(&shop.settings()),
     );
     // It is watched again.
-    shop.measure(
+    Shop::measure(
         "a change after our labels were removed",
         |_| shop.kubectl(&["patch", "configmap/settings", "-p", r#"{"data":{"colour":"red"}}"#]),
         || is(&shop.settings(), "/data/colour", &json!("blue")),
@@ -336,7 +337,7 @@ fn an_object_that_lost_our_labels_is_still_ours() {
 #[test]
 fn an_object_that_was_deleted_by_hand_comes_back() {
     let shop = Shop::open("drift-deleted");
-    shop.measure(
+    Shop::measure(
         "a deleted ConfigMap",
         |_| shop.kubectl(&["delete", "configmap/settings"]),
         || is(&shop.settings(), "/data/colour", &json!("blue")),
@@ -361,7 +362,7 @@ fn a_deployment_that_was_deleted_without_its_pods_takes_them_back() {
         names
     };
     let before = pods();
-    shop.measure(
+    Shop::measure(
         "kubectl delete --cascade=orphan",
         |_| shop.kubectl(&["delete", "deployment/web", "--cascade=orphan"]),
         || is(&shop.web(), "/spec/replicas", &json!(1)),
@@ -387,7 +388,9 @@ fn a_namespace_that_was_deleted_comes_back_with_everything_in_it() {
 #[test]
 fn what_was_changed_while_the_daemon_was_down_is_repaired_when_it_starts() {
     let mut shop = Shop::open("drift-asleep");
-    shop.daemon.kill();
+    assert!(shop.daemon.is_running());
+    let (took, code) = shop.daemon.terminate();
+    assert_eq!(code, 0, "it ended by itself after {took:?}");
     shop.kubectl(&["patch", "configmap/settings", "-p", r#"{"data":{"colour":"red","added":"x"}}"#]);
     shop.kubectl(&["label", "deployment/web", "tidegate.dev/environment-"]);
     shop.daemon.restart();

@@ -10,7 +10,8 @@ use crate::support::{Audited, Request, World, check, config_map, deployment, eve
 const QUIET: Duration = Duration::from_secs(20);
 
 fn listed(requests: &[&Request]) -> String {
-    requests.iter().map(|request| format!("{request}\n")).collect()
+    let lines: Vec<String> = requests.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// Waits until the daemon has sent nothing but what keeps its Lease for two seconds.
@@ -62,7 +63,8 @@ fn an_idle_environment_writes_nothing_and_asks_hardly_anything() {
     assert_eq!(versions(&world), before);
     let all: Vec<&Request> = sent.iter().collect();
     println!("idle: {} requests in {QUIET:?}", sent.len());
-    assert!(sent.len() < QUIET.as_secs() as usize, "{}", listed(&all));
+    // Less than one in a second; what there is renews the Lease.
+    assert!(sent.len() < 20, "{}", listed(&all));
     assert!(!sent.iter().any(Request::is_dry_run), "{}", listed(&all));
     assert!(!sent.is_empty(), "the requests of this daemon are seen");
 }

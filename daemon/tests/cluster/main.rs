@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::missing_docs_in_private_items,
+    clippy::unused_self,
     reason = "tests end with the first thing that is not as it should be"
 )]
 

@@ -38,9 +38,9 @@ impl Repo {
     pub fn remove(&self, path: &str) {
         let path = self.work().join(path);
         if path.is_dir() {
-            std::fs::remove_dir_all(path).unwrap()
+            std::fs::remove_dir_all(path).unwrap();
         } else {
-            std::fs::remove_file(path).unwrap()
+            std::fs::remove_file(path).unwrap();
         }
     }
 
