@@ -18,8 +18,6 @@ use crate::world::DesiredSet;
 
 /// Dry-runs that run side by side.
 const DRY_RUNS: usize = 16;
-/// How often one object is asked about when others write it in between.
-const ATTEMPTS: u32 = 5;
 
 /// So often an object that is written meanwhile is read and asked about again.
 const ATTEMPTS: u32 = 5;
@@ -88,7 +86,7 @@ async fn inspect_one(
     let ignored = desired.ignored.get(&id).unwrap_or(&none);
     let mut asked = ask(cluster, marks, object, ignored, key).await;
     for _ in 1..ATTEMPTS {
-        if !matches!(asked, Err((_, CallError::Conflict(_)))) {
+        if !matches!(asked, Err(CallError::Conflict(_))) {
             break;
         }
         asked = ask(cluster, marks, object, ignored, key).await;
@@ -127,7 +125,7 @@ pub fn foreign_records(id: &ObjectId, live: &Value) -> Vec<ForeignRecord> {
         .collect()
 }
 
-/// Asks about the object as it is now. Writes of its status in between (a rollout makes many) only make it ask again.
+/// Asks about the object as it is now; a conflict when somebody writes it in between.
 async fn ask(
     cluster: &Cluster,
     marks: &Marks,
@@ -138,33 +136,22 @@ async fn ask(
     let id = object.reference.id();
     let missing = || CallError::Server("the kind is no longer served".to_owned());
     let kind = cluster.kinds.resolve(&object.reference.gvk).await?.ok_or_else(missing)?;
-    let mut attempt = 1;
-    loop {
-        let Some(live) = cluster.writer.read(&kind, &id).await? else { return Ok(None) };
-        let text =
-            |pointer: &str| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let version = text("/metadata/resourceVersion");
-        let precondition =
-            Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
-        let body = marked(ignore::body(&object.value, &live, ignored), marks, &precondition);
-        let would = match cluster.writer.apply(&kind, &id, &body, Mode::DryRun).await {
-            Ok(would) => would,
-            Err(CallError::Conflict(_)) if attempt < ATTEMPTS => {
-                attempt += 1;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        let changes = drift_changes(&live, &would, key);
-        let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
-        let dry_run = DryRun {
-            resource_version: version,
-            desired: object.digest(),
-            by: blame(&changes, managed),
-            migrate: migrate_kubectl(managed, ignored).is_some(),
-            changes,
-            error: None,
-        };
-        return Ok(Some((dry_run, live)));
-    }
+    let Some(live) = cluster.writer.read(&kind, &id).await? else { return Ok(None) };
+    let text = |pointer: &str| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let version = text("/metadata/resourceVersion");
+    let precondition =
+        Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
+    let body = marked(ignore::body(&object.value, &live, ignored), marks, &precondition);
+    let would = cluster.writer.apply(&kind, &id, &body, Mode::DryRun).await?;
+    let changes = drift_changes(&live, &would, key);
+    let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+    let dry_run = DryRun {
+        resource_version: version,
+        desired: object.digest(),
+        by: blame(&changes, managed),
+        migrate: migrate_kubectl(managed, ignored).is_some(),
+        changes,
+        error: None,
+    };
+    Ok(Some((dry_run, live)))
 }
