@@ -16,11 +16,16 @@ static SHARED: OnceLock<Shared> = OnceLock::new();
 
 pub struct Kube;
 
+/// `test`, unless the runner says otherwise.
+fn cluster_name() -> String {
+    std::env::var("TIDEGATE_TEST_CLUSTER").unwrap_or_else(|_| "test".to_owned())
+}
+
 impl Kube {
     /// The cluster that all tests share; started (or found running) by the first.
     pub fn connect() -> Self {
         SHARED.get_or_init(|| {
-            let options = Options { audit: Audit::Metadata, ..Options::named("test") };
+            let options = Options { audit: Audit::Metadata, ..Options::named(cluster_name()) };
             let cluster = Cluster::up(&options).expect("the test cluster starts");
             Shared { kubeconfig: cluster.kubeconfig(), kubectl: cluster.kubectl() }
         });
@@ -32,7 +37,7 @@ impl Kube {
     }
 
     pub fn cluster(&self) -> Cluster {
-        Cluster::attach("test").unwrap()
+        Cluster::attach(&cluster_name()).unwrap()
     }
 
     /// Runs kubectl; its stdout, or its stderr when it failed.
