@@ -100,9 +100,12 @@ fn a_missed_deadline_is_a_problem_with_its_place_in_git_and_degrades_the_environ
         Ok(status)
     });
     let text = status["problems"].to_string();
-    for word in
-        ["environments/health-deadline/object.yaml", "5 s", "node affinity/selector", "\"name\":\"web\""]
-    {
+    for word in [
+        "environments/health-deadline/object.yaml",
+        "within 5s",
+        "node affinity/selector",
+        "\"name\":\"web\"",
+    ] {
         assert!(text.contains(word), "{word}: {status:#}");
     }
     let shown = world.tidegate(&["status", "health-deadline"]);
