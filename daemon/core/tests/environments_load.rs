@@ -355,6 +355,29 @@ fn sources_that_do_not_exist_and_encrypted_files_are_errors() {
 }
 
 #[test]
+fn what_is_wrong_with_a_secrets_value_is_said_without_it() {
+    let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, labels: {x: 5}}\n";
+    let secret = format!("{head}stringData: {{a: 918273645, b: true}}\ndata: {{c: 12:34:56}}\n");
+    let loaded = loaded("", &[("environments/dev/a.yaml", &secret)]);
+    let file = "environments/dev/a.yaml";
+    assert_eq!(
+        problems(&loaded),
+        [
+            format!(
+                "{file}:3:33: error[E0105]: `5` stands where a text belongs, and unquoted it is the number 5"
+            ),
+            format!("{file}:4:17: error[E0105]: a text belongs here, and unquoted the value is a number"),
+            format!("{file}:4:31: error[E0105]: a text belongs here, and unquoted the value is a boolean"),
+            format!(
+                "{file}:5:11: warning[E0105]: the value is a number of base 60 to readers of YAML 1.1; it is sent as a text"
+            ),
+        ]
+    );
+    let helps: Vec<_> = loaded.problems.iter().filter_map(|problem| problem.help.as_deref()).collect();
+    assert_eq!(helps, ["quote it: \"5\"", "quote it", "quote it", "quote it"]);
+}
+
+#[test]
 fn the_render_is_yaml_with_the_place_of_each_object() {
     let map = config_map("a")
         + "data:\n  yes-and-no: \"no\"\n  number: \"0777\"\n  list: |\n    one\n    two\n  empty: \"\"\n  time: \"12:30\"\n  text: a b\n";

@@ -3,6 +3,7 @@
 //! The server names fields (`spec.template.spec.containers[0].image`); the object's spans know who asked for them.
 
 use kube::core::Status;
+use tidegate_core::diff::repeats_secret;
 use tidegate_core::object::DesiredObject;
 use tidegate_core::problem::{Code, Problem};
 
@@ -19,7 +20,7 @@ pub fn problems(object: &DesiredObject, error: &CallError) -> Vec<Problem> {
         CallError::Refused(status) | CallError::Conflict(status) => refused(object, status),
         CallError::Forbidden(status) => {
             vec![
-                about(object, Code::Forbidden, capped(&status.message)).help(
+                about(object, Code::Forbidden, words(object, &status.message)).help(
                     "grant the daemon's identity this right, or take the object out of the environment",
                 ),
             ]
@@ -29,7 +30,7 @@ pub fn problems(object: &DesiredObject, error: &CallError) -> Vec<Problem> {
         | CallError::Server(_)
         | CallError::Unreachable(_)
         | CallError::Unauthorized(_) => {
-            vec![about(object, Code::ClusterUnreachable, capped(&error.to_string()))]
+            vec![about(object, Code::ClusterUnreachable, words(object, &error.to_string()))]
         }
     }
 }
@@ -43,29 +44,29 @@ fn refused(object: &DesiredObject, status: &Status) -> Vec<Problem> {
         .map(|cause| {
             let code = if is_immutable(&cause.message) { Code::Immutable } else { Code::Rejected };
             let location = object.spans.locate_field(&object.value, &cause.field);
-            let message = format!("{}: {}", cause.field, capped(&cause.message));
+            let message = format!("{}: {}", cause.field, words(object, &cause.message));
             with_help(about(object, code, message).field(&cause.field).at(location))
         })
         .collect();
     if !named.is_empty() {
         return named;
     }
-    let message = capped(&status.message);
+    let message = words(object, &status.message);
     let code = if is_immutable(&message) { Code::Immutable } else { Code::Rejected };
     vec![with_help(about(object, code, message))]
 }
 
 fn with_help(problem: Problem) -> Problem {
-    match problem.code {
-        Code::Immutable => problem.help(
-            "the API server does not let this field change: give the object another name, or delete it by hand once you are sure",
-        ),
-        _ => problem,
+    if problem.code != Code::Immutable {
+        return problem;
     }
+    problem.help(
+        "the API server does not let this field change: give the object another name, or delete it by hand once you are sure",
+    )
 }
 
 fn missing(object: &DesiredObject, status: &Status) -> Problem {
-    let message = capped(&status.message);
+    let message = words(object, &status.message);
     if message.contains("namespaces") {
         return about(object, Code::Rejected, message)
             .help("create the namespace first, or set `createNamespaces: true`");
@@ -86,6 +87,14 @@ pub fn is_immutable(message: &str) -> bool {
         || message.contains("may not change once set")
         || message.contains("updates to statefulset spec for fields other than")
         || message.contains("cannot change roleRef")
+}
+
+/// What a server says about an object, as far as people may read it: not too long, and no value of a Secret.
+pub fn words(object: &DesiredObject, message: &str) -> String {
+    if repeats_secret(&object.value, message) {
+        return "the API server's message is withheld, because it repeats a value of the Secret".to_owned();
+    }
+    capped(message)
 }
 
 fn capped(message: &str) -> String {

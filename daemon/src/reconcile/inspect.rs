@@ -10,6 +10,7 @@ use tidegate_core::observed::{DryRun, LiveObject};
 use tidegate_core::status::ForeignRecord;
 
 use crate::cluster::call::CallError;
+use crate::cluster::failure::words;
 use crate::cluster::handle::Cluster;
 use crate::cluster::summarize::summarize;
 use crate::cluster::watch::detail_of;
@@ -106,7 +107,7 @@ async fn inspect_one(
                 changes: Vec::new(),
                 by: Vec::new(),
                 migrate: false,
-                error: Some(error.to_string()),
+                error: Some(words(object, &error.to_string())),
             };
             Inspection { id, answer: Answer::Failed(dry_run), foreign: Vec::new() }
         }

@@ -34,12 +34,31 @@ pub fn check(root: &mut Node, file: &Arc<str>, problems: &mut Vec<Problem>) {
     paths.extend(joined(POD_AT, POD));
     let containers = joined(POD_AT, CONTAINERS);
     paths.extend(containers.iter().flat_map(|at| joined(&[at], CONTAINER)));
-    let kind = root.get("kind").and_then(Node::as_str).unwrap_or_default();
-    paths.extend(texts_of(kind).iter().map(|path| (*path).to_owned()));
     for path in paths {
-        let tokens: Vec<&str> = path.split('.').collect();
-        visit(root, &tokens, &mut String::new(), &mut |node, field| check_text(node, file, field, problems));
+        check_at(root, &path, Words::Quoted, file, problems);
     }
+    let kind = root.get("kind").and_then(Node::as_str).unwrap_or_default().to_owned();
+    let words = if kind == "Secret" { Words::Withheld } else { Words::Quoted };
+    for path in texts_of(&kind) {
+        check_at(root, path, words, file, problems);
+    }
+}
+
+/// Whether a message repeats what stands in the file; values of Secrets are never repeated.
+#[derive(Clone, Copy)]
+enum Words {
+    Quoted,
+    Withheld,
+}
+
+fn check_at(root: &mut Node, path: &str, words: Words, file: &Arc<str>, problems: &mut Vec<Problem>) {
+    let tokens: Vec<&str> = path.split('.').collect();
+    visit(root, &tokens, &mut String::new(), &mut |node, field| {
+        problems.extend(check_text(node, words).map(|problem| {
+            let location = Location { file: file.clone(), position: node.position };
+            problem.at(location).field(field)
+        }));
+    });
 }
 
 fn texts_of(kind: &str) -> &'static [&'static str] {
@@ -86,23 +105,33 @@ fn visit(node: &mut Node, path: &[&str], field: &mut String, found: &mut impl Fn
     }
 }
 
-fn check_text(node: &mut Node, file: &Arc<str>, field: &str, problems: &mut Vec<Problem>) {
-    let location = Location { file: file.clone(), position: node.position };
-    let meaning = match &node.value {
-        NodeValue::Bool(flag) => format!("the boolean {flag}"),
-        NodeValue::Number(number) => format!("the number {number}"),
+fn check_text(node: &mut Node, words: Words) -> Option<Problem> {
+    let (meaning, kind) = match &node.value {
+        NodeValue::Bool(flag) => (format!("the boolean {flag}"), "a boolean"),
+        NodeValue::Number(number) => (format!("the number {number}"), "a number"),
         NodeValue::String(text) if node.plain && is_base_sixty(text) => {
+            let (what, help) = match words {
+                Words::Quoted => (format!("`{text}`"), format!("quote it: \"{text}\"")),
+                Words::Withheld => ("the value".to_owned(), "quote it".to_owned()),
+            };
             let message =
-                format!("`{text}` is a number of base 60 to readers of YAML 1.1; it is sent as a text");
-            let problem = Problem::warning(Code::YamlAmbiguous, message).at(location).field(field);
-            problems.push(problem.help(format!("quote it: \"{text}\"")));
-            return;
+                format!("{what} is a number of base 60 to readers of YAML 1.1; it is sent as a text");
+            return Some(Problem::warning(Code::YamlAmbiguous, message).help(help));
         }
-        NodeValue::String(_) | NodeValue::Null | NodeValue::Sequence(_) | NodeValue::Mapping(_) => return,
+        NodeValue::String(_) | NodeValue::Null | NodeValue::Sequence(_) | NodeValue::Mapping(_) => {
+            return None;
+        }
     };
-    let Some(written) = node.written.take() else { return };
-    let message = format!("`{written}` stands where a text belongs, and unquoted it is {meaning}");
-    let problem = Problem::error(Code::YamlAmbiguous, message).at(location).field(field);
-    problems.push(problem.help(format!("quote it: \"{written}\"")));
+    let written = node.written.take()?;
+    let (message, help) = match words {
+        Words::Quoted => (
+            format!("`{written}` stands where a text belongs, and unquoted it is {meaning}"),
+            format!("quote it: \"{written}\""),
+        ),
+        Words::Withheld => {
+            (format!("a text belongs here, and unquoted the value is {kind}"), "quote it".to_owned())
+        }
+    };
     node.value = NodeValue::String(written.into());
+    Some(Problem::error(Code::YamlAmbiguous, message).help(help))
 }

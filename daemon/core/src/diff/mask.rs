@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -15,12 +17,39 @@ const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-ap
 /// Hexadecimal digits shown of a digest.
 const DIGITS: usize = 8;
 
+/// Shorter parts of a value stand in many texts by chance.
+const MIN_LINE: usize = 6;
+
 /// The block of SHA-256, in bytes.
 const BLOCK: usize = 64;
 
 /// A copy of an object with the values of a Secret replaced by digests under `key`; other kinds are only copied.
 pub fn masked(object: &Value, key: &[u8]) -> Value {
     if is_secret(object) { mask(object, "", key, 0) } else { object.clone() }
+}
+
+/// Whether a text (a message of a server, say) repeats a value of the object, which is a Secret: as it is written, or
+/// what it encodes.
+pub fn repeats_secret(object: &Value, text: &str) -> bool {
+    if !is_secret(object) {
+        return false;
+    }
+    let maps = ["data", "stringData"].into_iter().filter_map(|name| object.get(name)?.as_object());
+    maps.flat_map(|map| map.values()).any(|value| {
+        let written = match value {
+            Value::String(written) => written.clone(),
+            other => other.to_string(),
+        };
+        let decoded = STANDARD.decode(written.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        [Some(written), decoded].into_iter().flatten().any(|secret| repeats(text, &secret))
+    })
+}
+
+/// Messages quote texts with escapes, so longer ones are also looked for line by line.
+fn repeats(text: &str, secret: &str) -> bool {
+    let whole = secret.trim();
+    let line = |line: &str| line.trim().len() >= MIN_LINE && text.contains(line.trim());
+    (!whole.is_empty() && text.contains(whole)) || secret.split(['\n', '"', '\\']).any(line)
 }
 
 /// Whether the object is a Secret of the core group.
@@ -116,6 +145,20 @@ mod tests {
         assert_eq!(masked.pointer("/metadata/annotations/team"), Some(&json!("shop")));
         assert_eq!(masked.pointer("/type"), Some(&json!("Opaque")));
         assert!(masked["data"]["password"].as_str().unwrap().starts_with("***sha:"));
+    }
+
+    #[test]
+    fn a_text_that_repeats_a_value_is_found_whether_it_is_encoded_escaped_or_no_text() {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "data": {"a": "aHVudGVyMg=="}, "stringData": {"key": "first line\nsecond \"line\"", "n": 918_273},
+        });
+        for text in ["got hunter2", "got aHVudGVyMg==", "value \"first line\\nsecond", "Value:918273}"] {
+            assert!(repeats_secret(&secret, text), "{text}");
+        }
+        assert!(!repeats_secret(&secret, "data[a]: Invalid value"));
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "hunter2"}});
+        assert!(!repeats_secret(&map, "got hunter2"));
     }
 
     #[test]

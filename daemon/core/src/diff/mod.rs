@@ -27,7 +27,7 @@ pub use compare::diff;
 pub use describe::describe;
 pub use drift::drift_changes;
 pub use ignore::{pointers_of, without_pointers};
-pub use mask::masked;
+pub use mask::{masked, repeats_secret};
 pub use patch::to_patch;
 pub use quantity::quantities_equal;
 
