@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use super::call::chain;
@@ -109,8 +109,13 @@ fn read(path: Option<&Path>) -> Result<(Kubeconfig, String), ConnectError> {
     };
     match read {
         Ok(kubeconfig) => Ok((kubeconfig, shown)),
-        Err(error) => Err(ConnectError::Kubeconfig { path: shown, message: chain(&error) }),
+        Err(error) => Err(ConnectError::Kubeconfig { path: shown, message: without_excerpt(&error) }),
     }
+}
+
+/// The error of a kubeconfig without the lines of it that the parser quotes: a token may stand there.
+fn without_excerpt(error: &KubeconfigError) -> String {
+    chain(error).lines().next().unwrap_or_default().to_owned()
 }
 
 /// The Secret is read with the pod's own service account.
@@ -126,7 +131,8 @@ async fn read_secret(namespace: &str, name: &str, key: &str) -> Result<(Kubeconf
         .and_then(|mut data| data.remove(key))
         .ok_or_else(|| failed(format!("it has no key {key}")))?;
     let text = String::from_utf8(bytes.0).map_err(|_| failed("it is not UTF-8".to_owned()))?;
-    let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| failed(chain(&error)))?;
+    let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| failed(without_excerpt(&error)))?;
+    refuse_files(&kubeconfig, &shown)?;
     Ok((kubeconfig, shown))
 }
 
@@ -139,7 +145,20 @@ async fn from_kubeconfig(
     let options = KubeConfigOptions { context, cluster: None, user: None };
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|error| ConnectError::Kubeconfig { path: shown, message: chain(&error) })
+        .map_err(|error| ConnectError::Kubeconfig { path: shown, message: without_excerpt(&error) })
+}
+
+/// A kubeconfig from a Secret names no files: they would be the daemon's own, its service account's token among them,
+/// sent to whatever server the Secret names.
+fn refuse_files(kubeconfig: &Kubeconfig, shown: &str) -> Result<(), ConnectError> {
+    let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+    let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+    let named = users.flat_map(|user| [&user.token_file, &user.client_certificate, &user.client_key]);
+    if named.chain(clusters.map(|cluster| &cluster.certificate_authority)).any(Option::is_some) {
+        let what = "names files (`tokenFile`, `client-certificate` and the like)";
+        return Err(ConnectError::Refused { path: shown.to_owned(), what });
+    }
+    Ok(())
 }
 
 /// Refuses programs (`exec`, `auth-provider`) and unverified TLS in the context that would be used.
@@ -168,4 +187,29 @@ fn refuse(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> Result<
         return refused("skips the verification of TLS (`insecure-skip-tls-verify`)");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_of_a_broken_kubeconfig_does_not_quote_it() {
+        let text = "users:\n- name: a\n  user:\n    token: hunter2\n   bad: [\n";
+        let error = Kubeconfig::from_yaml(text).expect_err("it is broken");
+        let message = without_excerpt(&error);
+        assert!(message.contains("line 5") && !message.contains("hunter2"), "{message}");
+    }
+
+    #[test]
+    fn a_kubeconfig_in_a_secret_names_no_files() {
+        let read = |text| Kubeconfig::from_yaml(text).expect("it is well formed");
+        let token = read("users:\n- name: a\n  user: {tokenFile: /var/run/secrets/token}\n");
+        assert!(matches!(refuse_files(&token, "x"), Err(ConnectError::Refused { .. })));
+        let authority = read("clusters:\n- name: a\n  cluster: {certificate-authority: /etc/passwd}\n");
+        assert!(matches!(refuse_files(&authority, "x"), Err(ConnectError::Refused { .. })));
+        let whole =
+            read("users:\n- name: a\n  user: {token: t}\nclusters:\n- name: a\n  cluster: {server: s}\n");
+        assert!(refuse_files(&whole, "x").is_ok());
+    }
 }
