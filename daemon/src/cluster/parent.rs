@@ -220,23 +220,23 @@ impl Parents {
             .ok_or_else(|| CallError::Server("the parent that was written is not readable".to_owned()))
     }
 
-    /// Deletes the parent and its shards, once an environment is taken down.
+    /// Deletes the parent and then its shards, once an environment is taken down. In this order: a parent without shards
+    /// could not be read, while shards that a kill leaves behind go with their owner.
     pub async fn delete(&self, parent: &Parent) -> Result<(), CallError> {
-        let filter = ListParams::default().labels(&format!("{SHARD_LABEL}={}", parent.environment));
-        let background = DeleteParams::background();
-        repeated(|| self.api.delete_collection(&background, &filter)).await?;
         let params = DeleteParams::background()
             .preconditions(Preconditions { uid: Some(parent.uid.clone()), resource_version: None });
         let name = parent_name(&parent.environment);
         match repeated(|| self.api.delete(&name, &params)).await {
-            Ok(_) | Err(CallError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
+            Ok(_) | Err(CallError::NotFound(_)) => {}
+            Err(error) => return Err(error),
         }
+        let filter = ListParams::default().labels(&format!("{SHARD_LABEL}={}", parent.environment));
+        let background = DeleteParams::background();
+        repeated(|| self.api.delete_collection(&background, &filter)).await.map(drop)
     }
 
     /// The inventory; a shard that cannot be read is an error, never an empty inventory.
     pub async fn read_inventory(&self, parent: &Parent) -> Result<(Inventory, StoredShards), CallError> {
-        let Some(count) = parent.shards else { return Ok((Inventory::default(), StoredShards::default())) };
         let filter = format!("{SHARD_LABEL}={}", parent.environment);
         let params = ListParams::default().labels(&filter).limit(SHARDS_CAP);
         let list = repeated(|| self.api.list(&params)).await?;
@@ -249,7 +249,14 @@ impl Parents {
                 stored.shards.insert(name, Stored { resource_version, bytes });
             }
         }
-        let current: Vec<&[u8]> = (0..count)
+        let Some(count) = parent.shards else {
+            // A kill came between the shards and the parent that was to point to them: what is whole of them counts, and
+            // all of them are known, because to create one a second time would be refused for ever.
+            let all: Vec<&[u8]> = stored.shards.values().map(|shard| shard.bytes.as_slice()).collect();
+            let inventory = inventory::decode(&all).unwrap_or_default();
+            return Ok((inventory, stored));
+        };
+        let current: Vec<&[u8]> = (0..count.min(SHARDS_CAP))
             .filter_map(|index| stored.shards.get(&shard_name(&parent.environment, count, index)))
             .map(|shard| shard.bytes.as_slice())
             .collect();
