@@ -2,13 +2,16 @@
 //!
 //! Not a cache of whole objects: what is kept is what planning needs (see [`LiveObject`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, RwLock};
 
 use tidegate_core::ids::EnvironmentName;
 use tidegate_core::object::{Gvk, ObjectId};
 use tidegate_core::observed::{LiveObject, Ownership};
 use tokio::sync::Notify;
+
+/// So many objects that went are remembered: more than can go while a stage of writes is under way.
+const ENDS_CAP: usize = 4_096;
 
 /// Live objects by id, and who wants to be woken when one changes.
 #[derive(Default)]
@@ -22,6 +25,9 @@ struct Inner {
     wakers: HashMap<EnvironmentName, Arc<Notify>>,
     /// Kinds whose watch has delivered its first complete list.
     synced: BTreeSet<(String, String)>,
+    /// Objects that a watch has seen go: the resourceVersion of their end by uid, and the uids, oldest first.
+    ends: HashMap<String, String>,
+    ended: VecDeque<String>,
 }
 
 impl Store {
@@ -46,6 +52,10 @@ impl Store {
     /// Takes in what was seen, unless something newer of the same object is known. True when it changed anything.
     pub fn observe(&self, id: ObjectId, live: LiveObject) -> bool {
         let mut inner = self.write();
+        // The answer to a write of ours may be taken in after the watch has seen the object go.
+        if inner.ends.get(&live.uid).is_some_and(|end| is_newer(end, &live.resource_version)) {
+            return false;
+        }
         let known = inner.objects.get(&id).cloned();
         if let Some(known) = &known
             && known.uid == live.uid
@@ -63,7 +73,24 @@ impl Store {
         changed
     }
 
-    /// An object is gone (or lost our label, which the next plan will look at).
+    /// A watch has seen an object go (or lose our label, which the next plan will look at). Older news of it count no more.
+    pub fn end(&self, id: &ObjectId, last: &LiveObject) {
+        let mut inner = self.write();
+        if inner.ended.len() >= ENDS_CAP
+            && let Some(oldest) = inner.ended.pop_front()
+        {
+            inner.ends.remove(&oldest);
+        }
+        if inner.ends.insert(last.uid.clone(), last.resource_version.clone()).is_none() {
+            inner.ended.push_back(last.uid.clone());
+        }
+        if inner.objects.get(id).is_some_and(|known| known.uid == last.uid) {
+            inner.objects.remove(id);
+        }
+        inner.wake(Some(last));
+    }
+
+    /// What is known of an object is not to be relied on any more: the next plan reads it.
     pub fn forget(&self, id: &ObjectId, uid: Option<&str>) {
         let mut inner = self.write();
         if uid.is_some_and(|uid| inner.objects.get(id).is_some_and(|known| known.uid != uid)) {
@@ -138,7 +165,42 @@ fn is_newer(known: &str, seen: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_newer;
+    use serde_json::json;
+    use tidegate_core::object::{Gvk, Scope};
+
+    use super::*;
+    use crate::cluster::summarize::{Detail, id_of, summarize};
+
+    fn seen(uid: &str, version: &str) -> (ObjectId, LiveObject) {
+        let object = json!({"metadata": {"name": "a", "namespace": "n", "uid": uid, "resourceVersion": version,
+            "labels": {"tidegate.dev/environment": "dev", "applyset.kubernetes.io/part-of": "x"}}});
+        let gvk = Gvk::from_api_version("v1", "ConfigMap");
+        let id = id_of(&gvk, Scope::Namespaced, &object).expect("it has a name");
+        (id, summarize(&gvk, Detail::Metadata, &object))
+    }
+
+    #[test]
+    fn the_late_answer_to_a_write_does_not_bring_back_an_object_that_was_seen_to_go() {
+        let store = Store::default();
+        let (id, ours) = seen("u1", "5");
+        store.end(&id, &seen("u1", "7").1);
+        assert!(!store.observe(id.clone(), ours));
+        assert!(store.get([&id]).is_empty());
+        assert!(store.observe(id.clone(), seen("u1", "9").1), "it has our label again");
+        store.end(&id, &seen("u0", "12").1);
+        assert_eq!(store.get([&id]).len(), 1, "the end of an older object of that name");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_an_object_wakes_its_environment_even_if_nothing_was_known_of_it() {
+        let store = Store::default();
+        let waker = Arc::new(Notify::new());
+        store.register(&"dev".parse().expect("a name"), waker.clone());
+        let (id, live) = seen("u1", "5");
+        store.end(&id, &live);
+        let woken = tokio::time::timeout(std::time::Duration::from_secs(5), waker.notified()).await;
+        assert!(woken.is_ok());
+    }
 
     #[test]
     fn resource_versions_compare_as_numbers() {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -30,7 +31,12 @@ const PAGE: u32 = 500;
 pub struct Watches {
     client: Client,
     store: Arc<Store>,
-    running: Mutex<BTreeMap<(String, String), AbortHandle>>,
+    running: Mutex<BTreeMap<(String, String), Running>>,
+}
+
+struct Running {
+    task: AbortHandle,
+    since: Instant,
 }
 
 impl Watches {
@@ -46,19 +52,27 @@ impl Watches {
         }
         let key = (gvk.group.clone(), gvk.kind.clone());
         let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if running.get(&key).is_some_and(|handle| !handle.is_finished()) {
+        if running.get(&key).is_some_and(|running| !running.task.is_finished()) {
             return;
         }
         let task = tokio::spawn(run(self.client.clone(), self.store.clone(), gvk.clone(), kind.clone()));
-        running.insert(key, task.abort_handle());
+        running.insert(key, Running { task: task.abort_handle(), since: Instant::now() });
+    }
+
+    /// True while the watch of this kind runs for less than `age`: its first list may still be on its way. One that is older
+    /// and has not delivered it (a right that is missing, say) is not waited for.
+    pub fn is_young(&self, gvk: &Gvk, age: Duration) -> bool {
+        let running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let key = (gvk.group.clone(), gvk.kind.clone());
+        running.get(&key).is_some_and(|running| running.since.elapsed() < age)
     }
 }
 
 impl Drop for Watches {
     fn drop(&mut self) {
         let running = self.running.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for handle in running.values() {
-            handle.abort();
+        for running in running.values() {
+            running.task.abort();
         }
     }
 }
@@ -110,7 +124,7 @@ async fn follow<K: Serialize>(
             }
             Ok(watcher::Event::Delete(object)) => {
                 if let Some((id, live)) = compact(&object) {
-                    store.forget(&id, Some(&live.uid));
+                    store.end(&id, &live);
                 }
             }
             Err(error) => {

@@ -51,8 +51,12 @@ pub async fn observe(
         }
         readable.insert(id, gvk);
     }
-    wait_for_sync(cluster, readable.values().collect()).await;
-    observed.objects = cluster.store.get(readable.keys());
+    wait_for_sync(cluster, kinds.keys().collect()).await;
+    // Without a watch that has listed its kind, the store only holds what our own writes were answered.
+    let synced: BTreeSet<&Gvk> =
+        kinds.keys().filter(|gvk| cluster.store.is_synced(&gvk.group, &gvk.kind)).collect();
+    let watched = readable.iter().filter(|(_, gvk)| synced.contains(gvk)).map(|(id, _)| id);
+    observed.objects = cluster.store.get(watched);
     let unseen: Vec<(ObjectId, Gvk)> =
         readable.into_iter().filter(|(id, _)| !observed.objects.contains_key(id)).collect();
     read_unseen(cluster, &kinds, unseen, &mut observed).await?;
@@ -77,7 +81,11 @@ fn wanted(desired: &[Arc<DesiredObject>], inventory: &Inventory) -> BTreeMap<Obj
 }
 
 async fn wait_for_sync(cluster: &Cluster, kinds: BTreeSet<&Gvk>) {
-    let unsynced = || kinds.iter().any(|gvk| !cluster.store.is_synced(&gvk.group, &gvk.kind));
+    let unsynced = || {
+        kinds.iter().any(|gvk| {
+            !cluster.store.is_synced(&gvk.group, &gvk.kind) && cluster.watches.is_young(gvk, SYNC_DEADLINE)
+        })
+    };
     let wait = async {
         while unsynced() {
             tokio::time::sleep(Duration::from_millis(10)).await;
