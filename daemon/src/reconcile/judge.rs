@@ -1,6 +1,6 @@
 //! How an environment stands, from what the last round saw and planned. Pure, but for the pods of sick workloads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +16,8 @@ use crate::world::DesiredSet;
 
 /// A refused object is tried again after this time even if nothing changes (a quota may have been raised).
 pub const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+/// A write of which nobody knows what came (a webhook out of reach, say) is sent again after this time.
+pub const RETRY_UNKNOWN: SignedDuration = SignedDuration::from_secs(10);
 /// How many workloads that are not ready have their pods looked at in one pass.
 pub const PODS_LOOKS: usize = 5;
 
@@ -57,9 +59,8 @@ pub fn judge(
         let health = health_of(&object.reference.gvk, &id, observed);
         judgement.count(&id, &health, pods);
     }
-    for (id, reason) in
-        waiting.iter().filter(|(id, _)| !desired.objects.iter().any(|object| object.reference.id() == ***id))
-    {
+    let wanted: BTreeSet<ObjectId> = desired.objects.iter().map(|object| object.reference.id()).collect();
+    for (id, reason) in waiting.iter().filter(|(id, _)| !wanted.contains(**id)) {
         judgement.wait(id, reason);
     }
     judgement
@@ -199,19 +200,20 @@ pub fn overdue(
         return vec![Problem::error(Code::ApplyDeadline, message).at(desired.environment.location.clone())];
     }
     let deadline = deadlines.healthy;
-    let reason = |id: &ObjectId| {
-        let status = judgement.objects.iter().find(|status| {
-            status.object == *id && matches!(status.state.as_str(), "progressing" | "degraded")
-        });
-        status.map(|status| status.reason.as_str())
-    };
+    let unhealthy = |status: &&ObjectStatus| matches!(status.state.as_str(), "progressing" | "degraded");
+    let reasons: BTreeMap<&ObjectId, &str> = judgement
+        .objects
+        .iter()
+        .filter(unhealthy)
+        .map(|status| (&status.object, status.reason.as_str()))
+        .collect();
     desired
         .objects
         .iter()
         .filter_map(|object| {
             let id = object.reference.id();
             unwell.get(&id).filter(|since| late(**since, deadline))?;
-            let message = format!("not healthy within {}: {}", shown(deadline), reason(&id)?);
+            let message = format!("not healthy within {}: {}", shown(deadline), reasons.get(&id)?);
             Some(
                 Problem::error(Code::HealthDeadline, message).object(&object.reference).at(object.location()),
             )

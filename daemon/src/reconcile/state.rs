@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use tidegate_core::desired::Environment;
 use tidegate_core::drift::AllowList;
 use tidegate_core::ids::EnvironmentName;
+use tidegate_core::object::ObjectId;
 use tidegate_core::outcome::Outcome;
-use tidegate_core::plan::{Action, ApplyReason, ObjectMatcher, Plan, PlanSettings, PruneSettings};
+use tidegate_core::plan::{Action, ApplyReason, Failure, ObjectMatcher, Plan, PlanSettings, PruneSettings};
+use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{CommitInfo, State};
 
 use super::execute::{ADOPT, Done};
@@ -148,7 +150,7 @@ impl Lane {
         self.drop_failures_of_the_gone(desired);
         let Some((_, plan)) = &self.memory.last else { return Ok(()) };
         let blocked = plan.waiting.iter().any(|waiting| waiting.reason.holds_commit())
-            || plan.problems.iter().any(tidegate_core::problem::Problem::is_error);
+            || plan.problems.iter().any(Problem::is_error);
         if blocked || !self.memory.failed.is_empty() {
             return Ok(());
         }
@@ -307,18 +309,35 @@ impl Lane {
                         self.note_repair(drift);
                     }
                 }
-                Outcome::Conflict | Outcome::Unknown(_) => cluster.store.forget(&id, None),
+                Outcome::Conflict => cluster.store.forget(&id, None),
+                Outcome::Unknown(why) => {
+                    let about = || Problem::error(Code::ClusterUnreachable, why).object(&result.reference);
+                    let problem = result.problems.into_iter().next().unwrap_or_else(about);
+                    tracing::warn!(environment = %self.name, "{problem}");
+                    let uid = self.seen_uid(&id);
+                    cluster.store.forget(&id, None);
+                    let retry_at = now.checked_add(super::judge::RETRY_UNKNOWN).ok();
+                    self.memory
+                        .failed
+                        .insert(id, Failure { desired: result.desired, uid, problem, retry_at });
+                }
                 Outcome::Refused(problem) => {
                     tracing::error!(environment = %self.name, "{problem}");
-                    let uid = cluster.store.get([&id]).remove(&id).map(|live| live.uid);
+                    let uid = self.seen_uid(&id);
                     let retry_at = now.checked_add(super::judge::RETRY_REFUSED).ok();
                     let desired = result.desired;
-                    let failure = tidegate_core::plan::Failure { desired, uid, problem: *problem, retry_at };
+                    let failure = Failure { desired, uid, problem: *problem, retry_at };
                     self.memory.further.insert(id.clone(), result.problems.into_iter().skip(1).collect());
                     self.memory.failed.insert(id, failure);
                 }
             }
         }
+    }
+
+    /// The uid that the plan saw (no watch has those of objects without our label), by which a failure knows its object.
+    fn seen_uid(&self, id: &ObjectId) -> Option<String> {
+        let (observed, _) = self.memory.last.as_ref()?;
+        observed.objects.get(id).map(|live| live.uid.clone())
     }
 
     fn note_repair(&mut self, drift: tidegate_core::status::DriftRecord) {
