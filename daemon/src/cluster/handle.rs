@@ -226,7 +226,15 @@ impl Cluster {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(environment.clone(), parent.clone());
         let asks = |parent: &Parent| (parent.suspension.clone(), parent.sync.clone(), parent.rewind.clone());
-        if before.is_none_or(|before| asks(&before) != asks(parent)) {
+        // What another replica records, ours follows for the environments that depend on it.
+        let stands = |parent: &Parent| {
+            parent.status.as_ref().map(|status| (status.state, status.inputs.clone(), status.seen.clone()))
+        };
+        let followed = !self.owns(&environment);
+        let news = before.is_none_or(|before| {
+            asks(&before) != asks(parent) || (followed && stands(&before) != stands(parent))
+        });
+        if news {
             self.wake(&environment);
         }
     }

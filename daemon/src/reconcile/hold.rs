@@ -83,6 +83,19 @@ impl Lane {
         })
     }
 
+    /// When the suspensions of now end by themselves.
+    pub(super) fn suspension_ends(&self, wanted: &Wanted) -> impl Iterator<Item = Timestamp> {
+        let now = Timestamp::now();
+        let in_git = match wanted {
+            Wanted::Present(target) => {
+                target.environment.as_ref().ok().and_then(|it| it.suspend.as_ref()?.until)
+            }
+            Wanted::Missing => None,
+        };
+        let by_hand = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref()?.until);
+        [in_git, by_hand].into_iter().flatten().filter(move |until| *until > now)
+    }
+
     /// The first environment that must be live at its newest inputs before this one is applied.
     pub(super) fn waits_for(&self, wanted: &Wanted) -> Option<EnvironmentName> {
         let Wanted::Present(target) = wanted else { return None };

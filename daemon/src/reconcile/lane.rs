@@ -201,6 +201,10 @@ impl Lane {
 }
 
 /// True when git asks for other inputs than those that are enforced, and they have not been looked at yet.
-pub fn superseded(target: &watch::Receiver<Wanted>, _desired: &DesiredSet) -> bool {
-    target.has_changed().unwrap_or(true)
+pub fn superseded(target: &watch::Receiver<Wanted>, desired: &DesiredSet) -> bool {
+    let others = match &*target.borrow() {
+        Wanted::Present(target) => target.inputs != desired.inputs,
+        Wanted::Missing => true,
+    };
+    others && target.has_changed().unwrap_or(true)
 }

@@ -56,7 +56,7 @@ impl Lane {
         if standings.state == State::Live && self.memory.progress.live.is_none() {
             self.memory.progress.live = Some(now);
         }
-        let next = self.next(&standings, rounds, now);
+        let next = self.next(wanted, &standings, rounds, now);
         self.publish(wanted, &standings);
         let status = self.status(wanted, desired.as_deref(), standings, now);
         let written = self.write_status(cluster, status).await?;
@@ -297,12 +297,13 @@ impl Lane {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.passes.get_or_create(&label).inc();
         metrics.objects.get_or_create(&label).set(number(self.inventory().entries.len()));
-        metrics.live.get_or_create(&label).set(i64::from(standings.state == State::Live));
         metrics.problems.get_or_create(&label).set(number(standings.problems.len()));
         self.stand(wanted, standings.state, is_settled(standings.state));
     }
 
     fn stand(&self, wanted: &Wanted, state: State, settled: bool) {
+        let label = EnvironmentLabel { environment: self.name.to_string() };
+        self.shared.metrics.live.get_or_create(&label).set(i64::from(state == State::Live));
         let standing = Standing {
             inputs: self.memory.good.as_ref().map(|set| set.inputs.clone()),
             live: state == State::Live,
@@ -314,7 +315,7 @@ impl Lane {
         self.shared.board.put(&self.name, &standing);
     }
 
-    fn next(&self, standings: &Standings, rounds: Option<Rounds>, now: Timestamp) -> Next {
+    fn next(&self, wanted: &Wanted, standings: &Standings, rounds: Option<Rounds>, now: Timestamp) -> Next {
         let mut next = SAFETY_INTERVAL;
         if rounds == Some(Rounds::Unfinished) {
             next = Duration::from_millis(50);
@@ -334,8 +335,7 @@ impl Lane {
             let left = Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO);
             next = next.min(left + Duration::from_millis(100));
         }
-        if let Some(until) = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref()?.until)
-        {
+        for until in self.suspension_ends(wanted) {
             let left = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
             next = next.min(left + Duration::from_secs(1));
         }
@@ -358,6 +358,9 @@ impl Lane {
             | CallError::Unreachable(_) => {
                 tracing::warn!(environment = %self.name, %error, "the pass ended early");
                 self.memory.forget_cluster();
+                // Nothing can be recorded; the metrics, the environments that wait for it and `--once` must know all the same.
+                let wanted = self.target.borrow().clone();
+                self.stand(&wanted, State::Unreachable, false);
             }
         }
         Next(BACKOFF.delay(self.memory.failures, crate::run::jitter()))
