@@ -218,3 +218,17 @@ fn sigterm_ends_it_within_five_seconds_with_code_zero() {
         assert!(span < Duration::from_secs(5) && code == 0, "port {port}: {span:?}, {code}");
     }
 }
+
+#[test]
+fn a_shard_that_a_kill_left_before_its_parent_pointed_to_it_is_written_over() {
+    let world = World::new("rev-shard");
+    // Another environment's record may be the first thing ever in Tidegate's namespace, or not.
+    let _ = world.kube.run(&["create", "namespace", "tidegate-system"]);
+    let shard = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: tidegate-rev-shard-inventory-1-0\n  \
+                 labels: {tidegate.dev/inventory-of: rev-shard}\nbinaryData: {entries: AAAA}\n";
+    world.kube.apply("tidegate-system", shard);
+    let files = [("environment.yaml", &*world.environment("")), ("a.yaml", &*config_map("a", "k", "v"))];
+    let commit = world.commit("one", &files);
+    let _daemon = world.daemon();
+    world.wait_for("live", &commit);
+}

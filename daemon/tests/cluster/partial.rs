@@ -216,3 +216,19 @@ fn a_claim_is_never_made_anew() {
     assert_eq!(world.kube.field("pvc", &world.name, "disk", "/metadata/uid"), uid);
     assert_eq!(world.kube.field("pvc", &world.name, "disk", "/spec/storageClassName"), "one");
 }
+
+#[test]
+fn an_object_that_is_refused_while_it_is_taken_over_is_not_sent_again_and_again() {
+    let world = World::new("rev-adopt");
+    world.kube.must(&["create", "namespace", "rev-adopt"]);
+    let held = format!("{}immutable: true\n", config_map("m", "k", "by-hand"));
+    world.kube.apply("rev-adopt", &held);
+    let files = [("environment.yaml", &*world.environment("")), ("m.yaml", &*config_map("m", "k", "git"))];
+    let commit = world.commit("one", &files);
+    let daemon = world.daemon();
+    world.wait_for("failed", &commit);
+    std::thread::sleep(Duration::from_secs(3));
+    let refusals =
+        daemon.log().lines().filter(|line| line.contains("ERROR") && line.contains("immutable")).count();
+    assert_eq!(refusals, 1, "{}", daemon.log());
+}
