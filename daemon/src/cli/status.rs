@@ -43,16 +43,17 @@ struct Shown {
 pub async fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let clusters = target::clusters(global).await?;
     let deadline = tokio::time::Instant::now() + global.timeout;
-    let mut before = String::new();
+    let mut before = Value::Null;
     loop {
         let shown = read(global, args, &clusters).await?;
-        let text = text(global, args, &shown);
-        if text != before {
-            if args.watch && global.output == Format::Text && !before.is_empty() {
+        // By what is recorded, not by the text: that says how long ago, and would change every second.
+        let data = data(&shown);
+        if data != before {
+            if args.watch && global.output == Format::Text && !before.is_null() {
                 print("\n");
             }
-            global.print(&text, &data(&shown));
-            before = text;
+            global.print(&text(global, args, &shown), &data);
+            before = data;
         }
         if !args.watch || tokio::time::Instant::now() >= deadline {
             return Ok(Exit::Ok);
