@@ -83,7 +83,10 @@ impl Lane {
         // Not by the status record: that is also written by a replica that is behind, or that has begun nothing yet.
         let same_inputs = parent.seen.is_some() && parent.seen_inputs.as_deref() == Some(inputs);
         self.memory.behind = false;
-        if parent.seen.as_ref() == Some(&revision) || same_inputs {
+        // A rewind to it is written down whatever the inputs: later commits descend from it, not from what was seen before.
+        let rewound =
+            parent.rewind.as_ref().is_some_and(|rewind| desired.revision.commit() == Some(&rewind.commit));
+        if !rewound && (parent.seen.as_ref() == Some(&revision) || same_inputs) {
             self.begin(desired);
             return Ok(true);
         }
@@ -110,7 +113,10 @@ impl Lane {
     async fn may_move(&self, parent: &Parent, revision: &Revision) -> bool {
         let Revision::Commit(to) = revision else { return true };
         let Some(Ok(from)) = parent.seen.as_ref().map(|seen| seen.parse()) else { return true };
-        if parent.rewind.as_ref().is_some_and(|rewind| rewind.commit == *to) {
+        // What descends from it is allowed with it: a commit that leaves this environment as it is claims nothing.
+        if let Some(rewind) = &parent.rewind
+            && (rewind.commit == *to || self.shared.source.is_ancestor(&rewind.commit, to).await == Ok(true))
+        {
             return true;
         }
         // A commit that this mirror does not know was seen by another replica (this one is behind) or was force-pushed away.
