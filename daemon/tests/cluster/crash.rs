@@ -156,10 +156,7 @@ fn killed_in_a_create_whose_object_then_left_git_it_leaves_no_orphan() {
         "  createNamespaces: true\n  prune: {budget: {max: 50, percent: 100}, allow: [Namespace]}\n",
     );
     world.repo.write("environments/saf-orphan/environment.yaml", &environment);
-    let mut pauses = Pauses(99);
-    let mut daemon = None;
-    // Each commit replaces all objects of the one before, and the daemon dies somewhere in between.
-    for round in 0..6 {
+    let write = |round: u32| {
         for n in 0..8 {
             if round > 0 {
                 world.repo.remove(&format!("environments/saf-orphan/r{}-{n}.yaml", round - 1));
@@ -167,28 +164,24 @@ fn killed_in_a_create_whose_object_then_left_git_it_leaves_no_orphan() {
             let name = format!("r{round}-{n}");
             world.repo.write(&format!("environments/saf-orphan/{name}.yaml"), &config_map(&name, "k", "v"));
         }
-        world.repo.commit(&format!("round {round}"));
-        let running = daemon.get_or_insert_with(|| world.daemon());
-        std::thread::sleep(pauses.next() * 2);
-        running.kill();
-        running.restart();
+        world.repo.commit(&format!("round {round}"))
+    };
+    let mut pauses = Pauses(99);
+    write(0);
+    let mut daemon = world.daemon();
+    // Each commit replaces all objects of the one before, which the daemon was just making when it died.
+    for round in 1..=8 {
+        await_execution(&daemon);
+        std::thread::sleep(pauses.next() / 8);
+        daemon.kill();
+        write(round);
+        daemon.restart();
     }
     world.wait_for("live", &world.repo.head());
     let found = uids(&world, KINDS, "saf-orphan", "saf-orphan");
     let names: Vec<&String> = found.keys().collect();
-    assert_eq!(
-        names,
-        [
-            "ConfigMap/r5-0",
-            "ConfigMap/r5-1",
-            "ConfigMap/r5-2",
-            "ConfigMap/r5-3",
-            "ConfigMap/r5-4",
-            "ConfigMap/r5-5",
-            "ConfigMap/r5-6",
-            "ConfigMap/r5-7"
-        ]
-    );
+    let wanted: Vec<String> = (0..8).map(|n| format!("ConfigMap/r8-{n}")).collect();
+    assert_eq!(names, wanted.iter().collect::<Vec<_>>());
 }
 
 #[test]
