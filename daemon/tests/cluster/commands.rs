@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::scene::{bare_environment, binary, kubeconfig_to, short, tidegate_with};
+use crate::scene::{Killed, bare_environment, binary, kubeconfig_to, short, tidegate_with};
 use crate::support::{Output, World, check, config_map, deployment, eventually};
 
 /// A command on the files of the work tree.
@@ -163,17 +163,16 @@ fn status_watch_prints_every_change() {
     world.wait_for("live", &commit);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out");
-    let mut watch = binary(&world, &[])
+    let watch = binary(&world, &[])
         .args(["status", "saf-watch", "--watch", "-o", "jsonl"])
         .stdout(std::fs::File::create(&path).unwrap())
         .spawn()
         .unwrap();
+    let _watch = Killed(watch);
     let lines = || std::fs::read_to_string(&path).unwrap();
     eventually("the first state is printed", || check(lines().contains(&commit), lines()));
     let next = world.commit("next", &[("c.yaml", &config_map("c", "k", "two"))]);
     eventually("the change is printed", || check(lines().contains(&next), lines()));
-    watch.kill().unwrap();
-    watch.wait().unwrap();
 }
 
 #[test]

@@ -59,7 +59,8 @@ fn when_one_is_ended_the_other_takes_over_at_once() {
     let commit = value(&world, "three");
     world.wait_for("live", &commit);
     let span = ended.elapsed();
-    assert!(span < Duration::from_secs(9), "{span:?}\n{}", other.log());
+    // Not by the age of its Lease, which would take 15 s.
+    assert!(span < Duration::from_secs(13), "{span:?}\n{}", other.log());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Shorthands of the tests: what a status record says, what stands in the cluster, objects for manifests.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -157,6 +157,16 @@ pub fn deny(world: &World, name: &str, operation: &str, expression: &str, messag
 pub fn allow(world: &World, name: &str) {
     for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
         world.kube.must(&["delete", kind, name, "--ignore-not-found"]);
+    }
+}
+
+/// A process that does not outlive its test, however that ends.
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

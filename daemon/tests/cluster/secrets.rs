@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use base64::Engine as _;
 
-use crate::scene::{binary, tidegate_with};
+use crate::scene::{Killed, binary, tidegate_with};
 use crate::support::{World, check, eventually};
 
 const CANARY: &str = "canary-5f1dd9e2c7";
@@ -45,13 +45,14 @@ fn no_output_log_or_record_holds_a_secrets_value() {
     );
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let mut child = binary(&world, &[("TIDEGATE_LOG", "trace")])
+    let child = binary(&world, &[("TIDEGATE_LOG", "trace")])
         .args(["run", "--listen", "none", "--repo", &world.repo.url(), "--branch", "main", "--cache-dir"])
         .arg(folder.path().join("cache"))
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
+    let child = Killed(child);
     world.wait_for("live", &first);
     let repo = world.repo.work().display().to_string();
     let clean = |what: &str, arguments: &[&str]| {
@@ -81,8 +82,7 @@ fn no_output_log_or_record_holds_a_secrets_value() {
         secret(&format!("{CANARY}-three"), "type: kubernetes.io/dockerconfigjson\ndata: {bad key: eA==}\n");
     let third = world.commit("refused secret", &[("s.yaml", &refused)]);
     world.wait_for("failed", &third);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     let good = secret(&format!("{CANARY}-four"), "");
     world.repo.write("environments/saf-canary/s.yaml", &good);
     clean("render", &["render", "saf-canary"]);
