@@ -44,8 +44,10 @@ pub const REWIND: &str = "tidegate.dev/rewind";
 const STATUS_KEY: &str = "status.json";
 const SHARD_KEY: &str = "entries";
 const MANAGER: &str = "tidegate-state";
-/// More shards than this are not read (40,000 objects fill about a dozen).
-const SHARDS_CAP: u32 = 500;
+/// More shards than this are not read; the core writes no more (40,000 objects fill about a dozen).
+const SHARDS_CAP: u32 = inventory::MAX_SHARDS;
+/// More environments than this in one cluster are not listed by commands.
+const PARENTS_CAP: u32 = 5_000;
 
 /// A suspension by `tidegate suspend`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +95,8 @@ pub struct Parent {
     pub shards: Option<u32>,
     /// [`SOURCE`].
     pub source: Option<String>,
+    /// What KEP-3659 wants said of the members: their kinds and namespaces.
+    pub members: BTreeMap<String, String>,
     /// [`SUSPEND`].
     pub suspension: Option<Suspension>,
     /// [`SYNC`].
@@ -162,7 +166,7 @@ impl Parents {
 
     /// The parents of all environments in this cluster.
     pub async fn list(&self) -> Result<Vec<Parent>, CallError> {
-        let params = ListParams::default().labels(PARENT_LABEL).limit(5_000);
+        let params = ListParams::default().labels(PARENT_LABEL).limit(PARENTS_CAP);
         match repeated(|| self.api.list(&params)).await {
             Ok(list) => Ok(list.items.iter().filter_map(parse).collect()),
             Err(CallError::NotFound(_)) => Ok(Vec::new()),
@@ -284,10 +288,13 @@ impl Parents {
             let resource_version = self.write_shard(parent, &name, version, &shard.bytes).await?;
             stored.shards.insert(name, Stored { resource_version, bytes: shard.bytes });
         }
-        if parent.shards == Some(count) {
+        let members = members_of(inventory);
+        if parent.shards == Some(count) && parent.members == members {
             return Ok(None);
         }
-        let annotations = BTreeMap::from([(SHARDS.to_owned(), Some(count.to_string()))]);
+        let mut annotations: BTreeMap<String, Option<String>> =
+            members.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        annotations.insert(SHARDS.to_owned(), Some(count.to_string()));
         let updated = self.update(parent, &ParentChange { annotations, status: None }).await?;
         self.drop_unused(&parent.environment, count, stored).await?;
         Ok(Some(updated))
@@ -347,6 +354,18 @@ pub fn parent_name(environment: &EnvironmentName) -> String {
     format!("tidegate-{environment}")
 }
 
+/// The annotations by which tools find the members of an ApplySet (KEP-3659).
+fn members_of(inventory: &Inventory) -> BTreeMap<String, String> {
+    let join = |words: std::collections::BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(",");
+    BTreeMap::from([
+        (inventory::CONTAINS_GROUP_KINDS.to_owned(), join(inventory.group_kinds())),
+        (
+            inventory::ADDITIONAL_NAMESPACES.to_owned(),
+            join(inventory.additional_namespaces(SYSTEM_NAMESPACE)),
+        ),
+    ])
+}
+
 fn shard_name(environment: &EnvironmentName, count: u32, index: u32) -> String {
     format!("{}-inventory-{count}-{index}", parent_name(environment))
 }
@@ -371,6 +390,10 @@ pub fn parse(object: &ConfigMap) -> Option<Parent> {
         applied: annotation(APPLIED),
         shards: annotation(SHARDS).and_then(|text| text.parse().ok()),
         source: annotation(SOURCE),
+        members: [inventory::CONTAINS_GROUP_KINDS, inventory::ADDITIONAL_NAMESPACES]
+            .into_iter()
+            .filter_map(|key| Some((key.to_owned(), annotation(key)?)))
+            .collect(),
         suspension: annotation(SUSPEND).and_then(|text| serde_json::from_str(&text).ok()),
         sync: annotation(SYNC),
         rewind: annotation(REWIND).and_then(|text| serde_json::from_str(&text).ok()),

@@ -4,6 +4,7 @@
 //! memory, and after a restart loaded again from the commit that the parent object names as applied.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidegate_core::desired::{self, Environment};
 use tidegate_core::ids::CommitId;
@@ -16,6 +17,8 @@ use crate::cluster::handle::Cluster;
 use crate::source::{Partial, Revision};
 use crate::world::{DesiredSet, ENVIRONMENTS, Scopes, Target, World};
 
+/// A set that was rejected by the cluster's own kinds and schemas is looked at again after this time.
+pub const RETRY_REJECTED: Duration = Duration::from_secs(30);
 /// So many commits are looked through for the last readable file of an environment.
 const PAST_CAP: u32 = 50;
 
@@ -56,7 +59,9 @@ impl Lane {
     pub(super) async fn fetch(&mut self, cluster: &Cluster, wanted: &Wanted) -> Result<(), CallError> {
         let Wanted::Present(target) = wanted else { return Ok(()) };
         let known = self.memory.good.as_ref().is_some_and(|good| good.inputs == target.inputs);
-        let rejected = self.memory.rejected.as_ref().is_some_and(|(inputs, _)| *inputs == target.inputs);
+        let same = self.memory.rejected.as_ref().is_some_and(|(inputs, _)| *inputs == target.inputs);
+        // The cluster's own kinds and schemas may have changed since (a definition that another environment brings).
+        let rejected = same && self.memory.rejected_at.is_some_and(|at| at.elapsed() < RETRY_REJECTED);
         if known {
             self.memory.rejected = None;
         } else if !rejected {
@@ -77,17 +82,18 @@ impl Lane {
         cluster: &Cluster,
         target: &Target,
     ) -> Result<Result<DesiredSet, Vec<Problem>>, CallError> {
-        let rendered = {
+        // Parsing and validating take their time: `block_in_place` lets the other lanes and the Leases go on meanwhile.
+        let rendered = tokio::task::block_in_place(|| {
             let scopes = Scopes { cluster: Some(&cluster.kinds), catalogue: &self.shared.catalogue };
             target.render(&scopes)
-        };
+        });
         let loaded = match rendered {
             Ok(loaded) => loaded,
             Err(problems) => return Ok(Err(problems)),
         };
         let gvks = loaded.objects.iter().map(|object| object.reference.gvk.clone()).collect();
         let catalogue = cluster.schemas.for_kinds(&gvks).await?;
-        Ok(target.check(loaded, &catalogue))
+        Ok(tokio::task::block_in_place(|| target.check(loaded, &catalogue)))
     }
 
     fn take(&mut self, set: DesiredSet) {
@@ -103,10 +109,13 @@ impl Lane {
     }
 
     fn reject(&mut self, inputs: tidegate_core::ids::Digest, revision: &Revision, problems: Vec<Problem>) {
-        for problem in problems.iter().filter(|problem| problem.is_error()).take(20) {
+        let said =
+            self.memory.rejected.as_ref().is_some_and(|known| known.0 == inputs && known.1 == problems);
+        for problem in problems.iter().filter(|problem| problem.is_error() && !said).take(20) {
             tracing::error!(environment = %self.name, revision = %revision, "{problem}");
         }
         self.memory.rejected = Some((inputs, problems));
+        self.memory.rejected_at = Some(Instant::now());
     }
 
     /// After a restart with a broken newest commit: the set that was begun last (only sets free of errors are begun), else

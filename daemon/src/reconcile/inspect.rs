@@ -1,5 +1,7 @@
 //! The dry-runs that a plan asks for: the same engine answers "what differs?" and, later, does the change.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt;
 use serde_json::Value;
 use tidegate_core::diff::drift_changes;
@@ -67,8 +69,9 @@ pub async fn inspect(
     ids: &[ObjectId],
     key: &[u8],
 ) -> Vec<Inspection> {
+    let wanted_ids: BTreeSet<&ObjectId> = ids.iter().collect();
     let wanted: Vec<&std::sync::Arc<DesiredObject>> =
-        desired.objects.iter().filter(|object| ids.contains(&object.reference.id())).collect();
+        desired.objects.iter().filter(|object| wanted_ids.contains(&object.reference.id())).collect();
     // The futures are made before the stream: a closure in it would not be general enough for a spawned task.
     let asked: Vec<_> =
         wanted.iter().map(|object| inspect_one(cluster, desired, marks, object, key)).collect();

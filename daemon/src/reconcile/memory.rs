@@ -26,6 +26,8 @@ pub struct Memory {
     pub good: Option<Arc<DesiredSet>>,
     /// What is wrong with newer inputs, by their digest.
     pub rejected: Option<(Digest, Vec<Problem>)>,
+    /// When they were looked at last.
+    pub rejected_at: Option<Instant>,
     /// The parent object.
     pub parent: Option<Parent>,
     /// The inventory and its shards; none until read.

@@ -29,6 +29,8 @@ const LIST_FROM: usize = 8;
 const SYNC_DEADLINE: Duration = Duration::from_secs(10);
 /// Lists are read in pages of this size.
 const PAGE: u32 = 500;
+/// More pages than this (half a million objects of one kind and namespace) are not read.
+const PAGES_CAP: u32 = 1_000;
 
 /// What the cluster holds. Fails only when the cluster as a whole is out of reach.
 pub async fn observe(
@@ -161,7 +163,7 @@ async fn list(
     };
     let mut found = BTreeMap::new();
     let mut params = ListParams::default().limit(PAGE);
-    loop {
+    for _ in 0..PAGES_CAP {
         let page = repeated(|| api.list_metadata(&params)).await?;
         for object in &page.items {
             let object: &PartialObjectMeta<DynamicObject> = object;
@@ -175,4 +177,5 @@ async fn list(
             None => return Ok(found),
         }
     }
+    Err(CallError::Server(format!("a list of {} does not end", gvk.kind)))
 }

@@ -12,6 +12,7 @@ use tidegate_core::problem::{Code, Problem};
 use tidegate_core::schedule::Backoff;
 use tidegate_core::status::{EnvironmentStatus, Listed, ObjectCounts, SCHEMA, State, Times};
 
+use super::fetch::RETRY_REJECTED;
 use super::judge::{Judgement, PODS_LOOKS, judge, overdue, unwell_since};
 use super::lane::{Lane, Standing, Wanted};
 use super::memory::Memory;
@@ -330,6 +331,9 @@ impl Lane {
         let plan = self.memory.last.as_ref().map(|(_, plan)| plan);
         if plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty() {
             next = next.min(Duration::from_secs(10));
+        }
+        if self.memory.rejected.is_some() {
+            next = next.min(RETRY_REJECTED);
         }
         if let Some(end) = self.memory.flips.next_end(now) {
             let left = Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO);
