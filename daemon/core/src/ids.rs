@@ -13,6 +13,9 @@ pub enum InvalidId {
         "`{0}` is not an environment name: use at most 40 of a-z, 0-9 and `-`, beginning and ending with a letter or digit"
     )]
     Environment(String),
+    /// Names that are taken by the inventories of other environments.
+    #[error("`{0}` is not an environment name: the inventory of another environment may have this name")]
+    Reserved(String),
     /// Commits are named by their full object id.
     #[error("`{0}` is not a full commit id (40 or 64 hexadecimal digits)")]
     Commit(String),
@@ -40,8 +43,24 @@ impl FromStr for EnvironmentName {
             && text.chars().all(|c| inner(c) || c == '-')
             && text.starts_with(inner)
             && text.ends_with(inner);
-        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidId::Environment(text.to_owned())) }
+        match valid {
+            true if is_inventory(text) => Err(InvalidId::Reserved(text.to_owned())),
+            true => Ok(Self(text.to_owned())),
+            false => Err(InvalidId::Environment(text.to_owned())),
+        }
     }
+}
+
+/// True for `<environment>-inventory-<count>-<index>`: the parent of such an environment would be a shard of another one.
+fn is_inventory(text: &str) -> bool {
+    let number = |part: Option<&str>| {
+        part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let mut parts = text.rsplit('-');
+    number(parts.next())
+        && number(parts.next())
+        && parts.next() == Some("inventory")
+        && parts.next().is_some()
 }
 
 impl TryFrom<String> for EnvironmentName {
@@ -138,5 +157,24 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EnvironmentName;
+
+    #[test]
+    fn an_environment_cannot_have_the_name_of_an_inventory_of_another() {
+        for (name, free) in [
+            ("dev-inventory-1-0", false),
+            ("a-b-inventory-12-3", false),
+            ("dev-inventory", true),
+            ("dev-inventory-1", true),
+            ("inventory-1-0", true),
+            ("dev-1-0", true),
+        ] {
+            assert_eq!(name.parse::<EnvironmentName>().is_ok(), free, "{name}");
+        }
     }
 }

@@ -393,3 +393,23 @@ fn a_patch_for_an_object_that_cannot_be_read_is_not_reported_as_well() {
     let codes: Vec<&str> = loaded.problems.iter().map(|problem| problem.code.as_str()).collect();
     assert_eq!(codes, ["E0101"]);
 }
+
+#[test]
+fn what_tidegate_itself_keeps_is_no_desired_state() {
+    let named = |kind: &str, name: &str| {
+        let group = if kind == "Lease" { "coordination.k8s.io/v1" } else { "v1" };
+        format!("apiVersion: {group}\nkind: {kind}\nmetadata: {{name: {name}}}\n---\n")
+    };
+    let objects = [("ConfigMap", "tidegate-other"), ("Lease", "tidegate-x-y"), ("ConfigMap", "settings")];
+    let text: String = objects.iter().map(|(kind, name)| named(kind, name)).collect();
+    let spec = "  cluster: {kubeconfig: {}}\n  namespaces: [tidegate-system]\n  createNamespaces: true\n";
+    let tree = tree(spec, &[("environments/dev/a.yaml", &text)]);
+    let loaded = load(&tree, &environment(&tree), &Known);
+    let expected = [
+        "environments/dev/a.yaml:3:18: error[E0403]: ConfigMap tidegate-system/tidegate-other: ConfigMaps `tidegate-*` in tidegate-system are Tidegate's own",
+        "environments/dev/a.yaml:7:18: error[E0403]: Lease tidegate-system/tidegate-x-y: Leases `tidegate-*` in tidegate-system are Tidegate's own",
+    ];
+    assert_eq!(problems(&loaded), expected);
+    let namespaces = loaded.objects.iter().filter(|object| object.reference.gvk.kind == "Namespace").count();
+    assert_eq!(namespaces, 0, "Tidegate's namespace is not an environment's to make or to prune");
+}

@@ -157,11 +157,17 @@ impl Parents {
         repeated(|| api.patch(SYSTEM_NAMESPACE, &params, &patch)).await.map(drop)
     }
 
-    /// The parent of an environment.
+    /// The parent of an environment. Something else under its name is an error, never an absence.
     pub async fn read(&self, environment: &EnvironmentName) -> Result<Option<Parent>, CallError> {
         let name = parent_name(environment);
-        let found = repeated(|| self.api.get_opt(&name)).await?;
-        Ok(found.and_then(|object| parse(&object)))
+        let Some(object) = repeated(|| self.api.get_opt(&name)).await? else { return Ok(None) };
+        let ours = parse(&object).filter(|parent| parent.environment == *environment);
+        ours.map(Some).ok_or_else(|| {
+            CallError::Server(format!(
+                "ConfigMap {SYSTEM_NAMESPACE}/{name} stands where the record of this environment belongs, without the \
+                 label {PARENT_LABEL}={environment}; label it again if it is the record, else delete it"
+            ))
+        })
     }
 
     /// The parents of all environments in this cluster.
@@ -264,7 +270,8 @@ impl Parents {
             .filter_map(|index| stored.shards.get(&shard_name(&parent.environment, count, index)))
             .map(|shard| shard.bytes.as_slice())
             .collect();
-        let inventory = inventory::decode(&current).map_err(|error| CallError::Server(error.to_string()))?;
+        let inventory =
+            inventory::decode(&current).map_err(|error| unreadable_inventory(&parent.environment, &error))?;
         Ok((inventory, stored))
     }
 
@@ -375,6 +382,25 @@ pub fn apply_set_of(environment: &EnvironmentName) -> String {
     inventory::apply_set_id(&parent_name(environment), SYSTEM_NAMESPACE, "ConfigMap", "")
 }
 
+/// A suspension that cannot be read still is one: whoever wrote it wanted the environment left alone.
+fn suspension(text: &str) -> Suspension {
+    serde_json::from_str(text).unwrap_or_else(|_| Suspension {
+        reason: format!("the annotation {SUSPEND} is not what `tidegate suspend` writes"),
+        by: "an annotation".to_owned(),
+        since: jiff::Timestamp::UNIX_EPOCH,
+        until: None,
+    })
+}
+
+fn unreadable_inventory(environment: &EnvironmentName, error: &impl std::fmt::Display) -> CallError {
+    let name = parent_name(environment);
+    CallError::Server(format!(
+        "the inventory in ConfigMaps {SYSTEM_NAMESPACE}/{name}-inventory-* cannot be read ({error}), so nothing is \
+         changed; restore them, or delete ConfigMap {name}: what git names is then taken over anew, and what left git \
+         meanwhile stays"
+    ))
+}
+
 /// The parent in a ConfigMap; none when it is not one of ours.
 pub fn parse(object: &ConfigMap) -> Option<Parent> {
     let metadata = &object.metadata;
@@ -394,9 +420,31 @@ pub fn parse(object: &ConfigMap) -> Option<Parent> {
             .into_iter()
             .filter_map(|key| Some((key.to_owned(), annotation(key)?)))
             .collect(),
-        suspension: annotation(SUSPEND).and_then(|text| serde_json::from_str(&text).ok()),
+        suspension: annotation(SUSPEND).map(|text| suspension(&text)),
         sync: annotation(SYNC),
         rewind: annotation(REWIND).and_then(|text| serde_json::from_str(&text).ok()),
         status: status.and_then(|text| serde_json::from_str(text).ok()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspension_that_cannot_be_read_suspends_all_the_same() {
+        let parent = |text: &str| {
+            let object = serde_json::from_value(json!({
+                "metadata": {
+                    "name": "tidegate-dev", "uid": "u", "resourceVersion": "1",
+                    "labels": { PARENT_LABEL: "dev" }, "annotations": { SUSPEND: text },
+                }
+            }));
+            object.ok().and_then(|object| parse(&object))
+        };
+        for text in ["incident 4711", "", "{}", "null", r#"{"reason":"x","by":"y","since":"yesterday"}"#] {
+            let suspension = parent(text).and_then(|parent| parent.suspension);
+            assert!(suspension.is_some_and(|suspension| suspension.until.is_none()), "{text}");
+        }
+    }
 }

@@ -96,7 +96,11 @@ impl Lane {
                 self.memory.failures = 0;
                 next
             }
-            Err(error) => self.after_failure(&error),
+            Err(error) => {
+                let next = self.after_failure(&error);
+                self.record_failure(&cluster, &error).await;
+                next
+            }
         }
     }
 

@@ -31,6 +31,8 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// What could not be read (a kind that is not served yet, for one) is read again this often.
 const UNREAD_INTERVAL: Duration = Duration::from_secs(2);
+/// After so many failures in a row people are told, whatever they are: one conflict is a race, many are a fault.
+const FAILURES_TOLD: u32 = 3;
 /// Passes that fail are tried again with growing pauses.
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(1) };
 
@@ -350,10 +352,11 @@ impl Lane {
     pub(super) fn after_failure(&mut self, error: &CallError) -> Next {
         self.memory.failures = self.memory.failures.saturating_add(1);
         match error {
-            CallError::Conflict(_) => {
+            CallError::Conflict(_) if self.memory.failures < FAILURES_TOLD => {
                 tracing::debug!(environment = %self.name, %error, "somebody else wrote");
             }
-            CallError::NotFound(_)
+            CallError::Conflict(_)
+            | CallError::NotFound(_)
             | CallError::Refused(_)
             | CallError::Forbidden(_)
             | CallError::Unauthorized(_)
@@ -368,6 +371,40 @@ impl Lane {
             }
         }
         Next(BACKOFF.delay(self.memory.failures, crate::run::jitter()))
+    }
+
+    /// Passes that fail again and again end in no record: an older one, live perhaps, must not stand there as the truth.
+    pub(super) async fn record_failure(&mut self, cluster: &Cluster, error: &CallError) {
+        if self.memory.failures < FAILURES_TOLD {
+            return;
+        }
+        let wanted = self.target.borrow().clone();
+        self.stand(&wanted, State::Failed, false);
+        let label = EnvironmentLabel { environment: self.name.to_string() };
+        self.shared.metrics.live.get_or_create(&label).set(0);
+        self.shared.metrics.problems.get_or_create(&label).set(1);
+        // Where the record itself cannot be read or written, the log and the metrics have to do.
+        let Ok(Some(parent)) = cluster.parents.read(&self.name).await else { return };
+        let Some(before) = &parent.status else { return };
+        let reason = error.to_string();
+        if before.state == State::Failed && before.reason == reason {
+            return;
+        }
+        let now = Timestamp::now();
+        let mut status = EnvironmentStatus {
+            state: State::Failed,
+            problems: Listed::all(vec![Problem::error(Code::Rejected, reason.clone())]),
+            reason,
+            since: if before.state == State::Failed { before.since } else { now },
+            next: Some("tried again by itself, with growing pauses".to_owned()),
+            updated: now,
+            ..before.clone()
+        };
+        status.shrink();
+        let change = ParentChange { annotations: std::collections::BTreeMap::new(), status: Some(status) };
+        if let Err(error) = cluster.parents.update(&parent, &change).await {
+            tracing::debug!(environment = %self.name, %error, "the failure is not recorded");
+        }
     }
 
     /// The cluster does not answer: nothing can be recorded there.

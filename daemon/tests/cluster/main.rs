@@ -32,3 +32,4 @@ mod replicas;
 mod scene;
 mod secrets;
 mod support;
+mod tampered;

@@ -19,7 +19,11 @@ use crate::yaml::Spans;
 const WAVE: &str = "tidegate.dev/wave";
 const WAVE_POINTER: &str = "/metadata/annotations/tidegate.dev~1wave";
 /// Namespaces that every cluster has; they are not made, and not owned unless a manifest says so.
-const BUILT_IN: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
+const BUILT_IN: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
+/// Where Tidegate keeps parents, inventories and Leases.
+const SYSTEM_NAMESPACE: &str = "tidegate-system";
+/// What their names begin with.
+const SYSTEM_PREFIX: &str = "tidegate-";
 
 /// Reads, renders and checks the objects of an environment.
 ///
@@ -138,6 +142,7 @@ fn place(
             reference.namespace = reference.namespace.take().or_else(default);
             set_namespace(&mut draft.value, reference.namespace.as_deref());
             problems.extend(check_namespace(&reference, &draft, environment));
+            problems.extend(check_own(&reference, &draft));
         }
     }
     let wave = wave(&reference, &draft, problems);
@@ -171,6 +176,19 @@ fn check_namespace(reference: &ObjectRef, draft: &Draft, environment: &Environme
     let location = draft.spans.locate("/metadata/namespace");
     let problem = Problem::error(Code::NamespaceNotAllowed, message).at(location).object(reference);
     Some(problem.field("metadata.namespace").help(help))
+}
+
+/// What Tidegate itself keeps in its namespace (parents, inventories, Leases) is no desired state: an environment that
+/// wrote it would take the memory of another one, and with it the authority to delete.
+fn check_own(reference: &ObjectRef, draft: &Draft) -> Option<Problem> {
+    let kept = matches!(reference.gvk.kind.as_str(), "ConfigMap" | "Lease");
+    let ours = kept
+        && reference.namespace.as_deref() == Some(SYSTEM_NAMESPACE)
+        && reference.name.starts_with(SYSTEM_PREFIX);
+    let message =
+        format!("{}s `{SYSTEM_PREFIX}*` in {SYSTEM_NAMESPACE} are Tidegate's own", reference.gvk.kind);
+    let problem = || Problem::error(Code::Ownership, message).at(draft.spans.locate("/metadata/name"));
+    ours.then(|| problem().object(reference).field("metadata.name").help("give it another name"))
 }
 
 fn check_cluster_scoped(reference: &ObjectRef, draft: &Draft, environment: &Environment) -> Option<Problem> {

@@ -78,8 +78,8 @@ impl<'a> Substitution<'a> {
             return Ok(value);
         }
         if !is_variable(name) {
-            let shown: String = name.chars().take(40).collect();
-            return Err(malformed(&format!("`${{{}}}` is not a name", shown.escape_debug())));
+            // Not repeated: it may stand in a Secret, where nobody meant a substitution.
+            return Err(malformed("what stands in `${…}` is not a name"));
         }
         let problem = Problem::error(Code::Substitution, format!("`${{{name}}}` is not defined"));
         let help = match suggest::nearest(name, self.values.keys().map(String::as_str)) {
@@ -159,8 +159,8 @@ mod tests {
             [
                 "a.yaml:2:5: error[E0204]: `${TAGG}` is not defined",
                 "a.yaml:3:5: error[E0204]: `${` has no `}`",
-                "a.yaml:4:5: error[E0204]: `${a b}` is not a name",
-                "a.yaml:5:5: error[E0204]: `${}` is not a name",
+                "a.yaml:4:5: error[E0204]: what stands in `${…}` is not a name",
+                "a.yaml:5:5: error[E0204]: what stands in `${…}` is not a name",
             ]
         );
     }

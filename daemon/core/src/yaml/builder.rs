@@ -83,9 +83,11 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(id) => self.alias(id, place),
-            Event::UnresolvedAlias(name) => {
+            // Its name is not repeated: it may be the unquoted value of a Secret.
+            Event::UnresolvedAlias(_) => {
                 self.report(
-                    Problem::error(Code::YamlSyntax, format!("no anchor `{name}` stands before this alias")),
+                    Problem::error(Code::YamlSyntax, "no anchor stands before this alias")
+                        .help("quote a text that begins with `*`"),
                     place,
                 );
                 self.add(Built { node: Node::null(place), size: 1, depth: 1 });

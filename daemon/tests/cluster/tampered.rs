@@ -1,0 +1,57 @@
+//! Somebody changes by hand what Tidegate keeps for itself: it says so, and nothing is deleted or forgotten quietly.
+
+use std::time::Duration;
+
+use crate::scene::{record, throughout};
+use crate::support::{World, config_map};
+
+#[test]
+fn a_damaged_inventory_is_said_and_deletes_nothing() {
+    let world = World::new("saf-tamper");
+    let environment = world.environment("");
+    let first = world.commit(
+        "two",
+        &[
+            ("environment.yaml", &environment),
+            ("a.yaml", &config_map("a", "k", "1")),
+            ("b.yaml", &config_map("b", "k", "1")),
+        ],
+    );
+    let mut daemon = world.daemon();
+    world.wait_for("live", &first);
+    daemon.kill();
+    let garbage = r#"{"binaryData":{"entries":"Z2FyYmFnZQ=="}}"#;
+    let shard = "tidegate-saf-tamper-inventory-1-0";
+    world.kube.must(&["patch", "configmap", shard, "-n", "tidegate-system", "--type=merge", "-p", garbage]);
+    world.repo.remove("environments/saf-tamper/b.yaml");
+    let second = world.repo.commit("one");
+    daemon.restart();
+    let status = record(&world, "saf-tamper", "the damage is recorded", |status| status["state"] == "failed");
+    let reason = status["reason"].as_str().unwrap();
+    assert!(reason.contains("the inventory") && reason.contains("tidegate-saf-tamper"), "{reason}");
+    throughout(Duration::from_secs(2), "nothing is deleted", || {
+        world.kube.get("configmap", "saf-tamper", "b").is_some()
+    });
+    world.kube.must(&["delete", "configmap", "tidegate-saf-tamper", "-n", "tidegate-system"]);
+    world.wait_for("live", &second);
+    assert!(world.kube.get("configmap", "saf-tamper", "b").is_some(), "what nobody remembers is not deleted");
+}
+
+#[test]
+fn a_suspension_written_by_hand_in_other_words_suspends() {
+    let world = World::new("saf-handmade");
+    let files = |value: &str| config_map("c", "k", value);
+    let first =
+        world.commit("one", &[("environment.yaml", &world.environment("")), ("c.yaml", &files("one"))]);
+    let _daemon = world.daemon();
+    world.wait_for("live", &first);
+    let parent = ["annotate", "configmap", "tidegate-saf-handmade", "-n", "tidegate-system"];
+    world.kube.must(&[&parent[..], &["tidegate.dev/suspend=incident 4711"]].concat());
+    record(&world, "saf-handmade", "suspended", |status| status["state"] == "suspended");
+    let second = world.commit("two", &[("c.yaml", &files("two"))]);
+    throughout(Duration::from_secs(2), "nothing is written", || {
+        world.kube.field("configmap", "saf-handmade", "c", "/data/k") == "one"
+    });
+    world.kube.must(&[&parent[..], &["tidegate.dev/suspend-"]].concat());
+    world.wait_for("live", &second);
+}
