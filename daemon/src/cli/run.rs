@@ -15,6 +15,11 @@ use crate::source::{
 };
 use crate::telemetry::{LogFormat, init_logs};
 
+/// The shortest pause between two polls.
+const POLL_MIN: Duration = Duration::from_millis(100);
+/// The longest one.
+const POLL_MAX: Duration = Duration::from_hours(24);
+
 /// How the daemon runs.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -22,7 +27,7 @@ pub struct RunArgs {
     #[arg(long, env = "TIDEGATE_BRANCH")]
     pub branch: Option<String>,
     /// How often the remote is asked for its tip (jittered); local repositories are watched as well
-    #[arg(long, env = "TIDEGATE_POLL_INTERVAL", default_value = "10s", value_parser = duration)]
+    #[arg(long, env = "TIDEGATE_POLL_INTERVAL", default_value = "10s", value_parser = poll_interval)]
     pub poll_interval: Duration,
     /// Follow the uncommitted files of a work tree instead of a repository
     #[arg(long, env = "TIDEGATE_FOLLOW", value_name = "FOLDER", conflicts_with = "repo")]
@@ -180,4 +185,10 @@ fn end_on_signals(shutdown: &CancellationToken) -> Result<(), Failure> {
         });
     }
     Ok(())
+}
+
+/// How often a remote may be asked: without a floor a slip would be a flood, beyond the ceiling nothing is followed.
+fn poll_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if (POLL_MIN..=POLL_MAX).contains(&interval) { Ok(interval) } else { Err("use 100ms to 1d".to_owned()) }
 }

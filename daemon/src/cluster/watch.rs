@@ -18,6 +18,7 @@ use tidegate_core::health;
 use tidegate_core::inventory::ENVIRONMENT;
 use tidegate_core::object::{Gvk, ObjectId};
 use tidegate_core::observed::LiveObject;
+use tidegate_core::schedule::Backoff;
 use tokio::task::AbortHandle;
 
 use super::kinds::ServedKind;
@@ -26,6 +27,9 @@ use super::summarize::{Detail, id_of, summarize};
 
 /// Objects of a watch's first list are read in pages of this size.
 const PAGE: u32 = 500;
+
+/// A watch that is not allowed is tried again with growing pauses: rights may come.
+const REFUSED: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(1) };
 
 /// The running watches of one cluster.
 pub struct Watches {
@@ -112,11 +116,15 @@ async fn follow<K: Serialize>(
         Some((id_of(gvk, kind.scope, &value)?, summarize(gvk, detail, &value)))
     };
     let mut listed = HashMap::new();
+    let mut refusals = 0;
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::Init) => listed.clear(),
             Ok(watcher::Event::InitApply(object)) => listed.extend(compact(&object)),
-            Ok(watcher::Event::InitDone) => store.replace(gvk, std::mem::take(&mut listed)),
+            Ok(watcher::Event::InitDone) => {
+                refusals = 0;
+                store.replace(gvk, std::mem::take(&mut listed));
+            }
             Ok(watcher::Event::Apply(object)) => {
                 if let Some((id, live)) = compact(&object) {
                     store.observe(id, live);
@@ -129,7 +137,33 @@ async fn follow<K: Serialize>(
             }
             Err(error) => {
                 tracing::debug!(kind = %gvk.kind, error = %super::call::chain(&error), "watch interrupted");
+                if is_refusal(&error) {
+                    if refusals == 0 {
+                        tracing::warn!(
+                            kind = %gvk.kind, error = %super::call::chain(&error),
+                            "the kind may not be watched: its objects are read one by one, and drift is found late"
+                        );
+                    }
+                    store.unsync(gvk);
+                    // The stream's own pauses begin anew with every attempt.
+                    refusals += 1;
+                    tokio::time::sleep(REFUSED.delay(refusals, crate::run::jitter())).await;
+                }
             }
         }
     }
+}
+
+/// True when the identity lacks the right to list or watch the kind in the whole cluster.
+fn is_refusal(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => return false,
+    };
+    status.code == 403
 }

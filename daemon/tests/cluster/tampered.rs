@@ -55,3 +55,30 @@ fn a_suspension_written_by_hand_in_other_words_suspends() {
     world.kube.must(&[&parent[..], &["tidegate.dev/suspend-"]].concat());
     world.wait_for("live", &second);
 }
+
+#[test]
+fn an_object_without_our_label_that_cannot_be_taken_over_is_not_asked_for_again_and_again() {
+    let world = World::new("saf-spin");
+    world.kube.must(&["create", "namespace", "saf-spin"]);
+    world.kube.must(&["create", "configmap", "c", "-n", "saf-spin", "--from-literal=k=theirs"]);
+    world.kube.must(&[
+        "patch",
+        "configmap",
+        "c",
+        "-n",
+        "saf-spin",
+        "--type=merge",
+        "-p",
+        r#"{"immutable":true}"#,
+    ]);
+    let commit = world.commit(
+        "ours",
+        &[("environment.yaml", &world.environment("")), ("c.yaml", &config_map("c", "k", "ours"))],
+    );
+    let daemon = world.daemon();
+    world.wait_for("failed", &commit);
+    let tried = || daemon.log().matches("error[E0402]").count();
+    let before = tried();
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(tried() <= before + 1, "{before} refusals became {}", tried());
+}
