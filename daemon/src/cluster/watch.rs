@@ -121,11 +121,10 @@ async fn follow<K: Serialize>(
         match event {
             Ok(watcher::Event::Init) => listed.clear(),
             Ok(watcher::Event::InitApply(object)) => listed.extend(compact(&object)),
-            Ok(watcher::Event::InitDone) => {
-                refusals = 0;
-                store.replace(gvk, std::mem::take(&mut listed));
-            }
+            Ok(watcher::Event::InitDone) => store.replace(gvk, std::mem::take(&mut listed)),
             Ok(watcher::Event::Apply(object)) => {
+                // Not after a list: where listing is allowed and watching is not, the two would take turns.
+                refusals = 0;
                 if let Some((id, live)) = compact(&object) {
                     store.observe(id, live);
                 }
