@@ -1,10 +1,12 @@
 //! `tidegate diff [env]`: how live objects differ from what git asks for, by the API server's own dry-run.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidegate_core::diff::describe;
+use tidegate_core::drift::ForeignField;
 use tidegate_core::object::{DesiredObject, ObjectId};
 use tidegate_core::observed::{DryRun, Observed};
 
@@ -24,7 +26,8 @@ use crate::world::DesiredSet;
 pub struct DiffArgs {
     /// The environment; all of them when none is named
     pub environment: Option<String>,
-    /// The repository or a folder in it; the files as they are
+    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what --repo names,
+    /// the newest commit if it is bare or a URL; else the folder that we are in]
     pub path: Option<PathBuf>,
     /// Compare this commit instead of the files
     #[arg(long = "ref", value_name = "REF")]
@@ -39,6 +42,7 @@ struct Difference {
     name: String,
     missing: Vec<Arc<DesiredObject>>,
     changed: Vec<(Arc<DesiredObject>, DryRun)>,
+    added: BTreeMap<ObjectId, Vec<ForeignField>>,
     surplus: Vec<ObjectId>,
     errors: Vec<String>,
 }
@@ -46,6 +50,7 @@ struct Difference {
 /// Compares and prints.
 pub async fn run(global: &Global, args: &DiffArgs) -> Result<Exit, Failure> {
     let world = super::world::read(global, args.path.as_deref(), args.reference.as_deref()).await?;
+    super::world::say_revision(global, &world);
     let names: Vec<String> = match &args.environment {
         Some(name) => vec![name.clone()],
         None => world.environments.keys().cloned().collect(),
@@ -94,11 +99,22 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     let mut difference = sort_out(name, set, &inventory, &observed);
     for inspection in inspect(&cluster, set, &marks, &ids, b"tidegate.diff/v1").await {
         let object = set.objects.iter().find(|object| object.reference.id() == inspection.id);
+        // What kubectl added is handed to us and removed by a repair; what others added stays.
+        let added: Vec<ForeignField> = inspection
+            .foreign
+            .into_iter()
+            .map(|record| record.field)
+            .filter(|field| field.manager.starts_with("kubectl"))
+            .collect();
         match (object, inspection.answer.into_dry_run()) {
             (Some(object), Some(DryRun { error: Some(error), .. })) => {
                 difference.errors.push(format!("{}: {error}", object.reference));
             }
-            (Some(object), Some(dry_run)) if !dry_run.changes.is_empty() => {
+            (Some(object), Some(dry_run)) if !dry_run.changes.is_empty() || dry_run.migrate => {
+                let shown =
+                    |field: &ForeignField| dry_run.changes.iter().any(|change| change.path == field.path);
+                let added = added.into_iter().filter(|field| !shown(field)).collect();
+                difference.added.insert(object.reference.id(), added);
                 difference.changed.push((object.clone(), dry_run));
             }
             (Some(object), None) => difference.missing.push(object.clone()),
@@ -121,6 +137,7 @@ fn sort_out(
         name,
         missing: set.objects.iter().filter(|object| is_missing(&object.reference.id())).cloned().collect(),
         changed: Vec::new(),
+        added: BTreeMap::new(),
         surplus: inventory
             .entries
             .keys()
@@ -138,7 +155,7 @@ impl Difference {
 }
 
 fn text(difference: &Difference, style: Style) -> String {
-    let Difference { name, missing, changed, surplus, errors } = difference;
+    let Difference { name, missing, changed, added, surplus, errors } = difference;
     let mut text = String::new();
     for object in missing {
         let place = style.paint(Tone::Place, &object.location().to_string());
@@ -153,6 +170,9 @@ fn text(difference: &Difference, style: Style) -> String {
         for change in &dry_run.changes {
             let place = object.spans.locate(&change.pointer).to_string();
             text.push_str(&format!("    {}  {}\n", describe(change), style.paint(Tone::Place, &place)));
+        }
+        for field in added.get(&object.reference.id()).into_iter().flatten() {
+            text.push_str(&format!("    - {} (added by {})\n", field.path, field.manager));
         }
         let managers: std::collections::BTreeSet<&str> =
             dry_run.by.iter().map(|entry| entry.manager.as_str()).collect();
@@ -177,11 +197,16 @@ fn text(difference: &Difference, style: Style) -> String {
 }
 
 fn data(difference: &Difference) -> Value {
-    let Difference { name, missing, changed, surplus, errors } = difference;
+    let Difference { name, missing, changed, added, surplus, errors } = difference;
     let missing: Vec<_> = missing.iter().map(|object| &object.reference).collect();
     let changed: Vec<_> = changed
         .iter()
-        .map(|(object, dry_run)| json!({ "object": object.reference, "changes": dry_run.changes, "heldBy": dry_run.by }))
+        .map(|(object, dry_run)| {
+            json!({
+                "object": object.reference, "changes": dry_run.changes, "heldBy": dry_run.by,
+                "added": added.get(&object.reference.id()),
+            })
+        })
         .collect();
     json!({ "name": name, "missing": missing, "changed": changed, "toDelete": surplus, "errors": errors })
 }

@@ -32,7 +32,7 @@ pub struct Global {
     /// Say less on stderr
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Longest time that the command may take, e.g. `90s` or `10m`
+    /// Longest time that the command may take, e.g. `90s` or `10m`; for `run` only with --once
     #[arg(long, global = true, default_value = "10m", value_parser = duration)]
     pub timeout: Duration,
 }

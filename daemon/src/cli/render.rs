@@ -22,7 +22,8 @@ const MASK_KEY: &[u8] = b"tidegate.render/v1";
 pub struct RenderArgs {
     /// The environment
     pub environment: String,
-    /// The repository or a folder in it; the files as they are
+    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what --repo names,
+    /// the newest commit if it is bare or a URL; else the folder that we are in]
     pub path: Option<PathBuf>,
     /// Render this commit instead of the files
     #[arg(long = "ref", value_name = "REF")]
@@ -32,6 +33,7 @@ pub struct RenderArgs {
 /// Renders and prints.
 pub async fn run(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     let world = super::world::read(global, args.path.as_deref(), args.reference.as_deref()).await?;
+    super::world::say_revision(global, &world);
     let set = load(global, &world, &args.environment)?;
     let masked: Vec<Arc<DesiredObject>> = set
         .objects

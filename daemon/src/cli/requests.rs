@@ -23,7 +23,7 @@ pub struct SyncArgs {
     /// Accept this commit although it is no descendant of the last good one (full id)
     #[arg(long, value_name = "COMMIT", requires = "reason", requires = "environment")]
     pub rewind: Option<String>,
-    /// Why; kept with the environment
+    /// Why; kept with a --rewind
     #[arg(long)]
     pub reason: Option<String>,
 }

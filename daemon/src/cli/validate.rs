@@ -20,7 +20,8 @@ use crate::world::{DesiredSet, Scopes, World, prefixed};
 /// What to check.
 #[derive(Debug, clap::Args)]
 pub struct ValidateArgs {
-    /// The repository or a folder in it; the files as they are, uncommitted changes included
+    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what --repo names,
+    /// the newest commit if it is bare or a URL; else the folder that we are in]
     pub path: Option<PathBuf>,
     /// Check this commit instead of the files
     #[arg(long = "ref", value_name = "REF")]
@@ -42,6 +43,7 @@ struct Checked {
 /// Checks, prints, and answers whether all is well.
 pub async fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
     let world = super::world::read(global, args.path.as_deref(), args.reference.as_deref()).await?;
+    super::world::say_revision(global, &world);
     let scopes = Scopes { cluster: None, catalogue: Catalogue::kubernetes_1_35() };
     let wanted = |name: &String| args.env.as_ref().is_none_or(|env| env == name);
     let mut checked: Vec<Checked> = world

@@ -10,6 +10,7 @@ use tidegate_core::status::{EnvironmentStatus, State};
 use super::exit::{Exit, Failure};
 use super::options::Global;
 use super::target::{self, TargetCluster, unreachable};
+use crate::world::Target;
 
 /// How often the record is read.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -107,16 +108,27 @@ async fn goals(global: &Global, args: &WaitArgs, clusters: &[TargetCluster]) -> 
         return Err(Failure::new(Exit::Usage, text));
     }
     let world = super::world::read(global, None, Some(commit)).await?;
+    let known = statuses(clusters).await?;
     let goals: Goals = world
         .environments
         .values()
         .filter(|target| only.is_none_or(|only| *only == target.name))
+        // One that is taken down has no record any more; there is nothing to wait for once it is gone.
+        .filter(|target| !is_gone(target, &known))
         .map(|target| (target.name.clone(), Some(target.inputs.clone())))
         .collect();
     if goals.is_empty() {
-        return Err(Failure::new(Exit::Invalid, format!("{commit} has no such environment")));
+        let names: Vec<&str> = world.environments.keys().map(String::as_str).collect();
+        let text =
+            format!("{commit} names no such environment that is still there; it has: {}", names.join(", "));
+        return Err(Failure::new(Exit::Invalid, text));
     }
     Ok(goals)
+}
+
+fn is_gone(target: &Target, known: &BTreeMap<String, EnvironmentStatus>) -> bool {
+    let down = target.environment.as_ref().is_ok_and(|environment| environment.decommission);
+    down && !known.contains_key(&target.name)
 }
 
 async fn statuses(clusters: &[TargetCluster]) -> Result<BTreeMap<String, EnvironmentStatus>, Failure> {

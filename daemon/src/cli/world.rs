@@ -57,6 +57,14 @@ pub async fn read(global: &Global, path: Option<&Path>, reference: Option<&str>)
     world
 }
 
+/// Says which commit was looked at; the files of a folder need no saying.
+pub fn say_revision(global: &Global, world: &World) {
+    match &world.revision {
+        Revision::Commit(_) => global.say(&format!("at commit {}", world.revision)),
+        Revision::Folder(_) => {}
+    }
+}
+
 /// The settings of a repository that is read by commits.
 fn repository(global: &Global, place: &str, cache: &Path) -> Result<SourceConfig, Failure> {
     let url = SourceUrl::parse(place, PlainHttp::LoopbackOnly)

@@ -45,7 +45,9 @@ pub fn judge(
     let mut judgement = Judgement::default();
     let waiting: BTreeMap<&ObjectId, &WaitingReason> =
         plan.waiting.iter().map(|waiting| (&waiting.object, &waiting.reason)).collect();
-    for object in &desired.objects {
+    // An environment that is taken down is asked for nothing.
+    let objects = if desired.environment.decommission { &[][..] } else { &desired.objects };
+    for object in objects {
         let id = object.reference.id();
         judgement.counts.objects += 1;
         if let Some(failure) = failed.get(&id) {
@@ -59,7 +61,7 @@ pub fn judge(
         let health = health_of(&object.reference.gvk, &id, observed);
         judgement.count(&id, &health, pods);
     }
-    let wanted: BTreeSet<ObjectId> = desired.objects.iter().map(|object| object.reference.id()).collect();
+    let wanted: BTreeSet<ObjectId> = objects.iter().map(|object| object.reference.id()).collect();
     for (id, reason) in waiting.iter().filter(|(id, _)| !wanted.contains(**id)) {
         judgement.wait(id, reason);
     }

@@ -10,7 +10,9 @@ use tidegate_core::drift::AllowList;
 use tidegate_core::ids::EnvironmentName;
 use tidegate_core::object::ObjectId;
 use tidegate_core::outcome::Outcome;
-use tidegate_core::plan::{Action, ApplyReason, Failure, ObjectMatcher, Plan, PlanSettings, PruneSettings};
+use tidegate_core::plan::{
+    Action, ApplyReason, Failure, ObjectMatcher, Plan, PlanSettings, PruneSettings, WaitingReason,
+};
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{CommitInfo, State};
 
@@ -197,16 +199,40 @@ impl Lane {
 
     /// Everything that a decommissioned environment owned is gone: so goes what we kept of it.
     async fn take_down(&mut self, cluster: &Cluster) -> Result<(), CallError> {
-        let empty = self.memory.inventory.as_ref().is_none_or(|(inventory, _)| inventory.entries.is_empty());
-        if let Some(parent) = self.memory.parent.clone()
-            && empty
-        {
-            cluster.parents.delete(&parent).await?;
-            tracing::info!(environment = %self.name, "taken down: everything that it owned is deleted");
-            self.memory.parent = None;
-            self.memory.inventory = None;
+        let kept = self.kept();
+        let inventory = self.inventory();
+        if inventory.entries.keys().any(|id| !kept.contains(id)) {
+            return Ok(());
         }
+        let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
+        cluster.parents.delete(&parent).await?;
+        let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
+        tracing::info!(environment = %self.name, kept = %kept.join(", "), "taken down");
+        self.memory.parent = None;
+        self.memory.inventory = None;
         Ok(())
+    }
+
+    /// What git left and what may not be deleted: it stays in the cluster, and is nobody's once the environment is gone.
+    fn kept(&self) -> BTreeSet<ObjectId> {
+        let waiting = self.memory.last.iter().flat_map(|(_, plan)| &plan.waiting);
+        waiting
+            .filter(|waiting| match waiting.reason {
+                WaitingReason::PruneNotAllowed(_) => true,
+                WaitingReason::Unread(_)
+                | WaitingReason::DryRunFailed(_)
+                | WaitingReason::Refused(_)
+                | WaitingReason::PruneAfter(_)
+                | WaitingReason::Deleting(_)
+                | WaitingReason::EarlierWave(_)
+                | WaitingReason::Dependency(_)
+                | WaitingReason::Ownership(_)
+                | WaitingReason::PruneBudget
+                | WaitingReason::Suspended(_)
+                | WaitingReason::FightingOver(_) => false,
+            })
+            .map(|waiting| waiting.object.clone())
+            .collect()
     }
 
     /// Changes the parent; when somebody wrote it in between, on top of what they wrote.

@@ -265,3 +265,20 @@ fn a_delete_that_was_refused_is_remembered_and_tried_again() {
     });
     world.wait_for("live", &commit);
 }
+
+#[test]
+fn an_environment_that_is_decommissioned_keeps_what_may_not_be_deleted_and_ends() {
+    let world = World::new("saf-down-kept");
+    let environment = world.environment("").replace(", allow: [Namespace]", "");
+    let files = [("environment.yaml", environment.as_str()), ("a.yaml", &config_map("a", "k", "v"))];
+    let commit = world.commit("up", &files);
+    let _daemon = world.daemon();
+    world.wait_for("live", &commit);
+    world.commit("down", &[("environment.yaml", &format!("{environment}  decommission: true\n"))]);
+    eventually("the parent is gone", || {
+        let parent = world.kube.get("configmap", "tidegate-system", "tidegate-saf-down-kept");
+        check(parent.is_none(), format!("{:#}", world.status()))
+    });
+    assert!(world.kube.get("configmap", "saf-down-kept", "a").is_none());
+    assert_eq!(world.kube.field("namespace", "", "saf-down-kept", "/status/phase"), "Active");
+}

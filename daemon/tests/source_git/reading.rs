@@ -328,12 +328,18 @@ async fn revisions_are_resolved_and_nonsense_is_refused() {
         let (mirror, text) = (Arc::clone(&source.mirror), text.to_owned());
         blocking(move || mirror.resolve(&text).map(String::from))
     };
-    for (text, expected) in
-        [("HEAD", &second), ("HEAD~1", &first), (&second[..7], &second), (&first, &first), ("HEAD^", &first)]
-    {
+    for (text, expected) in [
+        ("HEAD", &second),
+        ("main", &second),
+        ("HEAD~1", &first),
+        (&second[..7], &second),
+        (&first, &first),
+        ("HEAD^", &first),
+    ] {
         assert_eq!(resolve(text).await.as_ref(), Ok(expected), "{text}");
     }
-    for text in ["", "main", "abc", "HEAD~100", ":/x", "-x", "HEAD:environments", "@{upstream}", "ffffffff"] {
+    for text in ["", "other", "abc", "HEAD~100", ":/x", "-x", "HEAD:environments", "@{upstream}", "ffffffff"]
+    {
         assert!(matches!(resolve(text).await, Err(SourceError::NoSuchCommit { .. })), "{text}");
     }
 }
