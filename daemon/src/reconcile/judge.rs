@@ -109,26 +109,12 @@ impl Judgement {
 
     /// What is kept on purpose is shown and holds nothing up.
     fn wait(&mut self, id: &ObjectId, reason: &WaitingReason) {
-        match reason {
-            WaitingReason::PruneNotAllowed(_) => {
-                let status =
-                    ObjectStatus { object: id.clone(), state: "kept".to_owned(), reason: reason.to_string() };
-                self.objects.push(status);
-            }
-            WaitingReason::Unread(_)
-            | WaitingReason::DryRunFailed(_)
-            | WaitingReason::Refused(_)
-            | WaitingReason::PruneAfter(_)
-            | WaitingReason::Deleting(_)
-            | WaitingReason::EarlierWave(_)
-            | WaitingReason::Dependency(_)
-            | WaitingReason::Ownership(_)
-            | WaitingReason::PruneBudget
-            | WaitingReason::Suspended(_)
-            | WaitingReason::FightingOver(_) => {
-                self.counts.waiting += 1;
-                self.note(id, "waiting", &reason.to_string());
-            }
+        if reason.is_kept() {
+            let (object, state, reason) = (id.clone(), "kept".to_owned(), reason.to_string());
+            self.objects.push(ObjectStatus { object, state, reason });
+        } else {
+            self.counts.waiting += 1;
+            self.note(id, "waiting", &reason.to_string());
         }
     }
 

@@ -10,9 +10,7 @@ use tidegate_core::drift::AllowList;
 use tidegate_core::ids::EnvironmentName;
 use tidegate_core::object::ObjectId;
 use tidegate_core::outcome::Outcome;
-use tidegate_core::plan::{
-    Action, ApplyReason, Failure, ObjectMatcher, Plan, PlanSettings, PruneSettings, WaitingReason,
-};
+use tidegate_core::plan::{Action, ApplyReason, Failure, ObjectMatcher, Plan, PlanSettings, PruneSettings};
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{CommitInfo, State};
 
@@ -216,23 +214,7 @@ impl Lane {
     /// What git left and what may not be deleted: it stays in the cluster, and is nobody's once the environment is gone.
     fn kept(&self) -> BTreeSet<ObjectId> {
         let waiting = self.memory.last.iter().flat_map(|(_, plan)| &plan.waiting);
-        waiting
-            .filter(|waiting| match waiting.reason {
-                WaitingReason::PruneNotAllowed(_) => true,
-                WaitingReason::Unread(_)
-                | WaitingReason::DryRunFailed(_)
-                | WaitingReason::Refused(_)
-                | WaitingReason::PruneAfter(_)
-                | WaitingReason::Deleting(_)
-                | WaitingReason::EarlierWave(_)
-                | WaitingReason::Dependency(_)
-                | WaitingReason::Ownership(_)
-                | WaitingReason::PruneBudget
-                | WaitingReason::Suspended(_)
-                | WaitingReason::FightingOver(_) => false,
-            })
-            .map(|waiting| waiting.object.clone())
-            .collect()
+        waiting.filter(|waiting| waiting.reason.is_kept()).map(|waiting| waiting.object.clone()).collect()
     }
 
     /// Changes the parent; when somebody wrote it in between, on top of what they wrote.

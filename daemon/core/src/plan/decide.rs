@@ -22,7 +22,7 @@ pub(super) enum Verdict {
     Inspect,
     /// An apply; `restores`: of what was applied before, so that it rolls out nothing new.
     Apply { apply: Apply, restores: bool },
-    /// Nothing for now.
+    /// Nothing at this time.
     Wait { reason: WaitingReason, problem: Option<Box<Problem>> },
 }
 

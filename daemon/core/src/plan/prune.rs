@@ -32,7 +32,7 @@ pub(super) struct Pruned {
 enum Fate {
     /// The object is gone, or not ours any more.
     Forget(Option<Problem>),
-    /// It stays in the inventory for now.
+    /// It stays in the inventory until another plan.
     Keep(WaitingReason, Option<Problem>),
     /// It may be deleted, if the whole prune may.
     Delete(Delete),

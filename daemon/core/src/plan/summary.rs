@@ -99,6 +99,24 @@ impl fmt::Display for Counts {
 }
 
 impl WaitingReason {
+    /// Whether the object left git and stays in the cluster on purpose.
+    pub fn is_kept(&self) -> bool {
+        match self {
+            Self::PruneNotAllowed(_) => true,
+            Self::Unread(_)
+            | Self::DryRunFailed(_)
+            | Self::Refused(_)
+            | Self::PruneAfter(_)
+            | Self::Deleting(_)
+            | Self::EarlierWave(_)
+            | Self::Dependency(_)
+            | Self::Ownership(_)
+            | Self::PruneBudget
+            | Self::Suspended(_)
+            | Self::FightingOver(_) => false,
+        }
+    }
+
     /// Whether the commit counts as not applied because of it. What is kept on purpose, and a field that somebody fights
     /// over after it was rolled out, do not hold it.
     pub fn holds_commit(&self) -> bool {
