@@ -82,6 +82,13 @@ impl Inventory {
     /// is ours even if the daemon is killed before it reads the answer. True when that changed anything.
     pub fn record_intent(&mut self, apply: &Apply) -> bool {
         let reference = &apply.object.reference;
+        if apply.migrate
+            && let Some(entry) = self.entries.get_mut(&reference.id())
+        {
+            // A migration gives us the fields of others before the apply sets their values. Killed between the two, our own
+            // entry would look as the last apply left it: what is remembered of it must not match.
+            return entry.own.take().is_some();
+        }
         match &apply.reason {
             ApplyReason::Recreate => match self.entries.get_mut(&reference.id()) {
                 Some(entry) => entry.uid.take().is_some(),
