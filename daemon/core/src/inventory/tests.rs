@@ -177,3 +177,29 @@ fn the_parent_names_kinds_and_namespaces() {
     assert_eq!(texts(inventory.group_kinds()), ["ConfigMap", "Deployment.apps"]);
     assert_eq!(texts(inventory.additional_namespaces("tidegate")), ["shop"]);
 }
+
+#[test]
+fn before_a_migration_what_is_remembered_of_our_entry_is_dropped_and_else_it_stays() {
+    let object = reference("ConfigMap", Some("shop"), "object-0");
+    let apply = |migrate| Apply {
+        object: std::sync::Arc::new(crate::object::DesiredObject {
+            reference: object.clone(),
+            value: serde_json::json!({}),
+            spans: crate::yaml::Spans::new("a.yaml".into(), crate::location::Position::START),
+            wave: 0,
+        }),
+        reason: ApplyReason::Drift { changes: Vec::new(), by: Vec::new() },
+        uid: Some("uid-of-object-0".to_owned()),
+        resource_version: None,
+        migrate,
+    };
+    let mut inventory = inventory(1);
+    let before = inventory.clone();
+    assert!(!inventory.record_intent(&apply(false)));
+    assert_eq!(inventory, before);
+    assert!(inventory.record_intent(&apply(true)));
+    let entry = &inventory.entries[&object.id()];
+    // The live entry looks as the last apply left it; the doubt must remain.
+    assert!(crate::drift::suspect(&managed(), entry, &AllowList::default()).is_some());
+    assert_eq!(entry.uid.as_deref(), Some("uid-of-object-0"));
+}

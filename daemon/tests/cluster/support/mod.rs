@@ -15,7 +15,7 @@ pub use proxy::Proxy;
 pub use repo::Repo;
 
 /// Longest wait for anything that takes seconds when all is well.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until `check` answers something; panics with the last complaint when time is over.
 pub fn eventually<T>(what: &str, check: impl Fn() -> Result<T, String>) -> T {
