@@ -18,6 +18,9 @@ const NAME: &str = "life-test";
 /// The promise of `up` when everything is built.
 const UP_LIMIT: Duration = Duration::from_secs(10);
 const RESOLVE_LIMIT: Duration = Duration::from_secs(20);
+/// kube-proxy reads a new Service and its endpoints on its own, so ready pods can be ahead of its rules. Until these are
+/// there, the node looks for a neighbour with the Service's address, and finds none.
+const SERVICE_LIMIT: Duration = Duration::from_secs(20);
 /// Late enough that some of the cluster runs, early enough that not all of it does.
 const KILL_AFTER: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(700), Duration::from_millis(1800)];
@@ -115,6 +118,7 @@ fn probe_archive() -> PathBuf {
 fn names_resolve_in_a_pod(cluster: &Cluster) {
     let service = ["get", "service", "probe", "-o", "jsonpath={.spec.clusterIP}"];
     let service: IpAddr = cluster.kubectl_output(&service).unwrap().parse().unwrap();
+    becomes_reachable(service);
     let api = cluster.slice().unwrap().api_service().to_string();
     assert!(resolve(service, "kubernetes.default").contains(&api));
     assert!(resolve(service, "probe").contains(&service.to_string()));
@@ -125,6 +129,16 @@ fn names_resolve_in_a_pod(cluster: &Cluster) {
     while !resolve(service, "later.shop.internal").contains("198.18.0.78") {
         assert!(started.elapsed() < RESOLVE_LIMIT, "a name added later does not resolve");
         sleep(Duration::from_millis(200));
+    }
+}
+
+fn becomes_reachable(service: IpAddr) {
+    let started = Instant::now();
+    while let Err(error) =
+        TcpStream::connect_timeout(&SocketAddr::from((service, 80)), Duration::from_secs(1))
+    {
+        assert!(started.elapsed() < SERVICE_LIMIT, "the Service is not reachable: {error}");
+        sleep(Duration::from_millis(100));
     }
 }
 
