@@ -23,6 +23,7 @@ use crate::parts::Parts;
 use crate::prerequisites;
 use crate::process::Programs;
 use crate::progress::say;
+use crate::root;
 use crate::state::{Record, State};
 use crate::wait::Limit;
 
@@ -81,7 +82,7 @@ impl Cluster {
     pub fn up(options: &Options) -> Result<Self> {
         ensure!((1..=MAX_NODES).contains(&options.nodes), "a cluster has 1 to {MAX_NODES} nodes");
         let state = State::of(&options.name)?;
-        prerequisites::require_root()?;
+        root::require_root()?;
         prerequisites::require_programs()?;
         let parts = Parts::ensure()?;
         let started = Instant::now();
@@ -309,7 +310,7 @@ fn lend_kubeconfig(path: &Path) -> Result<()> {
 /// Ends and removes everything of the cluster `name`; nothing to do is no error.
 pub fn down(name: &str) -> Result<()> {
     let state = State::of(name)?;
-    prerequisites::require_root()?;
+    root::require_root()?;
     let _lock = state.lock()?;
     if !state.folder().exists() {
         return Ok(());

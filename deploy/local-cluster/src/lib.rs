@@ -28,6 +28,7 @@ mod pki;
 pub mod prerequisites;
 mod process;
 mod progress;
+pub mod root;
 mod state;
 pub mod status;
 mod template;

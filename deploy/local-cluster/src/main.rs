@@ -1,17 +1,14 @@
 //! The command `local-cluster`. Results go to standard output, progress and errors to standard error.
 
-use std::env;
-use std::io::IsTerminal;
 use std::net::IpAddr;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use local_cluster::image::{self, Image};
-use local_cluster::parts::{Parts, cache_folder};
-use local_cluster::{Audit, Cluster, Options, prerequisites, status};
+use local_cluster::parts::Parts;
+use local_cluster::{Audit, Cluster, Options, prerequisites, root, status};
 
 /// A real Kubernetes on this machine, for tests and for the demo.
 #[derive(Debug, Parser)]
@@ -132,12 +129,12 @@ fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Up(up) => run_up(up),
         Verb::Down(Named { name }) => {
-            become_root()?;
+            root::become_root()?;
             local_cluster::down(&name)
         }
         Verb::Status { name } => show_status(name.as_deref()),
         Verb::LoadImage { archive, cluster } => {
-            become_root()?;
+            root::become_root()?;
             Cluster::attach(&cluster.name)?.load_image(&archive)
         }
         Verb::Kubeconfig(Named { name }) => {
@@ -149,7 +146,7 @@ fn run(verb: Verb) -> Result<()> {
             Ok(())
         }
         Verb::Dns { dns_name, address, cluster } => {
-            become_root()?;
+            root::become_root()?;
             Cluster::attach(&cluster.name)?.add_name(&dns_name, address)
         }
         Verb::Build => Parts::ensure().map(drop),
@@ -163,13 +160,13 @@ fn run(verb: Verb) -> Result<()> {
 
 fn run_up(up: Up) -> Result<()> {
     let Up { cluster, index, nodes, audit, dns, api_server_argument } = up;
-    require_root_or_terminal()?;
+    root::require_way_to_root()?;
     prerequisites::require_programs()?;
     if !prerequisites::is_root() {
         // As the caller, whose cache it is.
         Parts::ensure()?;
     }
-    become_root()?;
+    root::become_root()?;
     let audit = if audit { Audit::Metadata } else { Audit::Off };
     let options =
         Options { name: cluster.name, index, nodes, audit, dns, api_server_arguments: api_server_argument };
@@ -199,26 +196,6 @@ fn show_missing() -> Result<()> {
     }
     print(&format!("{}\n", missing.join("\n")));
     bail!("missing packages; as root: {}", prerequisites::install_command(&missing))
-}
-
-/// Fails with one line where nobody could give the password of sudo.
-fn require_root_or_terminal() -> Result<()> {
-    if std::io::stdin().is_terminal() { Ok(()) } else { prerequisites::require_root() }
-}
-
-/// Starts this command again by sudo, which asks once, if there is a terminal to ask at.
-fn become_root() -> Result<()> {
-    require_root_or_terminal()?;
-    if prerequisites::is_root() {
-        return Ok(());
-    }
-    let cache = format!("TIDEGATE_CACHE={}", cache_folder()?.display());
-    let path = format!("PATH={}", env::var("PATH").unwrap_or_default());
-    let program = env::current_exe().context("failed to find this program")?;
-    // Only returns when sudo cannot be started.
-    let error =
-        Command::new("sudo").args(["env", &cache, &path]).arg(program).args(env::args_os().skip(1)).exec();
-    Err(error).context("a local cluster needs root, and sudo does not start")
 }
 
 /// Writes to stdout; a reader that went away is no error.

@@ -55,13 +55,6 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// One clear line when this is not root on Linux.
-pub fn require_root() -> Result<()> {
-    ensure!(cfg!(target_os = "linux"), "a local cluster needs Linux: its nodes are namespaces of the kernel");
-    ensure!(is_root(), "a local cluster needs root, for namespaces and a bridge: run it with sudo");
-    Ok(())
-}
-
 /// Installs what is missing with apt-get, as root or by sudo.
 pub fn install() -> Result<()> {
     let missing = missing_packages();

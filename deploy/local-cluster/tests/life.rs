@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use local_cluster::image::{Image, pack};
-use local_cluster::{Audit, Cluster, Options, down, prerequisites};
+use local_cluster::{Audit, Cluster, Options, down, root};
 
 const NAME: &str = "life-test";
 /// The promise of `up` when everything is built.
@@ -28,7 +28,7 @@ const IMAGE: &str = "docker.io/local/probe:1";
 
 #[test]
 fn a_cluster_comes_up_serves_survives_a_killed_caller_and_leaves_nothing() {
-    prerequisites::require_root().expect("the tests of the local cluster run as root on Linux");
+    root::require_root().expect("the tests of the local cluster run as root on Linux");
     down(NAME).unwrap();
     local_cluster::parts::Parts::ensure().unwrap();
     let before = Traces::of_the_machine();
