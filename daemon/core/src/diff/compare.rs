@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::keys::{self, KeyedLists};
+use super::number::same_number;
 use super::{FieldChange, MAX_DEPTH, quantities_equal};
 
 /// What the names above a value say about texts in it.
@@ -220,22 +221,6 @@ fn scalar_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-/// Whether two numbers are equal though one is written as an integer and the other as a float.
-fn same_number(old: &Number, new: &Number) -> bool {
-    old == new || integer(old).zip(integer(new)).is_some_and(|(old, new)| old == new)
-}
-
-/// The number without its zero fraction, in digits; none when it has a fraction.
-pub(super) fn integer(number: &Number) -> Option<String> {
-    match number.as_f64() {
-        Some(float) if number.is_f64() => {
-            let text = (float.fract() == 0.0).then(|| format!("{float:.0}"))?;
-            Some(if text == "-0" { "0".to_owned() } else { text })
-        }
-        _ => Some(number.to_string()),
     }
 }
 

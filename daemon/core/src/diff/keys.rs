@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::compare::integer;
+use super::number::integer;
 
 /// Longer lists are compared by position.
 const MAX_KEYED_ITEMS: usize = 2_000;

@@ -15,6 +15,7 @@ mod drift;
 mod ignore;
 mod keys;
 mod mask;
+mod number;
 mod patch;
 mod quantity;
 #[cfg(test)]

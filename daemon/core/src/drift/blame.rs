@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::entry::Entry;
 use super::fields::{FieldPath, PathElement, dotted, parse_fields, parse_step};
-use super::summary::Entry;
 use super::{AllowList, ForeignEntry};
 use crate::diff::FieldChange;
 
@@ -30,7 +30,7 @@ pub fn blame(changes: &[FieldChange], managed_fields: &Value) -> Vec<ForeignEntr
     entries
         .filter(|entry| !entry.is_ours())
         .filter(|entry| wanted.iter().any(|(tokens, keys)| holds(entry.fields, tokens, keys)))
-        .filter_map(|entry| entry.foreign())
+        .filter_map(|entry| ForeignEntry::of(&entry))
         .collect()
 }
 
@@ -41,7 +41,7 @@ pub fn foreign_fields(managed_fields: &Value, allow: &AllowList) -> Vec<ForeignF
         entries.iter().filter(|entry| entry.is_ours()).flat_map(|entry| paths(entry.fields)).collect();
     let mut found = BTreeSet::new();
     for entry in entries.iter().filter(|entry| !entry.is_ours()) {
-        if entry.foreign().is_none_or(|foreign| allow.covers(&foreign)) {
+        if ForeignEntry::of(entry).is_none_or(|foreign| allow.covers(&foreign)) {
             continue;
         }
         let added = paths(entry.fields).into_iter().filter(|path| is_content(path) && !ours.contains(path));

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::FIELD_MANAGER;
+use super::entry::Entry;
 use super::fields::union;
-use super::summary::Entry;
 
 /// Where `kubectl rollout restart` writes. It stays with kubectl, else a planned restart would restart twice.
 const RESTARTED_AT: [&str; 5] =

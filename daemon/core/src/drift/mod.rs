@@ -1,6 +1,7 @@
 //! Who changed what is ours: managed fields read, drift suspected and named. No requests are made here.
 
 mod blame;
+mod entry;
 mod fields;
 mod flips;
 mod migrate;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::FIELD_MANAGER;
+use super::entry::Entry;
 use super::fields::canonical;
 use super::migrate::wants_migration;
 use crate::ids::Digest;
@@ -79,7 +79,7 @@ impl ManagedSummary {
                     Some(Digest::of(format!("{}\n{}", entry.time_text, canonical(entry.fields)).as_bytes()));
                 summary.own_time = entry.time();
             } else {
-                summary.foreign.extend(entry.foreign());
+                summary.foreign.extend(ForeignEntry::of(&entry));
             }
         }
         summary
@@ -114,50 +114,21 @@ impl ManagedSummary {
     }
 }
 
-/// One element of `metadata.managedFields`, read as far as it goes: what is missing reads as empty.
-pub(super) struct Entry<'a> {
-    pub manager: &'a str,
-    pub operation: &'a str,
-    pub subresource: &'a str,
-    pub time_text: &'a str,
-    pub fields: &'a Value,
-}
-
-impl<'a> Entry<'a> {
-    pub fn read(entry: &'a Value) -> Self {
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-        Self {
-            manager: text("manager"),
-            operation: text("operation"),
-            subresource: text("subresource"),
-            time_text: text("time"),
-            fields: entry.get("fieldsV1").unwrap_or(&Value::Null),
-        }
-    }
-
-    /// The entry of our ordinary applies.
-    pub fn is_ours(&self) -> bool {
-        self.manager == FIELD_MANAGER && self.operation == "Apply" && self.subresource.is_empty()
-    }
-
-    pub fn time(&self) -> Option<Timestamp> {
-        self.time_text.parse().ok()
-    }
-
+impl ForeignEntry {
     /// The entry as that of somebody else; none when it holds only status and bookkeeping.
-    pub fn foreign(&self) -> Option<ForeignEntry> {
-        if self.subresource == "status" {
+    pub(super) fn of(entry: &Entry<'_>) -> Option<Self> {
+        if entry.subresource == "status" {
             return None;
         }
-        let held = held_fields(self.fields);
+        let held = held_fields(entry.fields);
         let fields = (!held.is_null()).then(|| Digest::of(canonical(&held).as_bytes()))?;
-        Some(ForeignEntry {
-            manager: self.manager.to_owned(),
-            apply: self.operation == "Apply",
-            subresource: self.subresource.to_owned(),
-            time: self.time(),
+        Some(Self {
+            manager: entry.manager.to_owned(),
+            apply: entry.operation == "Apply",
+            subresource: entry.subresource.to_owned(),
+            time: entry.time(),
             fields,
-            migrate: wants_migration(self),
+            migrate: wants_migration(entry),
         })
     }
 }
