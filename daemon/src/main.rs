@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tidegate::cli::exit::Exit;
+use tidegate::cli::explain::further;
 use tidegate::cli::{Cli, execute};
 
 fn main() -> ExitCode {
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
             return ExitCode::from(Exit::Usage.code());
         }
     };
+    let quiet = cli.global.quiet;
     let ended = runtime.block_on(execute(cli));
     // Blocking reads of git that nobody waits for any more must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
@@ -34,6 +36,9 @@ fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
             eprintln!("{}", failure.message.trim_end());
+            if let Some(further) = further(&failure.message).filter(|_| !quiet) {
+                eprintln!("{further}");
+            }
             ExitCode::from(failure.exit.code())
         }
     }

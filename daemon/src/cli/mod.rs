@@ -3,6 +3,7 @@
 pub mod completion;
 pub mod diff;
 pub mod exit;
+pub mod explain;
 pub mod live;
 pub mod options;
 pub mod problems;
@@ -55,6 +56,8 @@ pub enum Command {
     Suspend(requests::SuspendArgs),
     /// Lift a suspension that was set by `suspend`
     Resume(requests::ResumeArgs),
+    /// Say what a code of an error means, with an example and what to do; all codes without one
+    Explain(explain::ExplainArgs),
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -74,6 +77,7 @@ pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Sync(args) => requests::sync(&global, &args).await,
         Command::Suspend(args) => requests::suspend(&global, &args).await,
         Command::Resume(args) => requests::resume(&global, &args).await,
+        Command::Explain(args) => explain::run(&global, &args),
         Command::Version => Ok(version::run(&global)),
         Command::Completion(args) => Ok(completion::run(&args)),
     }

@@ -48,7 +48,8 @@ impl Global {
         Style::for_stderr(self.color)
     }
 
-    /// Prints data: `text` for people, `data` for programs. A closed pipe ends the process quietly.
+    /// Prints data: `text` for people, `data` for programs. A closed pipe ends the process quietly. What explains the codes in
+    /// the text is said once after it.
     pub fn print(&self, text: &str, data: &Value) {
         let printed = match self.output {
             Format::Text => text.to_owned(),
@@ -57,6 +58,11 @@ impl Global {
             Format::Yaml => tidegate_core::render::value_to_yaml(data),
         };
         print(&printed);
+        if self.output == Format::Text
+            && let Some(further) = super::explain::further(text)
+        {
+            self.say(&further);
+        }
     }
 
     /// Says something on stderr, unless `--quiet`.

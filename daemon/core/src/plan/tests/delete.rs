@@ -224,3 +224,17 @@ fn one_object_under_two_groups_is_not_deleted_for_its_old_name() {
     }
     assert_eq!(world.told(), ["forget Ingress shop/i"]);
 }
+
+#[test]
+fn the_catalogue_of_codes_quotes_what_the_budget_says() {
+    let objects: Vec<_> = (0..60).map(|n| config(&format!("c{n}"))).collect();
+    let mut world = World::converged(&objects);
+    world.desired = Some(objects[..48].to_vec());
+    let problems = world.plan().problems;
+    let crate::explain::Example::Situation { when: _, says } =
+        crate::explain::explain(Code::PruneBudget).example
+    else {
+        panic!("a situation")
+    };
+    assert_eq!((problems[0].code, problems[0].message.as_str()), (Code::PruneBudget, says));
+}
