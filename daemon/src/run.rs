@@ -174,7 +174,9 @@ impl Daemon {
         };
         let states = || -> BTreeMap<String, String> {
             let all = self.shared.board.all();
-            all.into_iter().map(|(name, standing)| (name.to_string(), standing.state)).collect()
+            all.into_iter()
+                .map(|(name, standing)| (name.to_string(), standing.state.as_str().to_owned()))
+                .collect()
         };
         tokio::select! {
             ended = self.follow() => ended,

@@ -210,7 +210,7 @@ impl Target {
             .objects
             .iter()
             .filter(|object| object.reference.gvk.kind == "CustomResourceDefinition")
-            .map(|object| &object.value)
+            .map(|object| object.value())
             .collect();
         let catalogue = catalogue.with_definitions(&definitions);
         let mut unchecked = Vec::new();

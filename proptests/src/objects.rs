@@ -61,7 +61,7 @@ pub fn object(kind: usize, name: usize, text: usize, wave: i32) -> Arc<DesiredOb
     let namespace = namespaced.then(|| "n0".to_owned());
     let reference = ObjectRef { gvk: Gvk::from_api_version(api_version, kind), namespace, name };
     let spans = Spans::new(Arc::from("environments/dev/all.yaml"), Position::START);
-    Arc::new(DesiredObject { reference, value, spans, wave })
+    Arc::new(DesiredObject::new(reference, value, spans, wave))
 }
 
 /// What the object of this kind and name is called.

@@ -128,7 +128,7 @@ pub fn errors(manifest: &Value) -> Vec<Problem> {
     let gvk = Gvk::from_api_version(&text("/apiVersion"), &text("/kind"));
     let reference = ObjectRef { gvk, namespace: None, name: text("/metadata/name") };
     let spans = Spans::new(Arc::from("manifest.yaml"), Position::START);
-    let object = DesiredObject { reference, value: manifest.clone(), spans, wave: 0 };
+    let object = DesiredObject::new(reference, manifest.clone(), spans, 0);
     validate(&object, Catalogue::kubernetes_1_35()).into_iter().filter(Problem::is_error).collect()
 }
 

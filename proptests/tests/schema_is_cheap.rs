@@ -51,7 +51,7 @@ fn deployment(number: usize) -> DesiredObject {
     });
     let gvk = Gvk::from_api_version("apps/v1", "Deployment");
     let reference = ObjectRef { gvk, namespace: Some("shop".to_owned()), name };
-    DesiredObject { reference, value, spans: Spans::new(Arc::from("web.yaml"), Position::START), wave: 0 }
+    DesiredObject::new(reference, value, Spans::new(Arc::from("web.yaml"), Position::START), 0)
 }
 
 #[test]

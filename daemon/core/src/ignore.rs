@@ -33,8 +33,10 @@ pub fn pointers(
         })
         .flat_map(|rule| rule.pointers.iter().cloned())
         .collect();
-    let annotation =
-        object.value.get("metadata").and_then(|metadata| metadata.get("annotations")?.get(IGNORE)?.as_str());
+    let annotation = object
+        .value()
+        .get("metadata")
+        .and_then(|metadata| metadata.get("annotations")?.get(IGNORE)?.as_str());
     if let Some(text) = annotation {
         pointers.extend(crate::diff::pointers_of(text));
     }
@@ -50,8 +52,9 @@ fn scales(scaler: &DesiredObject, object: &DesiredObject) -> bool {
     {
         return false;
     }
-    let target =
-        |key: &str| scaler.value.get("spec").and_then(|spec| spec.get("scaleTargetRef")?.get(key)?.as_str());
+    let target = |key: &str| {
+        scaler.value().get("spec").and_then(|spec| spec.get("scaleTargetRef")?.get(key)?.as_str())
+    };
     target("kind") == Some(object.reference.gvk.kind.as_str())
         && target("name") == Some(object.reference.name.as_str())
 }

@@ -107,15 +107,33 @@ impl fmt::Display for ObjectId {
 pub struct DesiredObject {
     /// Its name, with the namespace filled in.
     pub reference: ObjectRef,
-    /// What is sent: the manifest after substitution and patches, keys sorted.
-    pub value: Value,
     /// Which place in git asks for which field.
     pub spans: Spans,
     /// `tidegate.dev/wave`, 0 when it has none.
     pub wave: i32,
+    value: Value,
+    /// Of the value, which never changes: plans ask for it again and again, and it is most of what an idle plan would cost.
+    digest: Digest,
 }
 
 impl DesiredObject {
+    /// An object that is sent as this value: the manifest after substitution and patches, keys sorted.
+    pub fn new(reference: ObjectRef, value: Value, spans: Spans, wave: i32) -> Self {
+        let digest = Digest::of(value.to_string().as_bytes());
+        Self { reference, spans, wave, value, digest }
+    }
+
+    /// What is sent.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The same object with another value.
+    #[must_use]
+    pub fn with_value(self, value: Value) -> Self {
+        Self::new(self.reference, value, self.spans, self.wave)
+    }
+
     /// Where the object begins in git.
     pub fn location(&self) -> Location {
         self.spans.root()
@@ -123,6 +141,6 @@ impl DesiredObject {
 
     /// The digest of what is sent; equal digests mean that nothing changed in git for this object.
     pub fn digest(&self) -> Digest {
-        Digest::of(self.value.to_string().as_bytes())
+        self.digest.clone()
     }
 }

@@ -3,6 +3,8 @@
 //! Read by `status` with or without the daemon, so it is versioned and bounded. Not the deploy log: it says how things
 //! stand, not how they came about.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +127,14 @@ impl State {
             Self::Unreachable => "unreachable",
         }
     }
+
+    /// States in which nothing changes by itself.
+    pub fn is_settled(self) -> bool {
+        match self {
+            Self::Live | Self::Degraded | Self::Failed | Self::Suspended | Self::Waiting => true,
+            Self::Applying | Self::Progressing | Self::Unreachable => false,
+        }
+    }
 }
 
 /// A commit as people quote it.
@@ -187,10 +197,53 @@ impl<T> Listed<T> {
 pub struct ObjectStatus {
     /// The object.
     pub object: ObjectId,
-    /// `progressing`, `degraded`, `waiting`, `failed`.
-    pub state: String,
+    /// How it stands.
+    pub state: ObjectState,
     /// One sentence without a full stop.
     pub reason: String,
+}
+
+/// How one object stands that is not simply healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ObjectState {
+    /// On its way, as its status says.
+    Progressing,
+    /// Failed, as its status says.
+    Degraded,
+    /// Nothing is done about it now; the reason says what comes first.
+    Waiting,
+    /// Its write was refused.
+    Failed,
+    /// It left git and stays on purpose; it holds nothing up.
+    Kept,
+}
+
+impl ObjectState {
+    /// The word that people read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Progressing => "progressing",
+            Self::Degraded => "degraded",
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+            Self::Kept => "kept",
+        }
+    }
+
+    /// True for objects whose own status says that they are not well.
+    pub fn is_unhealthy(self) -> bool {
+        match self {
+            Self::Progressing | Self::Degraded => true,
+            Self::Waiting | Self::Failed | Self::Kept => false,
+        }
+    }
+}
+
+impl fmt::Display for ObjectState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// One repair of a change that somebody made by hand.

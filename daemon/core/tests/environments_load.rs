@@ -165,7 +165,7 @@ fn objects_get_the_default_namespace_and_come_in_order() {
         ]
     );
     assert_eq!(loaded.objects[2].location().to_string(), "environments/dev/environment.yaml:6:16");
-    assert_eq!(loaded.objects[3].value["metadata"]["namespace"], json!("shop"));
+    assert_eq!(loaded.objects[3].value()["metadata"]["namespace"], json!("shop"));
 }
 
 #[test]
@@ -270,10 +270,10 @@ fn patches_change_their_targets_and_their_lines_ask_for_the_fields() {
     let loaded = loaded(spec, &[("environments/dev/a.yaml", deployment)]);
     let object = &loaded.objects[0];
     assert_eq!(
-        object.value["spec"],
+        object.value()["spec"],
         json!({"replicas": 3, "paused": true, "template": {"spec": {"containers": [{"name": "first"}, {"name": "b", "image": "z"}]}}})
     );
-    let place = |field: &str| object.spans.locate_field(&object.value, field).to_string();
+    let place = |field: &str| object.spans.locate_field(object.value(), field).to_string();
     assert_eq!(place("spec.replicas"), "environments/dev/environment.yaml:10:7");
     assert_eq!(place("spec.template.spec.containers[0].name"), "environments/dev/environment.yaml:11:7");
     assert_eq!(place("spec.template.spec.containers[1].image"), "environments/dev/a.yaml:6:72");
@@ -323,7 +323,7 @@ fn what_the_server_sets_is_dropped_and_said() {
         ]
     );
     assert_eq!(
-        loaded.objects[0].value,
+        *loaded.objects[0].value(),
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}, "data": null})
     );
 }

@@ -39,11 +39,11 @@ pub async fn run(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
         .objects
         .iter()
         .map(|object| {
-            let value = mask_secrets(&object.value, MASK_KEY);
-            Arc::new(DesiredObject { value, ..DesiredObject::clone(object) })
+            let value = mask_secrets(object.value(), MASK_KEY);
+            Arc::new(DesiredObject::clone(object).with_value(value))
         })
         .collect();
-    let values: Vec<_> = masked.iter().map(|object| &object.value).collect();
+    let values: Vec<_> = masked.iter().map(|object| object.value()).collect();
     let data = json!({
         "schema": "tidegate.render/v1", "environment": args.environment, "planId": set.plan_id, "objects": values,
     });

@@ -43,7 +43,7 @@ fn refused(object: &DesiredObject, status: &Status) -> Vec<Problem> {
         .take(CAUSES_CAP)
         .map(|cause| {
             let code = if is_immutable(&cause.message) { Code::Immutable } else { Code::Rejected };
-            let location = object.spans.locate_field(&object.value, &cause.field);
+            let location = object.spans.locate_field(object.value(), &cause.field);
             let message = format!("{}: {}", cause.field, words(object, &cause.message));
             with_help(about(object, code, message).field(&cause.field).at(location))
         })
@@ -91,7 +91,7 @@ pub fn is_immutable(message: &str) -> bool {
 
 /// What a server says about an object, as far as people may read it: not too long, and no value of a Secret.
 pub fn words(object: &DesiredObject, message: &str) -> String {
-    if repeats_secret(&object.value, message) {
+    if repeats_secret(object.value(), message) {
         return "the API server's message is withheld, because it repeats a value of the Secret".to_owned();
     }
     capped(message)

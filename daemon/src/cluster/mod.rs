@@ -10,6 +10,7 @@
 //! | `watch`, `store`, `summarize` | observe |
 //! | `write`, `failure` | execute |
 //! | `parent` | the parent object and the inventory shards |
+//! | `version` | which resourceVersion is later |
 //! | `lease` | replicas and who owns which environment |
 //! | `pods` | why a workload is not ready |
 
@@ -24,5 +25,6 @@ pub mod pods;
 pub mod schemas;
 pub mod store;
 pub mod summarize;
+pub mod version;
 pub mod watch;
 pub mod write;

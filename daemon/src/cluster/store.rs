@@ -2,6 +2,7 @@
 //!
 //! Not a cache of whole objects: what is kept is what planning needs (see [`LiveObject`]).
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, RwLock};
 
@@ -9,6 +10,8 @@ use tidegate_core::ids::EnvironmentName;
 use tidegate_core::object::{Gvk, ObjectId};
 use tidegate_core::observed::{LiveObject, Ownership};
 use tokio::sync::Notify;
+
+use super::version;
 
 /// So many objects that went are remembered: more than can go while a stage of writes is under way.
 const ENDS_CAP: usize = 4_096;
@@ -91,11 +94,8 @@ impl Store {
     }
 
     /// What is known of an object is not to be relied on any more: the next plan reads it.
-    pub fn forget(&self, id: &ObjectId, uid: Option<&str>) {
+    pub fn forget(&self, id: &ObjectId) {
         let mut inner = self.write();
-        if uid.is_some_and(|uid| inner.objects.get(id).is_some_and(|known| known.uid != uid)) {
-            return;
-        }
         let gone = inner.objects.remove(id);
         inner.wake(gone.as_deref());
     }
@@ -112,7 +112,7 @@ impl Store {
                 .collect()
         };
         for id in stale {
-            self.forget(&id, None);
+            self.forget(&id);
         }
         for (id, live) in listed {
             self.observe(id, live);
@@ -154,13 +154,9 @@ impl Inner {
     }
 }
 
-/// Resource versions are opaque by contract, but Kubernetes guarantees since 1.35 (KEP-5504) that they compare as
-/// numbers within one resource; where they are not numbers, the later arrival counts.
+/// Where they are no numbers, the later arrival counts.
 fn is_newer(known: &str, seen: &str) -> bool {
-    match (known.parse::<u128>(), seen.parse::<u128>()) {
-        (Ok(known), Ok(seen)) => known > seen,
-        (Err(_), _) | (_, Err(_)) => false,
-    }
+    version::compare(known, seen).is_some_and(Ordering::is_gt)
 }
 
 #[cfg(test)]
@@ -200,12 +196,5 @@ mod tests {
         store.end(&id, &live);
         let woken = tokio::time::timeout(std::time::Duration::from_secs(5), waker.notified()).await;
         assert!(woken.is_ok());
-    }
-
-    #[test]
-    fn resource_versions_compare_as_numbers() {
-        assert!(is_newer("100", "99"));
-        assert!(!is_newer("99", "100"));
-        assert!(!is_newer("x", "1"));
     }
 }

@@ -120,7 +120,7 @@ impl Execution<'_> {
                     self.cluster.store.observe(id, live.clone());
                 }
                 // Still ours until it is gone; the next plan reads it, because the store no longer says anything.
-                None if done.is_going => self.cluster.store.forget(&id, None),
+                None if done.is_going => self.cluster.store.forget(&id),
                 None => drop(inventory.forget(&id)),
             },
             Outcome::Conflict | Outcome::Refused(_) | Outcome::Unknown(_) => drop(failed.insert(id)),
@@ -251,8 +251,8 @@ impl Execution<'_> {
         let object = &apply.object;
         let id = object.reference.id();
         let value = match (before, self.desired.ignored.get(&id)) {
-            (Some(live), Some(ignored)) => ignore::body(&object.value, live, ignored),
-            (_, _) => object.value.clone(),
+            (Some(live), Some(ignored)) => ignore::body(object.value(), live, ignored),
+            (_, _) => object.value().clone(),
         };
         let precondition = Precondition { uid: apply.uid.clone(), resource_version: version };
         let body = marked(value, self.marks, &precondition);

@@ -145,7 +145,7 @@ async fn ask(
     let version = text("/metadata/resourceVersion");
     let precondition =
         Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
-    let body = marked(ignore::body(&object.value, &live, ignored), marks, &precondition);
+    let body = marked(ignore::body(object.value(), &live, ignored), marks, &precondition);
     let would = cluster.writer.apply(&kind, &id, &body, Mode::DryRun).await?;
     let changes = drift_changes(&live, &would, key);
     let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);

@@ -9,7 +9,7 @@ use tidegate_core::object::ObjectId;
 use tidegate_core::observed::Observed;
 use tidegate_core::plan::{Failure, Plan, WaitingReason};
 use tidegate_core::problem::{Code, Problem};
-use tidegate_core::status::{ObjectCounts, ObjectStatus, State};
+use tidegate_core::status::{ObjectCounts, ObjectState, ObjectStatus, State};
 
 use super::memory::Progress;
 use crate::world::DesiredSet;
@@ -52,7 +52,7 @@ pub fn judge(
         judgement.counts.objects += 1;
         if let Some(failure) = failed.get(&id) {
             judgement.counts.failed += 1;
-            judgement.note(&id, "failed", &failure.problem.message);
+            judgement.note(&id, ObjectState::Failed, &failure.problem.message);
             continue;
         }
         if let Some(reason) = waiting.get(&id) {
@@ -96,12 +96,12 @@ impl Judgement {
             HealthState::Unknown => self.counts.unknown += 1,
             HealthState::Progressing => {
                 self.counts.progressing += 1;
-                self.note(id, "progressing", &reason);
+                self.note(id, ObjectState::Progressing, &reason);
                 self.sick.push(id.clone());
             }
             HealthState::Degraded => {
                 self.counts.degraded += 1;
-                self.note(id, "degraded", &reason);
+                self.note(id, ObjectState::Degraded, &reason);
                 self.sick.push(id.clone());
             }
         }
@@ -110,19 +110,19 @@ impl Judgement {
     /// What is kept on purpose is shown and holds nothing up.
     fn wait(&mut self, id: &ObjectId, reason: &WaitingReason) {
         if reason.is_kept() {
-            let (object, state, reason) = (id.clone(), "kept".to_owned(), reason.to_string());
+            let (object, state, reason) = (id.clone(), ObjectState::Kept, reason.to_string());
             self.objects.push(ObjectStatus { object, state, reason });
         } else {
             self.counts.waiting += 1;
-            self.note(id, "waiting", &reason.to_string());
+            self.note(id, ObjectState::Waiting, &reason.to_string());
         }
     }
 
-    fn note(&mut self, id: &ObjectId, state: &str, reason: &str) {
+    fn note(&mut self, id: &ObjectId, state: ObjectState, reason: &str) {
         if self.first.is_none() {
             self.first = Some(format!("{id}: {reason}"));
         }
-        let status = ObjectStatus { object: id.clone(), state: state.to_owned(), reason: reason.to_owned() };
+        let status = ObjectStatus { object: id.clone(), state, reason: reason.to_owned() };
         self.objects.push(status);
     }
 
@@ -188,11 +188,10 @@ pub fn overdue(
         return vec![Problem::error(Code::ApplyDeadline, message).at(desired.environment.location.clone())];
     }
     let deadline = deadlines.healthy;
-    let unhealthy = |status: &&ObjectStatus| matches!(status.state.as_str(), "progressing" | "degraded");
     let reasons: BTreeMap<&ObjectId, &str> = judgement
         .objects
         .iter()
-        .filter(unhealthy)
+        .filter(|status| status.state.is_unhealthy())
         .map(|status| (&status.object, status.reason.as_str()))
         .collect();
     desired

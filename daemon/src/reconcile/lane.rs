@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::inventory::Inventory;
 use tidegate_core::schema::Catalogue;
+use tidegate_core::status::State;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -65,8 +66,8 @@ pub struct Standing {
     pub inputs: Option<Digest>,
     /// Applied and healthy.
     pub live: bool,
-    /// In words, for `--once`.
-    pub state: String,
+    /// In one word.
+    pub state: State,
     /// Nothing will change by itself: live, failed, suspended or waiting for people.
     pub settled: bool,
     /// The newest inputs that git asks for.
@@ -78,7 +79,7 @@ pub struct Standing {
 impl Standing {
     /// True when what stands is about the newest inputs: enforced, or looked at and refused.
     pub fn is_current(&self) -> bool {
-        self.inputs == self.wanted || self.state == "failed"
+        self.inputs == self.wanted || self.state == State::Failed
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Memory {
     pub unwell: BTreeMap<ObjectId, Timestamp>,
     /// Passes that failed in a row, for the back-off.
     pub failures: u32,
+    /// Passes that ended with work left, in a row, for the back-off.
+    pub unfinished: u32,
     /// Another replica has seen a newer commit than this one; its record is left as it is.
     pub behind: bool,
     /// A daemon of another repository works on an environment of this name; said once.

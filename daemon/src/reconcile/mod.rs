@@ -10,23 +10,33 @@
 //! | `observe`, `inspect`, `evidence` | what the cluster holds; dry-runs where metadata leaves a doubt |
 //! | `tidegate_core::plan` | plan |
 //! | `execute`, `recreate` | execute |
-//! | `record`, `judge` | the status record, logs, metrics |
-//! | `state` | parent and inventory: read, claimed, written |
+//! | `standings`, `judge` | how it stands |
+//! | `record`, `reports` | the status record, logs, metrics; what is said where there can be no record |
+//! | `parent`, `claim` | the parent object: read, written, marked with the commit that is begun and the one that is applied |
+//! | `inventory`, `account` | what is owned: noted, corrected, written; what came of the actions |
 //! | `hold` | what holds an environment back: suspensions, others that come first |
-//! | `lane`, `memory` | when passes run, and what is remembered between them |
+//! | `lane`, `next`, `memory` | when passes run, and what is remembered between them |
+//! | `settings` | what plans depend on of `environment.yaml` |
 
+mod account;
+mod claim;
 mod evidence;
 mod execute;
 mod fetch;
 mod hold;
 mod inspect;
+mod inventory;
 mod judge;
 mod lane;
 mod memory;
+mod next;
 mod observe;
+mod parent;
 mod record;
 mod recreate;
-mod state;
+mod reports;
+mod settings;
+mod standings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +48,7 @@ pub use fetch::{access_of, read_world};
 pub use inspect::{Answer, Inspection, inspect};
 pub use lane::{Board, Lane, Shared, Standing, Wanted};
 pub use observe::observe;
-pub use state::settings;
+pub use settings::settings;
 
 use crate::cluster::call::CallError;
 use crate::cluster::handle::{Cluster, ClusterState};
@@ -61,7 +71,7 @@ pub struct Next(pub Duration);
 enum Rounds {
     /// Nothing is left to do now.
     Settled,
-    /// Something is left (a newer commit, too many rounds): soon again.
+    /// Something is left (a newer commit, too many rounds): soon again, and later the more often it is so.
     Unfinished,
 }
 
@@ -125,8 +135,12 @@ impl Lane {
         let rounds = self.rounds(cluster, &desired, &settings).await;
         self.write_inventory(cluster).await?;
         let rounds = rounds?;
-        if rounds == Rounds::Settled {
-            self.conclude(cluster, &desired).await?;
+        match rounds {
+            Rounds::Settled => {
+                self.memory.unfinished = 0;
+                self.conclude(cluster, &desired).await?;
+            }
+            Rounds::Unfinished => self.memory.unfinished = self.memory.unfinished.saturating_add(1),
         }
         self.record(cluster, wanted, Some(rounds)).await
     }
@@ -210,7 +224,7 @@ impl Lane {
                     self.memory.evidence.insert(id.clone(), dry_run, &live);
                     cluster.store.observe(id.clone(), *live);
                 }
-                Answer::Gone => cluster.store.forget(&id, None),
+                Answer::Gone => cluster.store.forget(&id),
                 // Held against the object as the plan saw it, until it is asked about again.
                 Answer::Failed(dry_run) => {
                     self.memory.dry_runs_failed_at.get_or_insert_with(std::time::Instant::now);

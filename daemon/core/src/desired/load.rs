@@ -148,7 +148,7 @@ fn place(
     let wave = wave(&reference, &draft, problems);
     let Draft { mut value, spans } = draft;
     value.sort_all_objects();
-    Some(DesiredObject { reference, value, spans, wave })
+    Some(DesiredObject::new(reference, value, spans, wave))
 }
 
 fn set_namespace(value: &mut Value, namespace: Option<&str>) {
@@ -239,15 +239,11 @@ fn missing_namespaces(objects: &[DesiredObject], environment: &Environment) -> V
         .iter()
         .filter(|namespace| !BUILT_IN.contains(&namespace.value.as_str()) && !stands(&namespace.value));
     missing
-        .map(|Placed { value: name, location: Location { file, position } }| DesiredObject {
-            reference: ObjectRef {
-                gvk: Gvk::from_api_version("v1", "Namespace"),
-                namespace: None,
-                name: name.clone(),
-            },
-            value: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-            spans: Spans::new(file.clone(), *position),
-            wave: 0,
+        .map(|Placed { value: name, location: Location { file, position } }| {
+            let gvk = Gvk::from_api_version("v1", "Namespace");
+            let reference = ObjectRef { gvk, namespace: None, name: name.clone() };
+            let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            DesiredObject::new(reference, value, Spans::new(file.clone(), *position), 0)
         })
         .collect()
 }

@@ -182,12 +182,12 @@ fn the_parent_names_kinds_and_namespaces() {
 fn before_a_migration_what_is_remembered_of_our_entry_is_dropped_and_else_it_stays() {
     let object = reference("ConfigMap", Some("shop"), "object-0");
     let apply = |migrate| Apply {
-        object: std::sync::Arc::new(crate::object::DesiredObject {
-            reference: object.clone(),
-            value: serde_json::json!({}),
-            spans: crate::yaml::Spans::new("a.yaml".into(), crate::location::Position::START),
-            wave: 0,
-        }),
+        object: std::sync::Arc::new(crate::object::DesiredObject::new(
+            object.clone(),
+            serde_json::json!({}),
+            crate::yaml::Spans::new("a.yaml".into(), crate::location::Position::START),
+            0,
+        )),
         reason: ApplyReason::Drift { changes: Vec::new(), by: Vec::new() },
         uid: Some("uid-of-object-0".to_owned()),
         resource_version: None,

@@ -16,7 +16,7 @@ pub fn dependencies(object: &DesiredObject) -> Vec<ObjectId> {
     if let Some(namespace) = &id.namespace {
         needs.cluster("", "Namespace", Some(namespace));
     }
-    needs.of_kind(&id, &object.value);
+    needs.of_kind(&id, object.value());
     needs.found.remove(&id);
     needs.found.into_iter().collect()
 }
@@ -36,8 +36,8 @@ impl Definitions {
             if id.group != "apiextensions.k8s.io" || id.kind != "CustomResourceDefinition" {
                 continue;
             }
-            let group = text(&object.value, "/spec/group");
-            let kind = text(&object.value, "/spec/names/kind");
+            let group = text(object.value(), "/spec/group");
+            let kind = text(object.value(), "/spec/names/kind");
             if let (Some(group), Some(kind)) = (group, kind) {
                 // Two definitions of one kind cannot both be served; which one counts must not depend on their order.
                 let first = by_kind.entry((group.to_owned(), kind.to_owned())).or_insert_with(|| id.clone());

@@ -205,12 +205,7 @@ fn waved(
         namespace: namespace.map(str::to_owned),
         name: name.into(),
     };
-    Arc::new(DesiredObject {
-        reference,
-        value: rest,
-        spans: Spans::new(Arc::from("a.yaml"), Position::START),
-        wave,
-    })
+    Arc::new(DesiredObject::new(reference, rest, Spans::new(Arc::from("a.yaml"), Position::START), wave))
 }
 
 fn config(name: &str) -> Arc<DesiredObject> {

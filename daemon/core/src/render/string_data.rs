@@ -16,12 +16,13 @@ use crate::object::DesiredObject;
 #[must_use]
 pub fn encode_string_data(object: &Arc<DesiredObject>) -> Arc<DesiredObject> {
     let gvk = &object.reference.gvk;
-    if gvk.kind != "Secret" || !gvk.group.is_empty() || object.value.get("stringData").is_none() {
+    if gvk.kind != "Secret" || !gvk.group.is_empty() || object.value().get("stringData").is_none() {
         return Arc::clone(object);
     }
-    let mut encoded = DesiredObject::clone(object);
-    let texts = encoded.value.get("stringData").and_then(Value::as_object).cloned().unwrap_or_default();
-    let Some(fields) = encoded.value.as_object_mut() else { return Arc::clone(object) };
+    let mut value = object.value().clone();
+    let mut spans = object.spans.clone();
+    let texts = value.get("stringData").and_then(Value::as_object).cloned().unwrap_or_default();
+    let Some(fields) = value.as_object_mut() else { return Arc::clone(object) };
     let data = fields.entry("data").or_insert(Value::Null);
     if data.is_null() {
         *data = Value::Object(Map::new());
@@ -34,11 +35,11 @@ pub fn encode_string_data(object: &Arc<DesiredObject>) -> Arc<DesiredObject> {
         data.insert(key.clone(), Value::from(STANDARD.encode(bytes)));
         let token = key.replace('~', "~0").replace('/', "~1");
         let place = object.spans.locate(&format!("/stringData/{token}"));
-        encoded.spans.overlay(format!("/data/{token}"), place);
+        spans.overlay(format!("/data/{token}"), place);
     }
     fields.remove("stringData");
     fields.sort_keys();
-    Arc::new(encoded)
+    Arc::new(DesiredObject::new(object.reference.clone(), value, spans, object.wave))
 }
 
 #[cfg(test)]
@@ -58,7 +59,7 @@ mod tests {
         };
         let mut spans = Spans::new(Arc::from("key.yaml"), Position { line: 1, column: 1 });
         spans.insert("/stringData/a".to_owned(), Position { line: 5, column: 3 });
-        Arc::new(DesiredObject { reference, value, spans, wave: 0 })
+        Arc::new(DesiredObject::new(reference, value, spans, 0))
     }
 
     #[test]
@@ -66,10 +67,10 @@ mod tests {
         let secret =
             object("Secret", json!({"data": {"a": "b2xk", "b": "Yg=="}, "stringData": {"a": "new"}, "z": 1}));
         let sent = encode_string_data(&secret);
-        assert_eq!(sent.value, json!({"data": {"a": "bmV3", "b": "Yg=="}, "z": 1}));
+        assert_eq!(*sent.value(), json!({"data": {"a": "bmV3", "b": "Yg=="}, "z": 1}));
         assert_eq!(sent.spans.locate("/data/a").position.line, 5, "the place in git is kept");
         let only = encode_string_data(&object("Secret", json!({"stringData": {"a": ""}})));
-        assert_eq!(only.value, json!({"data": {"a": ""}}));
+        assert_eq!(*only.value(), json!({"data": {"a": ""}}));
     }
 
     #[test]
@@ -79,7 +80,7 @@ mod tests {
             ("Secret", json!({"data": {"a": "Yg=="}})),
             ("Secret", json!({"stringData": {"a": 1}})),
         ] {
-            assert_eq!(encode_string_data(&object(kind, value.clone())).value, value);
+            assert_eq!(*encode_string_data(&object(kind, value.clone())).value(), value);
         }
     }
 }

@@ -15,7 +15,7 @@ pub fn to_yaml(objects: &[Arc<DesiredObject>]) -> String {
         let location = object.location();
         // Writing to a String cannot fail.
         let _ = writeln!(out, "---\n# Source: {}:{}", location.file.escape_debug(), location.position.line);
-        out.push_str(&value_to_yaml(&object.value));
+        out.push_str(&value_to_yaml(object.value()));
     }
     out
 }

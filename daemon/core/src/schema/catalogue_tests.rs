@@ -19,7 +19,7 @@ fn checked(value: &Value, catalogue: &Catalogue) -> Checked {
     let gvk = Gvk::from_api_version(&text("/apiVersion"), &text("/kind"));
     let reference = ObjectRef { gvk, namespace: None, name: text("/metadata/name") };
     let spans = Spans::new(Arc::from("a.yaml"), Position::START);
-    check(&DesiredObject { reference, value: value.clone(), spans, wave: 0 }, catalogue)
+    check(&DesiredObject::new(reference, value.clone(), spans, 0), catalogue)
 }
 
 fn problems(value: &Value, catalogue: &Catalogue) -> Vec<String> {

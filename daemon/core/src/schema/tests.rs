@@ -13,7 +13,7 @@ fn object(value: Value) -> DesiredObject {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let gvk = Gvk::from_api_version(&text("/apiVersion"), &text("/kind"));
     let reference = ObjectRef { gvk, namespace: Some("shop".to_owned()), name: text("/metadata/name") };
-    DesiredObject { reference, value, spans: Spans::new(Arc::from("web.yaml"), Position::START), wave: 0 }
+    DesiredObject::new(reference, value, Spans::new(Arc::from("web.yaml"), Position::START), 0)
 }
 
 /// The problems as people see them, without place and object.

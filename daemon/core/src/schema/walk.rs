@@ -22,14 +22,14 @@ const MAX_SHOWN: usize = 64;
 /// All problems of an object whose schema is known.
 pub(super) fn whole(object: &DesiredObject, schema: &Schema, catalogue: &Catalogue) -> Vec<Problem> {
     let mut walk = Walk::new(object, catalogue);
-    walk.value(&object.value, &schema.library, schema.root);
+    walk.value(object.value(), &schema.library, schema.root);
     walk.problems
 }
 
 /// The problems of the part that objects of every kind share.
 pub(super) fn metadata_only(object: &DesiredObject, catalogue: &Catalogue) -> Vec<Problem> {
     let mut walk = Walk::new(object, catalogue);
-    if let Some(metadata) = object.value.get("metadata") {
+    if let Some(metadata) = object.value().get("metadata") {
         walk.steps.push(Step::Field("metadata"));
         walk.metadata(metadata);
     }

@@ -54,6 +54,26 @@ fn drift(name: &str, change: &str) -> DriftRecord {
 }
 
 #[test]
+fn states_are_written_as_the_words_that_people_read() {
+    use ObjectState::{Degraded, Failed, Kept, Progressing, Waiting};
+    for state in [Progressing, Degraded, Waiting, Failed, Kept] {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+    for state in [
+        State::Live,
+        State::Applying,
+        State::Progressing,
+        State::Degraded,
+        State::Failed,
+        State::Suspended,
+        State::Waiting,
+        State::Unreachable,
+    ] {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+}
+
+#[test]
 fn live_means_that_the_newest_commit_is_applied_and_healthy() {
     assert!(status().is_live());
     assert!(!EnvironmentStatus { state: State::Progressing, ..status() }.is_live());
@@ -96,7 +116,7 @@ fn a_record_stays_below_its_limit_whatever_went_wrong_and_totals_stay() {
     let mut status = status();
     let problem = Problem::error(Code::Rejected, long.clone()).help(long.clone()).field(long.clone());
     status.problems = Listed::all(vec![problem; 500]);
-    let object = ObjectStatus { object: web("web").id(), state: "degraded".into(), reason: long.clone() };
+    let object = ObjectStatus { object: web("web").id(), state: ObjectState::Degraded, reason: long.clone() };
     status.objects = Listed::all(vec![object; 2_000]);
     for _ in 0..30 {
         status.record_drift(drift("web", &long));

@@ -227,7 +227,7 @@ fn a_plan_id_depends_on_the_objects_and_not_on_their_order() {
     let (a, b) = (config("a"), config("b"));
     assert_eq!(id(&[a.clone(), b.clone()]), id(&[b.clone(), a.clone()]));
     assert_ne!(id(&[a.clone(), b]), id(std::slice::from_ref(&a)));
-    let waved = Arc::new(DesiredObject { wave: 1, ..(*a).clone() });
+    let waved = waved(1, "v1", "ConfigMap", Some("shop"), "a", json!({"data": {"a": "b"}}));
     assert_ne!(id(&[a]), id(&[waved]));
 }
 

@@ -1,0 +1,57 @@
+//! The inventory while a lane works: noted before objects are created, corrected by what plans see, written in shards.
+
+use jiff::Timestamp;
+use tidegate_core::drift::{AllowList, is_settled};
+use tidegate_core::plan::{Action, Plan};
+
+use super::lane::Lane;
+use crate::cluster::call::CallError;
+use crate::cluster::handle::Cluster;
+
+impl Lane {
+    /// Notes objects that are about to be created, so that a kill between the two leaves nothing unknown.
+    pub(super) fn note_pending(&mut self, plan: &Plan) {
+        let Some((inventory, _)) = &mut self.memory.inventory else { return };
+        for action in plan.stages.iter().flat_map(|stage| &stage.actions) {
+            if let Action::Apply(apply) = action {
+                inventory.record_intent(apply);
+            }
+        }
+    }
+
+    /// Notes what a plan found in sync, and drops what is gone.
+    pub(super) fn accept(&mut self, plan: &Plan) {
+        let now = Timestamp::now();
+        let Some((observed, _)) = &self.memory.last else { return };
+        let Some((inventory, _)) = &mut self.memory.inventory else { return };
+        for id in &plan.accept {
+            if let Some(live) = observed.objects.get(id) {
+                let settled = is_settled(&live.managed, now);
+                inventory.record_accepted(id, &live.managed, &AllowList::default(), settled);
+            }
+        }
+        for id in &plan.forget {
+            inventory.forget(id);
+        }
+    }
+
+    /// Writes the shards that changed. A conflict means that another replica works on the environment.
+    pub(super) async fn write_inventory(&mut self, cluster: &Cluster) -> Result<(), CallError> {
+        let (Some(parent), Some((inventory, stored))) = (&self.memory.parent, &mut self.memory.inventory)
+        else {
+            return Ok(());
+        };
+        if inventory.entries.is_empty() && parent.shards.is_none() {
+            return Ok(());
+        }
+        match cluster.parents.write_inventory(parent, stored, inventory).await {
+            Ok(Some(updated)) => self.memory.parent = Some(updated),
+            Ok(None) => {}
+            Err(error) => {
+                self.memory.forget_cluster();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}

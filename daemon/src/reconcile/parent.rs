@@ -1,0 +1,86 @@
+//! The parent and the inventory as a lane reads them: once, and then kept current by its own writes and by the watch.
+
+use std::cmp::Ordering;
+
+use super::lane::{Lane, Wanted};
+use crate::cluster::call::CallError;
+use crate::cluster::handle::Cluster;
+use crate::cluster::parent::{Parent, ParentChange};
+use crate::cluster::version;
+
+/// How often a write of the parent is tried when others write it at the same time.
+const PARENT_ATTEMPTS: u32 = 5;
+
+impl Lane {
+    /// Reads the parent and the inventory unless they are known; takes in what people wrote on the parent since.
+    pub(super) async fn read_state(&mut self, cluster: &Cluster, wanted: &Wanted) -> Result<(), CallError> {
+        match (&self.memory.parent, cluster.seen_parent(&self.name)) {
+            (Some(known), Some(seen)) if seen.uid == known.uid => {
+                if is_newer(&seen, known) {
+                    self.memory.parent = Some(seen);
+                }
+            }
+            (_, _) => {
+                self.memory.parent = cluster.parents.read(&self.name).await?;
+                self.memory.inventory = None;
+            }
+        }
+        if self.memory.parent.is_none() && may_create(wanted) {
+            self.memory.parent = match cluster.parents.create(&self.name).await {
+                Ok(parent) => Some(parent),
+                Err(CallError::Conflict(_)) => cluster.parents.read(&self.name).await?,
+                Err(error) => return Err(error),
+            };
+        }
+        if let (Some(parent), None) = (&self.memory.parent, &self.memory.inventory) {
+            self.memory.inventory = Some(cluster.parents.read_inventory(parent).await?);
+            self.memory.written.clone_from(&parent.status);
+        }
+        Ok(())
+    }
+
+    /// Changes the parent; when somebody wrote it in between, on top of what they wrote.
+    pub(super) async fn write_parent(
+        &mut self,
+        cluster: &Cluster,
+        change: ParentChange,
+    ) -> Result<(), CallError> {
+        for attempt in 1..=PARENT_ATTEMPTS {
+            let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
+            match cluster.parents.update(&parent, &change).await {
+                Ok(written) => {
+                    self.memory.parent = Some(written);
+                    return Ok(());
+                }
+                Err(error @ CallError::Conflict(_)) => {
+                    let now = cluster.parents.read(&self.name).await?;
+                    let ours = |parent: &Parent| (parent.seen.clone(), parent.applied.clone(), parent.shards);
+                    let foreign = now.as_ref().is_none_or(|now| ours(now) != ours(&parent));
+                    self.memory.parent = now;
+                    if foreign || attempt == PARENT_ATTEMPTS {
+                        // Another replica works on the environment: everything is read anew.
+                        self.memory.forget_cluster();
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A parent is made for an environment that is to be deployed, not for one that is gone or being taken down.
+fn may_create(wanted: &Wanted) -> bool {
+    match wanted {
+        Wanted::Present(target) => {
+            target.environment.as_ref().is_ok_and(|environment| !environment.decommission)
+        }
+        Wanted::Missing => false,
+    }
+}
+
+/// Where their versions are no numbers, what was seen counts.
+fn is_newer(seen: &Parent, known: &Parent) -> bool {
+    version::compare(&seen.resource_version, &known.resource_version).is_none_or(Ordering::is_gt)
+}
