@@ -33,5 +33,6 @@ pub mod render;
 pub mod schedule;
 pub mod schema;
 pub mod status;
+pub mod summarize;
 pub mod tree;
 pub mod yaml;

@@ -17,9 +17,9 @@ use super::target::unreachable;
 use crate::cluster::connect::connect;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::{Parents, apply_set_of};
-use crate::cluster::write::Marks;
 use crate::reconcile::{access_of, inspect, observe};
 use crate::world::DesiredSet;
+use tidegate_core::inventory::Marks;
 
 /// What to compare.
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,7 @@
 //! | `call` | deadline, classification and retries of one call |
 //! | `kinds` | discovery |
 //! | `schemas` | the cluster's own schemas, where ours do not hold |
-//! | `watch`, `store`, `summarize` | observe |
+//! | `watch`, `store` | observe |
 //! | `write`, `failure` | execute |
 //! | `parent` | the parent object and the inventory shards |
 //! | `version` | which resourceVersion is later |
@@ -24,7 +24,6 @@ pub mod parent;
 pub mod pods;
 pub mod schemas;
 pub mod store;
-pub mod summarize;
 pub mod version;
 pub mod watch;
 pub mod write;

@@ -163,9 +163,9 @@ fn is_newer(known: &str, seen: &str) -> bool {
 mod tests {
     use serde_json::json;
     use tidegate_core::object::{Gvk, Scope};
+    use tidegate_core::summarize::{Detail, id_of, summarize};
 
     use super::*;
-    use crate::cluster::summarize::{Detail, id_of, summarize};
 
     fn seen(uid: &str, version: &str) -> (ObjectId, LiveObject) {
         let object = json!({"metadata": {"name": "a", "namespace": "n", "uid": uid, "resourceVersion": version,

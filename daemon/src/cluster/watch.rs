@@ -14,16 +14,15 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use serde::Serialize;
 use serde_json::Value;
-use tidegate_core::health;
 use tidegate_core::inventory::ENVIRONMENT;
 use tidegate_core::object::{Gvk, ObjectId};
 use tidegate_core::observed::LiveObject;
 use tidegate_core::schedule::Backoff;
+use tidegate_core::summarize::{Detail, detail_of, id_of, summarize};
 use tokio::task::AbortHandle;
 
 use super::kinds::ServedKind;
 use super::store::Store;
-use super::summarize::{Detail, id_of, summarize};
 
 /// Objects of a watch's first list are read in pages of this size.
 const PAGE: u32 = 500;
@@ -79,11 +78,6 @@ impl Drop for Watches {
             running.task.abort();
         }
     }
-}
-
-/// How much of a kind's objects is watched.
-pub fn detail_of(gvk: &Gvk) -> Detail {
-    if health::has_rule(gvk) { Detail::Whole } else { Detail::Metadata }
 }
 
 async fn run(client: Client, store: Arc<Store>, gvk: Gvk, kind: ServedKind) {

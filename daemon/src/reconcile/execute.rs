@@ -26,10 +26,10 @@ use crate::cluster::call::CallError;
 use crate::cluster::failure::problems;
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
-use crate::cluster::summarize::summarize;
-use crate::cluster::watch::detail_of;
-use crate::cluster::write::{Deleted, Marks, Mode, Precondition, marked};
+use crate::cluster::write::{Deleted, Mode};
 use crate::world::{DesiredSet, prefixed};
+use tidegate_core::inventory::{Marks, Precondition, marked};
+use tidegate_core::summarize::{detail_of, summarize};
 
 /// How often one object is sent when others write its status in between.
 const CONFLICTS: u32 = 5;

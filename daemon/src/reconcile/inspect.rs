@@ -14,10 +14,10 @@ use tidegate_core::status::ForeignRecord;
 use crate::cluster::call::CallError;
 use crate::cluster::failure::words;
 use crate::cluster::handle::Cluster;
-use crate::cluster::summarize::summarize;
-use crate::cluster::watch::detail_of;
-use crate::cluster::write::{Marks, Mode, Precondition, marked};
+use crate::cluster::write::Mode;
 use crate::world::DesiredSet;
+use tidegate_core::inventory::{Marks, Precondition, marked};
+use tidegate_core::summarize::{detail_of, summarize};
 
 /// Dry-runs that run side by side.
 const DRY_RUNS: usize = 16;

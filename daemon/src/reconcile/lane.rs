@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::memory::Memory;
 use crate::cluster::connect::Access;
 use crate::cluster::parent::apply_set_of;
-use crate::cluster::write::Marks;
 use crate::clusters::Clusters;
 use crate::source::SourceHandle;
 use crate::telemetry::Metrics;
 use crate::world::{DesiredSet, Target};
+use tidegate_core::inventory::Marks;
 
 /// Wakes that come this close together make one pass.
 const COALESCE: Duration = Duration::from_millis(20);

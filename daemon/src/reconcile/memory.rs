@@ -15,9 +15,9 @@ use tidegate_core::plan::{Failure, Plan};
 use tidegate_core::problem::Problem;
 use tidegate_core::status::{DriftRecord, EnvironmentStatus, ForeignRecord};
 
-use super::evidence::Evidence;
 use crate::cluster::parent::{Parent, StoredShards};
 use crate::world::DesiredSet;
+use tidegate_core::drift::Evidence;
 
 /// What a lane remembers.
 #[derive(Default)]

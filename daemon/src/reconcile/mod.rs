@@ -7,7 +7,7 @@
 //! | file | verb |
 //! |---|---|
 //! | `fetch` | which objects are enforced: the newest set free of errors |
-//! | `observe`, `inspect`, `evidence` | what the cluster holds; dry-runs where metadata leaves a doubt |
+//! | `observe`, `inspect` | what the cluster holds; dry-runs where metadata leaves a doubt |
 //! | `tidegate_core::plan` | plan |
 //! | `execute`, `recreate` | execute |
 //! | `standings`, `judge` | how it stands |
@@ -20,7 +20,6 @@
 
 mod account;
 mod claim;
-mod evidence;
 mod execute;
 mod fetch;
 mod hold;

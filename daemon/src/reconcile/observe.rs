@@ -18,8 +18,7 @@ use tidegate_core::observed::{LiveObject, Observed};
 use crate::cluster::call::{CallError, repeated};
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
-use crate::cluster::summarize::{Detail, id_of, summarize};
-use crate::cluster::watch::detail_of;
+use tidegate_core::summarize::{Detail, detail_of, id_of, summarize};
 
 /// Reads that run side by side.
 const READS: usize = 16;

@@ -13,7 +13,8 @@ use crate::cluster::call::CallError;
 use crate::cluster::failure::is_immutable;
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
-use crate::cluster::write::{Marks, Mode, Precondition, marked};
+use crate::cluster::write::Mode;
+use tidegate_core::inventory::{Marks, Precondition, marked};
 
 /// Kinds that hold no state of their own.
 const KINDS: [&str; 5] = ["Job", "RoleBinding", "ClusterRoleBinding", "PriorityClass", "StorageClass"];

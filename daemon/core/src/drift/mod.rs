@@ -2,6 +2,7 @@
 
 mod blame;
 mod entry;
+mod evidence;
 mod fields;
 mod flips;
 mod migrate;
@@ -9,6 +10,7 @@ mod summary;
 mod suspect;
 
 pub use blame::{ForeignField, MAX_FOREIGN_FIELDS, blame, foreign_fields};
+pub use evidence::Evidence;
 pub use fields::{FieldPath, FieldsError, PathElement, parse_fields};
 pub use flips::{ADDED_FIELDS, Fight, FlipSettings, Flips, MAX_FLIPS, WHOLE_OBJECT};
 pub use migrate::migrate_kubectl;

@@ -5,6 +5,7 @@
 //! kill between the two leaves nothing unknown.
 
 mod labels;
+mod marks;
 mod shards;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ pub use labels::{
     ADDITIONAL_NAMESPACES, APPLY_SET_ID, CONTAINS_GROUP_KINDS, ENVIRONMENT, PART_OF, PRUNE, PRUNE_DISABLED,
     TOOLING, TOOLING_VALUE, apply_set_id,
 };
+pub use marks::{Marks, Precondition, marked};
 pub use shards::{CorruptInventory, MAX_SHARDS, SHARD_LIMIT_BYTES, Shard, decode, encode, encode_at};
 
 /// One object that an environment owns or is about to create.

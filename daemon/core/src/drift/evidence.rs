@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_core::drift::{AllowList, ManagedSummary};
-use tidegate_core::object::ObjectId;
-use tidegate_core::observed::{DryRun, LiveObject, Observed};
+use super::{AllowList, ManagedSummary};
+use crate::object::ObjectId;
+use crate::observed::{DryRun, LiveObject, Observed};
 
 /// The dry-runs that are remembered.
 #[derive(Debug, Default)]
@@ -64,11 +64,11 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tidegate_core::ids::Digest;
-    use tidegate_core::object::Gvk;
 
     use super::*;
-    use crate::cluster::summarize::{Detail, summarize};
+    use crate::ids::Digest;
+    use crate::object::Gvk;
+    use crate::summarize::{Detail, summarize};
 
     fn id() -> ObjectId {
         ObjectId {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::drift::ManagedSummary;
+use crate::health::{self, Health};
+use crate::inventory::{PRUNE, PRUNE_DISABLED};
+use crate::object::{Gvk, ObjectId, Scope};
+use crate::observed::{LiveObject, ownership};
 use serde_json::Value;
-use tidegate_core::drift::ManagedSummary;
-use tidegate_core::health::{self, Health};
-use tidegate_core::inventory::{PRUNE, PRUNE_DISABLED};
-use tidegate_core::object::{Gvk, ObjectId, Scope};
-use tidegate_core::observed::{LiveObject, ownership};
 
 /// Longest health reason that is kept; the rest says nothing that people read.
 const REASON_CAP: usize = 500;
@@ -19,6 +19,11 @@ pub enum Detail {
     Metadata,
     /// The whole object.
     Whole,
+}
+
+/// How much of a kind's objects is watched and read.
+pub fn detail_of(gvk: &Gvk) -> Detail {
+    if health::has_rule(gvk) { Detail::Whole } else { Detail::Metadata }
 }
 
 /// The id of an object that was read as `gvk`; none when it has no name.
