@@ -3,8 +3,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 CARGO := cargo
+# Longest time of all benchmarks together.
+BENCH_SECONDS := 7200
 
-.PHONY: help build demo demo-down test test-full lint docs prerequisites
+.PHONY: help build bench demo demo-down test test-full lint docs prerequisites
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name says; do printf '  make %-14s %s\n' "$$name" "$$says"; done
@@ -24,6 +26,11 @@ test: prerequisites ## Check and test everything, on a Kubernetes of its own
 
 test-full: prerequisites ## The same with every case of every suite, without samples
 	deploy/test/suites.sh full
+
+# Parts by BENCH (p1,p2,p3,p4,p5,p6,p7,p13), apps by SIZE, environments by ENVIRONMENTS; `bench --help` has the rest. A build of its own.
+bench: prerequisites ## Measure the daemon beside a raw client (BENCH=p1,p4 SIZE=100)
+	nice $(CARGO) build --locked --profile measured --package tidegate --package bench
+	BENCH_DAEMON=$(or $(CARGO_TARGET_DIR),target)/measured/tidegate timeout --signal=INT --kill-after=60 $(BENCH_SECONDS) $(or $(CARGO_TARGET_DIR),target)/measured/bench
 
 lint: ## Format, clippy, licences and bans
 	$(CARGO) fmt --all --check

@@ -53,6 +53,8 @@ pub struct Options {
     pub dns: Vec<(String, IpAddr)>,
     /// Further flags of the API server.
     pub api_server_arguments: Vec<String>,
+    /// Further flags of the controller manager; a flag that is given twice counts as it is given here.
+    pub controller_manager_arguments: Vec<String>,
 }
 
 impl Options {
@@ -65,6 +67,7 @@ impl Options {
             audit: Audit::Off,
             dns: Vec::new(),
             api_server_arguments: Vec::new(),
+            controller_manager_arguments: Vec::new(),
         }
     }
 }
@@ -281,18 +284,23 @@ fn existing(name: &str) -> Result<(State, Record)> {
 
 /// The record of the cluster, with what these options add to an existing one.
 fn claim(state: &State, options: &Options) -> Result<Record> {
-    let Options { name: _, index, nodes, audit, dns: _, api_server_arguments } = options;
+    let Options { name: _, index, nodes, audit, dns: _, api_server_arguments, controller_manager_arguments } =
+        options;
     let audit = *audit == Audit::Metadata;
     let mut record = state.claim_index(*index, |index| Record {
         index,
         nodes: *nodes,
         audit,
         api_server_arguments: api_server_arguments.clone(),
+        controller_manager_arguments: controller_manager_arguments.clone(),
     })?;
     record.nodes = record.nodes.max(*nodes);
     record.audit |= audit;
     if !api_server_arguments.is_empty() {
         record.api_server_arguments.clone_from(api_server_arguments);
+    }
+    if !controller_manager_arguments.is_empty() {
+        record.controller_manager_arguments.clone_from(controller_manager_arguments);
     }
     state.write_record(&record)?;
     Ok(record)

@@ -204,6 +204,7 @@ impl<'a> ControlPlane<'a> {
             "--node-monitor-period=1s".into(),
             "--horizontal-pod-autoscaler-sync-period=5s".into(),
         ]);
+        words.extend(self.record.controller_manager_arguments.iter().cloned());
         Program { name: "kube-controller-manager".into(), words, configuration: Vec::new() }
     }
 

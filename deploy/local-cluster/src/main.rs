@@ -84,6 +84,9 @@ struct Up {
     /// A further flag for the API server, repeatable
     #[arg(long, allow_hyphen_values = true)]
     api_server_argument: Vec<String>,
+    /// A further flag for the controller manager, repeatable
+    #[arg(long, allow_hyphen_values = true)]
+    controller_manager_argument: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -159,7 +162,7 @@ fn run(verb: Verb) -> Result<()> {
 }
 
 fn run_up(up: Up) -> Result<()> {
-    let Up { cluster, index, nodes, audit, dns, api_server_argument } = up;
+    let Up { cluster, index, nodes, audit, dns, api_server_argument, controller_manager_argument } = up;
     root::require_way_to_root()?;
     prerequisites::require_programs()?;
     if !prerequisites::is_root() {
@@ -168,8 +171,15 @@ fn run_up(up: Up) -> Result<()> {
     }
     root::become_root()?;
     let audit = if audit { Audit::Metadata } else { Audit::Off };
-    let options =
-        Options { name: cluster.name, index, nodes, audit, dns, api_server_arguments: api_server_argument };
+    let options = Options {
+        name: cluster.name,
+        index,
+        nodes,
+        audit,
+        dns,
+        api_server_arguments: api_server_argument,
+        controller_manager_arguments: controller_manager_argument,
+    };
     let cluster = Cluster::up(&options)?;
     print(&format!("{}\n", cluster.kubeconfig().display()));
     Ok(())

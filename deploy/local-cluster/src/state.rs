@@ -29,6 +29,9 @@ pub struct Record {
     pub nodes: u8,
     pub audit: bool,
     pub api_server_arguments: Vec<String>,
+    /// Absent in records of before there were any.
+    #[serde(default)]
+    pub controller_manager_arguments: Vec<String>,
 }
 
 impl Record {

@@ -1,0 +1,97 @@
+//! P6: how long healthy environments take while some of their neighbours never become healthy.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use crate::board::{Board, Key};
+use crate::daemon::Daemon;
+use crate::install::LIMIT;
+use crate::options::Options;
+use crate::raw;
+use crate::repo::Repo;
+use crate::shape::{Apps, Fate};
+use crate::stage::Stage;
+use crate::table::{Table, number};
+use crate::usage::{Meter, Used};
+
+const APPS: usize = 128;
+/// Every so many app is sick: 11 of them.
+const EVERY: usize = 12;
+
+/// Installs the same apps twice, with and without sick ones, and prints how long the healthy ones take.
+pub async fn measure(stage: &Stage, options: &Options) -> Result<()> {
+    let head =
+        ["sick", "healthy after s", "updated after s", "CPU s of daemon", "CPU s of API server", "load"];
+    let mut table =
+        Table::new(format!("P6: {} healthy apps beside sick ones", APPS - sick_of(APPS).len()), &head);
+    // The first round warms up and is not shown.
+    for (round, (namespace, fate)) in
+        [("bench-warm", Fate::Healthy), ("bench-well", Fate::Healthy), ("bench-sick", Fate::Sick)]
+            .into_iter()
+            .enumerate()
+    {
+        let (install, update) = run(stage, options, namespace, fate).await?;
+        if round > 0 {
+            let sick = if fate == Fate::Sick { sick_of(APPS).len() } else { 0 };
+            table.row([
+                format!("{sick} of {APPS}"),
+                number(install.wall_seconds),
+                number(update.wall_seconds),
+                number(install.client + update.client),
+                number(install.api_server + update.api_server),
+                number(update.load),
+            ]);
+        }
+    }
+    table.print();
+    Ok(())
+}
+
+fn sick_of(count: usize) -> BTreeSet<usize> {
+    (0..count).step_by(EVERY).collect()
+}
+
+async fn run(stage: &Stage, options: &Options, namespace: &str, fate: Fate) -> Result<(Used, Used)> {
+    let client = stage.client_of("bench").await?;
+    stage.namespace(&client, namespace).await?;
+    let mut apps = Apps::new(namespace, APPS);
+    // Environments' names are taken once per cluster.
+    for name in &mut apps.names {
+        *name = format!("{namespace}-{name}");
+    }
+    let repo = Repo::new()?;
+    let daemon = Daemon::start(&options.daemon, &repo.url(), &stage.kubeconfig_of(namespace)?)?;
+    daemon.wait_until_ready(LIMIT).await?;
+    let mut board = Board::watch(&client, namespace);
+    let mut used = Vec::new();
+    for version in ["v1", "v2"] {
+        let staged = repo.stage(&files(&apps, version, fate), version)?;
+        let sick: BTreeSet<&String> =
+            sick_of(APPS).into_iter().filter_map(|number| apps.names.get(number)).collect();
+        let keys: Vec<Key> =
+            apps.objects(version)?.iter().map(raw::key).filter(|(_, name)| !sick.contains(name)).collect();
+        stage.settle().await;
+        let meter = Meter::start(daemon.id(), stage.plane);
+        repo.publish(&staged)?;
+        let until = board.wait(&keys, version, LIMIT).await?;
+        used.push(meter.stop(until));
+    }
+    let last = used.pop().unwrap_or_default();
+    Ok((used.pop().unwrap_or_default(), last))
+}
+
+fn files(apps: &Apps, version: &str, fate: Fate) -> Vec<(String, String)> {
+    let mut files = apps.files(apps.names.len(), version);
+    if fate == Fate::Sick {
+        for name in sick_of(APPS).into_iter().filter_map(|number| apps.names.get(number)) {
+            let path = format!("environments/{name}/{name}.yaml");
+            for (file, text) in &mut files {
+                if *file == path {
+                    *text = apps.manifests(name, version, fate);
+                }
+            }
+        }
+    }
+    files
+}
