@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tidegate::cli::exit::Exit;
 use tidegate::cli::explain::further;
 use tidegate::cli::{Cli, execute};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not errors; a broken pipe on them is nobody's problem.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::drift::ForeignField;
 use crate::ids::{Digest, EnvironmentName};
+use crate::location::Location;
 use crate::object::{ObjectId, ObjectRef};
 use crate::problem::Problem;
 
@@ -59,6 +60,9 @@ pub struct EnvironmentStatus {
     pub state: State,
     /// One sentence without a full stop.
     pub reason: String,
+    /// Where the suspension stands, while it is [`State::Suspended`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<SuspendedBy>,
     /// Since when it stands so.
     pub since: Timestamp,
     /// What wakes it next, in words.
@@ -137,6 +141,16 @@ impl State {
     }
 }
 
+/// Where a suspension stands, and so where it is lifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SuspendedBy {
+    /// `suspend` in environment.yaml, whatever else stands on the parent: lifted by a commit.
+    Git,
+    /// `tidegate suspend`, on the parent alone: lifted by `tidegate resume`.
+    Hand,
+}
+
 /// A commit as people quote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitInfo {
@@ -201,6 +215,9 @@ pub struct ObjectStatus {
     pub state: ObjectState,
     /// One sentence without a full stop.
     pub reason: String,
+    /// Where it stands in git; none for what left git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
 }
 
 /// How one object stands that is not simply healthy.

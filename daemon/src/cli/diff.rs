@@ -1,14 +1,19 @@
 //! `tidegate diff [env]`: how live objects differ from what git asks for, by the API server's own dry-run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::diff::describe;
-use tidegate_core::drift::ForeignField;
+use tidegate_core::drift::{Flips, ForeignField};
+use tidegate_core::inventory::Inventory;
 use tidegate_core::object::{DesiredObject, ObjectId};
 use tidegate_core::observed::{DryRun, Observed};
+use tidegate_core::plan::{Action, PlanInput, PlanSettings, Waiting, WaitingReason, plan};
+use tidegate_core::problem::{Code, Problem};
 
 use super::exit::{Exit, Failure};
 use super::options::Global;
@@ -17,17 +22,21 @@ use super::target::unreachable;
 use crate::cluster::connect::connect;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::{Parents, apply_set_of};
-use crate::reconcile::{access_of, inspect, observe};
+use crate::reconcile::{Inspection, access_of, inspect, observe, settings};
 use crate::world::DesiredSet;
 use tidegate_core::inventory::Marks;
+
+/// Environments that are compared side by side.
+const COMPARISONS: usize = 4;
 
 /// What to compare.
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
     /// The environment; all of them when none is named
     pub environment: Option<String>,
-    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what --repo names,
-    /// the newest commit if it is bare or a URL; else the folder that we are in]
+    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what the flag --repo
+    /// names, the newest commit if it is bare or a URL; else the folder that we are in or below, if it has environments;
+    /// else what TIDEGATE_REPO names]
     pub path: Option<PathBuf>,
     /// Compare this commit instead of the files
     #[arg(long = "ref", value_name = "REF")]
@@ -40,14 +49,27 @@ pub struct DiffArgs {
 /// The differences of one environment.
 struct Difference {
     name: String,
+    /// It is being taken down: git asks for nothing of it.
+    decommission: bool,
     missing: Vec<Arc<DesiredObject>>,
     changed: Vec<(Arc<DesiredObject>, DryRun)>,
     added: BTreeMap<ObjectId, Vec<ForeignField>>,
-    surplus: Vec<ObjectId>,
+    surplus: Surplus,
     errors: Vec<String>,
 }
 
-/// Compares and prints.
+/// What the cluster holds of the environment and git does not ask for.
+#[derive(Default)]
+struct Surplus {
+    /// To be deleted.
+    delete: Vec<ObjectId>,
+    /// Left as it is, and why.
+    kept: Vec<(ObjectId, String)>,
+    /// What people must know about the whole of it.
+    notes: Vec<String>,
+}
+
+/// Compares and prints. An environment that cannot be compared keeps none of the others from being shown.
 pub async fn run(global: &Global, args: &DiffArgs) -> Result<Exit, Failure> {
     let world = super::world::read(global, args.path.as_deref(), args.reference.as_deref()).await?;
     super::world::say_revision(global, &world);
@@ -55,21 +77,48 @@ pub async fn run(global: &Global, args: &DiffArgs) -> Result<Exit, Failure> {
         Some(name) => vec![name.clone()],
         None => world.environments.keys().cloned().collect(),
     };
-    let mut differences = Vec::new();
-    for name in names {
-        let set = super::render::load(global, &world, &name)?;
-        differences.push(compare(global, name, &set).await?);
+    if names.is_empty() {
+        return Err(super::render::no_environments(global, &world));
+    }
+    let (mut differences, mut failures) = (Vec::new(), Vec::new());
+    let compare_one = async |name: String| {
+        let compared = match super::render::load(global, &world, &name) {
+            Ok(set) => compare(global, name.clone(), &set).await,
+            Err(failure) => Err(failure),
+        };
+        (name, compared)
+    };
+    let all = futures::stream::iter(names).map(compare_one).buffered(COMPARISONS);
+    for (name, compared) in all.collect::<Vec<_>>().await {
+        match compared {
+            Ok(difference) => differences.push(difference),
+            Err(failure) => failures.push((name, failure)),
+        }
     }
     let style = global.style();
     let text: String = differences.iter().map(|difference| text(difference, style)).collect();
     let data: Vec<Value> = differences.iter().map(data).collect();
-    global.print(&text, &json!({ "schema": "tidegate.diff/v1", "environments": data }));
+    let failed: Vec<Value> = failures
+        .iter()
+        .map(|(name, failure)| {
+            json!({ "name": name, "exit": failure.exit.code(), "reason": failure.message.trim_end() })
+        })
+        .collect();
+    global
+        .print(&text, &json!({ "schema": "tidegate.diff/v1", "environments": data, "notCompared": failed }));
+    for (name, failure) in &failures {
+        eprintln!("{name} is not compared: {}", failure.message.trim_end());
+    }
     let any = differences.iter().any(|difference| !difference.is_empty());
-    let failed = differences.iter().any(|difference| !difference.errors.is_empty());
-    Ok(match (failed, any && args.exit_code) {
-        (true, _) => Exit::Invalid,
-        (false, true) => Exit::Changes,
-        (false, false) => Exit::Ok,
+    let wrong = differences.iter().any(|difference| !difference.errors.is_empty());
+    // A file that must be mended comes first: waiting for a cluster does not mend it.
+    let invalid = failures.iter().any(|(_, failure)| failure.exit == Exit::Invalid);
+    let failure = failures.first().map(|(_, failure)| failure.exit);
+    Ok(match (wrong || invalid, failure, any && args.exit_code) {
+        (true, _, _) => Exit::Invalid,
+        (false, Some(exit), _) => exit,
+        (false, None, true) => Exit::Changes,
+        (false, None, false) => Exit::Ok,
     })
 }
 
@@ -84,21 +133,86 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     let environment = set.environment.name.clone();
     let inventory = match parents.read(&environment).await.map_err(failed)? {
         Some(parent) => parents.read_inventory(&parent).await.map_err(failed)?.0,
-        None => tidegate_core::inventory::Inventory::default(),
+        None => Inventory::default(),
     };
     let cluster = Cluster::new(client);
     cluster.kinds.refresh().await.map_err(failed)?;
-    let observed = observe(&cluster, &set.objects, &inventory).await.map_err(failed)?;
+    let settings = settings(&environment, &set.environment);
+    let desired: &[Arc<DesiredObject>] = if settings.decommission { &[] } else { &set.objects };
+    let observed = observe(&cluster, desired, &inventory).await.map_err(failed)?;
+    let is_missing = |id: &ObjectId| !observed.objects.contains_key(id) && !observed.unread.contains_key(id);
+    let mut difference = Difference {
+        name,
+        decommission: settings.decommission,
+        missing: desired.iter().filter(|object| is_missing(&object.reference.id())).cloned().collect(),
+        changed: Vec::new(),
+        added: BTreeMap::new(),
+        surplus: surplus(&settings, desired, &inventory, &observed),
+        errors: observed.unread.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
+    };
     let marks = Marks { apply_set: apply_set_of(&environment), environment: environment.to_string() };
-    let ids: Vec<ObjectId> = set
-        .objects
+    let ids: Vec<ObjectId> = desired
         .iter()
         .map(|object| object.reference.id())
         .filter(|id| observed.objects.contains_key(id))
         .collect();
-    let mut difference = sort_out(name, set, &inventory, &observed);
     for inspection in inspect(&cluster, set, &marks, &ids, b"tidegate.diff/v1").await {
-        let object = set.objects.iter().find(|object| object.reference.id() == inspection.id);
+        difference.add(desired, inspection);
+    }
+    difference.changed.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
+    Ok(difference)
+}
+
+/// What the daemon would do about everything that git does not ask for: its own plan says so.
+fn surplus(
+    settings: &PlanSettings,
+    desired: &[Arc<DesiredObject>],
+    inventory: &Inventory,
+    observed: &Observed,
+) -> Surplus {
+    let plan = plan(&PlanInput {
+        settings,
+        desired: Some(desired),
+        observed,
+        inventory,
+        failed: &BTreeMap::new(),
+        flips: &Flips::default(),
+        now: Timestamp::now(),
+    });
+    let wanted: BTreeSet<ObjectId> = desired.iter().map(|object| object.reference.id()).collect();
+    let mut surplus = Surplus::default();
+    for action in plan.stages.iter().flat_map(|stage| &stage.actions) {
+        match action {
+            Action::Delete(delete) => surplus.delete.push(delete.object.id()),
+            Action::Apply(_) => {}
+        }
+    }
+    for Waiting { object, reason } in plan.waiting.into_iter().filter(|it| !wanted.contains(&it.object)) {
+        match reason {
+            WaitingReason::PruneAfter(_) => surplus.delete.push(object),
+            WaitingReason::PruneNotAllowed(why) => surplus.kept.push((object, why)),
+            // Its error stands there already.
+            WaitingReason::Unread(_) if observed.unread.contains_key(&object) => {}
+            other => surplus.kept.push((object, other.to_string())),
+        }
+    }
+    let about_it = |problem: &&Problem| {
+        problem.code == Code::PruneBudget || problem.code == Code::Ownership && !problem.is_error()
+    };
+    surplus.notes = plan.problems.iter().filter(about_it).map(|problem| problem.message.clone()).collect();
+    surplus.delete.sort();
+    surplus.kept.sort();
+    surplus
+}
+
+impl Difference {
+    fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.changed.is_empty() && self.surplus.delete.is_empty()
+    }
+
+    /// Takes in what the dry-run of one object showed.
+    fn add(&mut self, desired: &[Arc<DesiredObject>], inspection: Inspection) {
+        let object = desired.iter().find(|object| object.reference.id() == inspection.id);
         // What kubectl added is handed to us and removed by a repair; what others added stays.
         let added: Vec<ForeignField> = inspection
             .foreign
@@ -108,54 +222,24 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
             .collect();
         match (object, inspection.answer.into_dry_run()) {
             (Some(object), Some(DryRun { error: Some(error), .. })) => {
-                difference.errors.push(format!("{}: {error}", object.reference));
+                self.errors.push(format!("{}: {error}", object.reference));
             }
             (Some(object), Some(dry_run)) if !dry_run.changes.is_empty() || dry_run.migrate => {
                 let shown =
                     |field: &ForeignField| dry_run.changes.iter().any(|change| change.path == field.path);
                 let added = added.into_iter().filter(|field| !shown(field)).collect();
-                difference.added.insert(object.reference.id(), added);
-                difference.changed.push((object.clone(), dry_run));
+                self.added.insert(object.reference.id(), added);
+                self.changed.push((object.clone(), dry_run));
             }
-            (Some(object), None) => difference.missing.push(object.clone()),
+            (Some(object), None) => self.missing.push(object.clone()),
             (_, _) => {}
         }
-    }
-    difference.changed.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
-    Ok(difference)
-}
-
-fn sort_out(
-    name: String,
-    set: &DesiredSet,
-    inventory: &tidegate_core::inventory::Inventory,
-    observed: &Observed,
-) -> Difference {
-    let is_missing = |id: &ObjectId| !observed.objects.contains_key(id) && !observed.unread.contains_key(id);
-    let wanted = |id: &ObjectId| set.objects.iter().any(|object| object.reference.id() == *id);
-    Difference {
-        name,
-        missing: set.objects.iter().filter(|object| is_missing(&object.reference.id())).cloned().collect(),
-        changed: Vec::new(),
-        added: BTreeMap::new(),
-        surplus: inventory
-            .entries
-            .keys()
-            .filter(|id| !wanted(id) && observed.objects.contains_key(id))
-            .cloned()
-            .collect(),
-        errors: observed.unread.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
-    }
-}
-
-impl Difference {
-    fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.changed.is_empty() && self.surplus.is_empty()
     }
 }
 
 fn text(difference: &Difference, style: Style) -> String {
-    let Difference { name, missing, changed, added, surplus, errors } = difference;
+    let Difference { name, decommission, missing, changed, added, surplus, errors } = difference;
+    let Surplus { delete, kept, notes } = surplus;
     let mut text = String::new();
     for object in missing {
         let place = style.paint(Tone::Place, &object.location().to_string());
@@ -174,15 +258,21 @@ fn text(difference: &Difference, style: Style) -> String {
         for field in added.get(&object.reference.id()).into_iter().flatten() {
             text.push_str(&format!("    - {} (added by {})\n", field.path, field.manager));
         }
-        let managers: std::collections::BTreeSet<&str> =
-            dry_run.by.iter().map(|entry| entry.manager.as_str()).collect();
+        let managers: BTreeSet<&str> = dry_run.by.iter().map(|entry| entry.manager.as_str()).collect();
         if !managers.is_empty() {
             let managers: Vec<&str> = managers.into_iter().collect();
             text.push_str(&format!("    held by {}\n", managers.join(", ")));
         }
     }
-    for id in surplus {
-        text.push_str(&format!("{} {id} left git\n", style.paint(Tone::Bad, "-")));
+    let why = if *decommission { "is taken down" } else { "left git" };
+    for id in delete {
+        text.push_str(&format!("{} {id} {why}\n", style.paint(Tone::Bad, "-")));
+    }
+    for (id, reason) in kept {
+        text.push_str(&format!("{} {id} is kept: {reason}\n", style.paint(Tone::Notice, "=")));
+    }
+    for note in notes {
+        text.push_str(&format!("{} {note}\n", style.paint(Tone::Notice, "note:")));
     }
     for error in errors {
         text.push_str(&format!("{} {error}\n", style.paint(Tone::Bad, "error:")));
@@ -190,14 +280,21 @@ fn text(difference: &Difference, style: Style) -> String {
     let summary = if difference.is_empty() && errors.is_empty() {
         "no changes".to_owned()
     } else {
-        format!("{} missing, {} changed, {} to delete", missing.len(), changed.len(), surplus.len())
+        format!("{} missing, {} changed, {} to delete", missing.len(), changed.len(), delete.len())
+    };
+    let summary = match (*decommission, kept.len()) {
+        (false, _) => summary,
+        (true, 0) => format!("decommission: {} to delete", delete.len()),
+        (true, kept) => format!("decommission: {} to delete, {kept} kept", delete.len()),
     };
     text.push_str(&format!("{}: {summary}\n", style.paint(Tone::Strong, name)));
     text
 }
 
 fn data(difference: &Difference) -> Value {
-    let Difference { name, missing, changed, added, surplus, errors } = difference;
+    let Difference { name, decommission, missing, changed, added, surplus, errors } = difference;
+    let Surplus { delete, kept, notes } = surplus;
+    let kept: Vec<_> = kept.iter().map(|(id, reason)| json!({ "object": id, "reason": reason })).collect();
     let missing: Vec<_> = missing.iter().map(|object| &object.reference).collect();
     let changed: Vec<_> = changed
         .iter()
@@ -208,5 +305,8 @@ fn data(difference: &Difference) -> Value {
             })
         })
         .collect();
-    json!({ "name": name, "missing": missing, "changed": changed, "toDelete": surplus, "errors": errors })
+    json!({
+        "name": name, "decommission": decommission, "missing": missing, "changed": changed,
+        "toDelete": delete, "kept": kept, "notes": notes, "errors": errors,
+    })
 }

@@ -4,8 +4,10 @@ pub mod completion;
 pub mod diff;
 pub mod exit;
 pub mod explain;
+pub mod history;
 pub mod live;
 pub mod options;
+pub mod person;
 pub mod problems;
 pub mod render;
 pub mod requests;
@@ -13,15 +15,16 @@ pub mod run;
 pub mod status;
 pub mod style;
 pub mod target;
+pub mod troubles;
 pub mod validate;
 pub mod version;
 pub mod wait;
 pub mod world;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use exit::{Exit, Failure};
-use options::Global;
+use options::{Given, Global};
 
 /// GitOps for Kubernetes: what git says is what runs, and every change is accounted for.
 #[derive(Debug, Parser)]
@@ -62,6 +65,25 @@ pub enum Command {
     Version,
     /// Print a completion script for a shell
     Completion(completion::CompletionArgs),
+}
+
+impl Cli {
+    /// Reads the process's arguments, and where those come from that variables may give as well.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::read_from(std::env::args_os())
+    }
+
+    fn read_from(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        let own = matches.subcommand().map_or(&matches, |(_, own)| own);
+        cli.global.repo_given = Given::of(own, "repo");
+        if let Command::Run(run) = &mut cli.command {
+            run.follow_given = Given::of(own, "follow");
+        }
+        Ok(cli)
+    }
 }
 
 /// Runs one command to its end.

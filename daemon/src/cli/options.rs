@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 use serde_json::Value;
 
 use super::style::{ColorChoice, Format, Style};
@@ -14,6 +15,9 @@ pub struct Global {
     /// The repository: a folder, a bare repository or a URL
     #[arg(long, global = true, env = "TIDEGATE_REPO", value_name = "PATH or URL")]
     pub repo: Option<String>,
+    /// Where [`Global::repo`] comes from.
+    #[arg(skip)]
+    pub repo_given: Given,
     /// The folder in the repository that holds `environments/`
     #[arg(long, global = true, env = "TIDEGATE_SUBPATH", default_value = "", value_name = "FOLDER")]
     pub subpath: String,
@@ -35,6 +39,29 @@ pub struct Global {
     /// Longest time that the command may take, e.g. `90s` or `10m`; for `run` only with --once
     #[arg(long, global = true, default_value = "10m", value_parser = duration)]
     pub timeout: Duration,
+}
+
+/// Where a setting comes from: a flag is meant for this very command, a variable for all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Given {
+    /// A default, or nothing.
+    #[default]
+    Nowhere,
+    /// The process's environment.
+    Variable,
+    /// The command line.
+    Flag,
+}
+
+impl Given {
+    /// Where this argument of a command comes from.
+    pub fn of(matches: &ArgMatches, argument: &str) -> Self {
+        match matches.value_source(argument) {
+            Some(ValueSource::CommandLine) => Self::Flag,
+            Some(ValueSource::EnvVariable) => Self::Variable,
+            Some(_) | None => Self::Nowhere,
+        }
+    }
 }
 
 impl Global {
@@ -87,4 +114,12 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| format!("`{text}` is no duration; write 30s, 5m or 1h30m"))?;
     Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+/// Why somebody does something: the record is read later by others, so it cannot be empty.
+pub fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say why; whoever reads the record later wants to know".to_owned()),
+        text => Ok(text.to_owned()),
+    }
 }

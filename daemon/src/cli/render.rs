@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tidegate_core::object::DesiredObject;
+use tidegate_core::problem::{Code, Problem};
 use tidegate_core::render::{mask_secrets, to_yaml};
 use tidegate_core::schema::Catalogue;
 
@@ -22,8 +23,9 @@ const MASK_KEY: &[u8] = b"tidegate.render/v1";
 pub struct RenderArgs {
     /// The environment
     pub environment: String,
-    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what --repo names,
-    /// the newest commit if it is bare or a URL; else the folder that we are in]
+    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what the flag --repo
+    /// names, the newest commit if it is bare or a URL; else the folder that we are in or below, if it has environments;
+    /// else what TIDEGATE_REPO names]
     pub path: Option<PathBuf>,
     /// Render this commit instead of the files
     #[arg(long = "ref", value_name = "REF")]
@@ -49,6 +51,14 @@ pub async fn run(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     });
     global.print(&to_yaml(&masked), &data);
     Ok(Exit::Ok)
+}
+
+/// The failure of a repository that has no environment at all.
+pub fn no_environments(global: &Global, world: &World) -> Failure {
+    let problem =
+        Problem::error(Code::EnvironmentMissing, format!("there are no environments at {}", world.revision))
+            .help("an environment is a folder `environments/<name>` with an `environment.yaml`");
+    Failure::new(Exit::Invalid, problems::render(&problem, None, global.error_style()))
 }
 
 /// The objects of one environment, or its problems on stderr.

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde_json::json;
+use tidegate_core::status::SuspendedBy;
 
 use super::exit::{Exit, Failure};
-use super::options::{Global, duration};
-use super::target::{self, TargetCluster, unreachable};
+use super::options::{Global, duration, reason};
+use super::person::person;
+use super::target::{self, Answers, Away, TargetCluster, exit_with, say_away, unreachable};
 use crate::cluster::call::CallError;
-use crate::cluster::parent::{Parent, ParentChange, REWIND, Rewind, SUSPEND, SYNC, Suspension};
+use crate::cluster::lease::{Presence, replicas};
+use crate::cluster::parent::{
+    Parent, ParentChange, RESUMED, REWIND, Resumption, Rewind, SUSPEND, SYNC, Suspension,
+};
 
 /// How often a request is written again when the daemon writes the parent at the same time.
 const ATTEMPTS: u32 = 10;
@@ -24,7 +29,7 @@ pub struct SyncArgs {
     #[arg(long, value_name = "COMMIT", requires = "reason", requires = "environment")]
     pub rewind: Option<String>,
     /// Why; kept with a --rewind
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     pub reason: Option<String>,
 }
 
@@ -34,7 +39,7 @@ pub struct SuspendArgs {
     /// The environment
     pub environment: String,
     /// Why; shown by `status`
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     pub reason: String,
     /// Resume by itself after this time, e.g. `2h`
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -46,8 +51,8 @@ pub struct SuspendArgs {
 pub struct ResumeArgs {
     /// The environment
     pub environment: String,
-    /// Why
-    #[arg(long)]
+    /// Why; kept on the parent object and logged by the daemon, shown by `status`
+    #[arg(long, value_parser = reason)]
     pub reason: String,
 }
 
@@ -55,34 +60,68 @@ pub struct ResumeArgs {
 pub async fn sync(global: &Global, args: &SyncArgs) -> Result<Exit, Failure> {
     let now = Timestamp::now();
     let mut annotations = BTreeMap::from([(SYNC.to_owned(), Some(now.to_string()))]);
-    if let Some(commit) = &args.rewind {
-        let commit =
-            commit.parse().map_err(|error| Failure::new(Exit::Usage, format!("--rewind: {error}")))?;
-        let reason = args.reason.clone().unwrap_or_default();
-        annotations
-            .insert(REWIND.to_owned(), Some(encode(&Rewind { commit, reason, by: person(), at: now })?));
-    }
-    let mut asked = Vec::new();
-    match &args.environment {
+    let (parents, away) = match &args.environment {
         Some(name) => {
             let (cluster, parent) = target::parent(global, name).await?;
-            write(&cluster, parent, &annotations).await?;
-            asked.push(name.clone());
-        }
-        None => {
-            for cluster in target::clusters(global).await? {
-                let parents =
-                    cluster.parents.list().await.map_err(|error| unreachable(&cluster.name, &error))?;
-                for parent in parents {
-                    asked.push(parent.environment.to_string());
-                    write(&cluster, parent, &annotations).await?;
-                }
+            if let Some(commit) = &args.rewind {
+                let rewind = rewind(&cluster, commit, args, seconds(now)).await?;
+                annotations.insert(REWIND.to_owned(), Some(encode(&rewind)?));
             }
+            (vec![(cluster, vec![parent])], Vec::new())
+        }
+        None => everywhere(global).await?,
+    };
+    let (mut asked, mut idle, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    for (cluster, parent) in parents.iter().flat_map(|(cluster, all)| all.iter().map(move |it| (cluster, it)))
+    {
+        let name = parent.environment.to_string();
+        if !is_served(cluster, parent).await {
+            idle.push(name.clone());
+        }
+        match write(cluster, parent.clone(), &annotations).await {
+            Ok(()) => asked.push(name),
+            Err(failure) => failures.push(failure),
         }
     }
-    let text = format!("asked for a reconcile: {}\n", asked.join(", "));
-    global.print(&text, &json!({ "schema": "tidegate.sync/v1", "environments": asked }));
-    Ok(Exit::Ok)
+    asked.sort();
+    say_idle(&idle);
+    for failure in &failures {
+        eprintln!("{failure}");
+    }
+    say_away(&away);
+    let text = match asked.as_slice() {
+        [] => String::new(),
+        asked => format!("asked for a reconcile: {}\n", asked.join(", ")),
+    };
+    let data = json!({
+        "schema": "tidegate.sync/v1", "environments": asked, "withoutDaemon": idle, "unreachable": away,
+    });
+    global.print(&text, &data);
+    Ok(exit_with(&away, failures.first().map_or(Exit::Ok, |failure| failure.exit)))
+}
+
+/// Every environment of every cluster that answers, and the clusters that do not.
+async fn everywhere(global: &Global) -> Result<(Vec<(TargetCluster, Vec<Parent>)>, Vec<Away>), Failure> {
+    let mut targets = target::clusters(global).await?;
+    let Answers { found, away } = targets.ask(async |cluster| cluster.parents.list().await).await;
+    let mut parents: BTreeMap<String, Vec<Parent>> =
+        found.into_iter().map(|(cluster, parents)| (cluster.name.clone(), parents)).collect();
+    let all = targets.clusters.drain(..).filter_map(|cluster| {
+        let parents = parents.remove(&cluster.name)?;
+        Some((cluster, parents))
+    });
+    Ok((all.collect(), away))
+}
+
+async fn rewind(
+    cluster: &TargetCluster,
+    commit: &str,
+    args: &SyncArgs,
+    at: Timestamp,
+) -> Result<Rewind, Failure> {
+    let commit = commit.parse().map_err(|error| Failure::new(Exit::Usage, format!("--rewind: {error}")))?;
+    let reason = args.reason.clone().unwrap_or_default();
+    Ok(Rewind { commit, reason, by: person(&cluster.client).await, at })
 }
 
 /// Stops changes to an environment.
@@ -95,39 +134,99 @@ pub async fn suspend(global: &Global, args: &SuspendArgs) -> Result<Exit, Failur
         ),
         None => None,
     };
-    let suspension = Suspension { reason: args.reason.clone(), by: person(), since: now, until };
+    let suspension = Suspension {
+        reason: args.reason.clone(),
+        by: person(&cluster.client).await,
+        since: seconds(now),
+        until: until.map(seconds),
+    };
     let annotations = BTreeMap::from([(SUSPEND.to_owned(), Some(encode(&suspension)?))]);
+    let served = is_served(&cluster, &parent).await;
     write(&cluster, parent, &annotations).await?;
-    let ends = until
+    if !served {
+        say_idle(std::slice::from_ref(&args.environment));
+    }
+    let ends = suspension
+        .until
         .map_or(format!("until `tidegate resume {}`", args.environment), |until| format!("until {until}"));
-    let text = format!("{}: suspended {ends}\n", args.environment);
-    let data =
-        json!({ "schema": "tidegate.suspend/v1", "environment": args.environment, "suspension": suspension });
+    let text = format!("{}: suspended by {} {ends}\n", args.environment, suspension.by);
+    let data = json!({
+        "schema": "tidegate.suspend/v1", "environment": args.environment, "suspension": suspension,
+        "daemonRunning": served,
+    });
     global.print(&text, &data);
     Ok(Exit::Ok)
 }
 
 /// Lifts a suspension by hand; one that stands in git stays.
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<Exit, Failure> {
-    let (cluster, parent) = target::parent(global, &args.environment).await?;
+    let ResumeArgs { environment, reason } = args;
+    let (cluster, parent) = target::parent(global, environment).await?;
     let was = parent.suspension.clone();
-    let in_git = parent.status.as_ref().is_some_and(|status| status.reason.starts_with("suspended in git"));
-    if was.is_none() && in_git {
-        let text = format!("{}: suspended in git; it is lifted only by a commit", args.environment);
-        return Err(Failure::new(Exit::Refused, text));
-    }
-    let annotations = BTreeMap::from([(SUSPEND.to_owned(), None)]);
-    write(&cluster, parent, &annotations).await?;
-    let text = match &was {
-        Some(was) => format!(
-            "{}: resumed ({}); it was suspended by {}: {}\n",
-            args.environment, args.reason, was.by, was.reason
-        ),
-        None => format!("{}: it was not suspended\n", args.environment),
+    let in_git =
+        parent.status.as_ref().and_then(|status| status.suspended).is_some_and(|suspended| match suspended {
+            SuspendedBy::Git => true,
+            SuspendedBy::Hand => false,
+        });
+    let Some(was) = was else {
+        if in_git {
+            let text = format!("{environment}: suspended in git; it is lifted only by a commit");
+            return Err(Failure::new(Exit::Refused, text));
+        }
+        let data = json!({
+            "schema": "tidegate.resume/v1", "environment": environment, "was": null, "resumption": null,
+        });
+        global.print(&format!("{environment}: it was not suspended\n"), &data);
+        return Ok(Exit::Ok);
     };
-    let data = json!({ "schema": "tidegate.resume/v1", "environment": args.environment, "was": was, "reason": args.reason });
+    let resumption = Resumption {
+        reason: reason.clone(),
+        by: person(&cluster.client).await,
+        at: seconds(Timestamp::now()),
+        was: Some(was.clone()),
+    };
+    let annotations =
+        BTreeMap::from([(SUSPEND.to_owned(), None), (RESUMED.to_owned(), Some(encode(&resumption)?))]);
+    let served = is_served(&cluster, &parent).await;
+    write(&cluster, parent, &annotations).await?;
+    if !served {
+        say_idle(std::slice::from_ref(environment));
+    }
+    let mut text = format!(
+        "{environment}: resumed by {} ({reason}); it was suspended by {}: {}\n",
+        resumption.by, was.by, was.reason
+    );
+    if in_git {
+        text.push_str(&format!("{environment}: it stays suspended in git until a commit lifts that\n"));
+    }
+    let data = json!({
+        "schema": "tidegate.resume/v1", "environment": environment, "was": was, "resumption": resumption,
+        "suspendedInGit": in_git, "daemonRunning": served,
+    });
     global.print(&text, &data);
-    Ok(Exit::Ok)
+    Ok(if in_git { Exit::Refused } else { Exit::Ok })
+}
+
+/// Whether a daemon will see the request soon. A hint for people: true where it cannot be told.
+async fn is_served(cluster: &TargetCluster, parent: &Parent) -> bool {
+    match replicas(&cluster.client).await {
+        Ok(replicas) => match replicas.of(parent.source.as_deref()) {
+            Presence::Running(_) => true,
+            Presence::Down => false,
+        },
+        Err(_) => true,
+    }
+}
+
+fn say_idle(environments: &[String]) {
+    if !environments.is_empty() {
+        eprintln!("no daemon runs for {}: it takes effect when one starts", environments.join(", "));
+    }
+}
+
+/// People write and read these records: no fractions.
+fn seconds(time: Timestamp) -> Timestamp {
+    time.round(Unit::Second).unwrap_or(time)
 }
 
 async fn write(
@@ -157,12 +256,4 @@ async fn write(
 
 fn encode(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
-}
-
-/// Who asks: the user's name on this machine. Not proof of who it was; the API server's audit log has that.
-fn person() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .unwrap_or_else(|| "somebody".to_owned())
 }

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
-use super::options::{Global, duration};
+use super::options::{Given, Global, duration};
 use crate::run::{Ended, Options, run as run_daemon};
 use crate::source::{
     Credentials, FolderConfig, Origin, PlainHttp, Secret, SourceConfig, SourceUrl, SshSettings, Token,
@@ -30,8 +30,11 @@ pub struct RunArgs {
     #[arg(long, env = "TIDEGATE_POLL_INTERVAL", default_value = "10s", value_parser = poll_interval)]
     pub poll_interval: Duration,
     /// Follow the uncommitted files of a work tree instead of a repository
-    #[arg(long, env = "TIDEGATE_FOLLOW", value_name = "FOLDER", conflicts_with = "repo")]
+    #[arg(long, env = "TIDEGATE_FOLLOW", value_name = "FOLDER")]
     pub follow: Option<PathBuf>,
+    /// Where [`RunArgs::follow`] comes from.
+    #[arg(skip)]
+    pub follow_given: Given,
     /// Where /healthz, /readyz and /metrics are served; `none` serves nothing
     #[arg(long, env = "TIDEGATE_LISTEN", default_value = "127.0.0.1:9440", value_name = "ADDRESS")]
     pub listen: String,
@@ -107,14 +110,19 @@ fn conclude(global: &Global, ended: Ended) -> Result<Exit, Failure> {
 }
 
 fn origin(global: &Global, args: &RunArgs, cache: &Path) -> Result<Origin, Failure> {
-    if let Some(folder) = &args.follow {
-        return Ok(Origin::Folder(FolderConfig::new(folder.clone(), global.subpath.clone())));
-    }
-    let Some(repo) = &global.repo else {
-        return Err(Failure::new(
-            Exit::Usage,
-            "say what to follow: --repo <URL or path>, or --follow <folder>",
-        ));
+    let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
+    let repo = match (&args.follow, &global.repo, args.follow_given, global.repo_given) {
+        (None, None, _, _) => return usage("say what to follow: --repo <URL or path>, or --follow <folder>"),
+        (None, Some(repo), _, _) | (Some(_), Some(repo), Given::Variable, Given::Flag) => repo,
+        (Some(folder), None, _, _) | (Some(folder), Some(_), Given::Flag, Given::Variable) => {
+            return Ok(Origin::Folder(FolderConfig::new(folder.clone(), global.subpath.clone())));
+        }
+        (Some(_), Some(_), Given::Variable, Given::Variable) => {
+            return usage("TIDEGATE_REPO and TIDEGATE_FOLLOW are both set; say --repo or --follow");
+        }
+        (Some(_), Some(_), Given::Flag | Given::Variable | Given::Nowhere, _) => {
+            return usage("--repo and --follow exclude each other: a daemon follows one of them");
+        }
     };
     let url = SourceUrl::parse(repo, PlainHttp::LoopbackOnly)
         .map_err(|error| Failure::new(Exit::Usage, format!("--repo: {error}")))?;

@@ -12,18 +12,27 @@ use tidegate_core::status::{EnvironmentStatus, State};
 use super::exit::{Exit, Failure};
 use super::live;
 use super::options::{Global, print};
-use super::problems;
 use super::style::{Format, Style, Tone};
-use super::target::{self, TargetCluster, unreachable};
+use super::target::{self, Answers, Away, TargetCluster, exit_with, say_away};
+use super::troubles::troubles;
 use crate::cluster::call::CallError;
 use crate::cluster::lease::{Presence, replicas};
-use crate::cluster::parent::Parent;
+use crate::cluster::parent::{Parent, Resumption};
 
 /// How often `--watch` reads.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// What `--help` says of how it exits.
+const EXITS: &str = "Exit codes:
+  0   shown, whatever the states are; `tidegate wait` exits by a state
+  2   there is no such environment
+  5   a cluster (or git) is out of reach; what answers is shown
+  6   a cluster does not let us in; the rest is shown
+  64  wrong usage";
+
 /// What to show.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXITS)]
 pub struct StatusArgs {
     /// The environment, with everything that is known of it; all of them in short when none is named
     pub environment: Option<String>,
@@ -41,48 +50,57 @@ struct Shown {
 
 /// Prints once, or with `--watch` at every change until the time is over.
 pub async fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
-    let clusters = target::clusters(global).await?;
+    let targets = target::clusters(global).await?;
     let deadline = tokio::time::Instant::now() + global.timeout;
     let mut before = Value::Null;
+    let mut said = Vec::new();
     loop {
-        let shown = read(global, args, &clusters).await?;
+        let Answers { found, mut away } = targets.ask(async |cluster| read(args, cluster).await).await;
+        // Where no cluster answers from the start, the flags are wrong more often than a cluster is about to come back.
+        let nobody = found.is_empty() && before.is_null();
+        let mut shown: Vec<Shown> = found.into_iter().flat_map(|(_, shown)| shown).collect();
+        shown.sort_by(|a, b| a.parent.environment.cmp(&b.parent.environment));
+        if args.environment.is_some() && !shown.is_empty() {
+            // Everything that was asked for is there.
+            away.clear();
+        }
+        if let (true, Some(name)) = (shown.is_empty() && before.is_null(), &args.environment) {
+            return Err(target::unknown(&targets, name, away).await);
+        }
         // By what is recorded, not by the text: that says how long ago, and would change every second.
-        let data = data(&shown);
+        let data = data(&shown, &away);
         if data != before {
             if args.watch && global.output == Format::Text && !before.is_null() {
                 print("\n");
             }
-            global.print(&text(global, args, &shown), &data);
+            let text =
+                if shown.is_empty() && !away.is_empty() { String::new() } else { text(global, args, &shown) };
+            global.print(&text, &data);
             before = data;
         }
-        if !args.watch || tokio::time::Instant::now() >= deadline {
-            return Ok(Exit::Ok);
+        if away != said {
+            say_away(&away);
+            said.clone_from(&away);
+        }
+        if !args.watch || nobody || tokio::time::Instant::now() >= deadline {
+            return Ok(exit_with(&away, Exit::Ok));
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-async fn read(global: &Global, args: &StatusArgs, clusters: &[TargetCluster]) -> Result<Vec<Shown>, Failure> {
+async fn read(args: &StatusArgs, cluster: &TargetCluster) -> Result<Vec<Shown>, CallError> {
+    let replicas = replicas(&cluster.client).await?;
     let mut shown = Vec::new();
-    for cluster in clusters {
-        let failed = |error| unreachable(&cluster.name, &error);
-        let replicas = replicas(&cluster.client).await.map_err(failed)?;
-        for parent in cluster.parents.list().await.map_err(failed)? {
-            if args.environment.as_ref().is_some_and(|name| name != parent.environment.as_str()) {
-                continue;
-            }
-            let daemon = replicas.of(parent.source.as_deref());
-            let ask = daemon == Presence::Down || args.environment.is_some();
-            let live = if ask { Some(ask_health(cluster, &parent).await.map_err(failed)?) } else { None };
-            shown.push(Shown { parent, daemon, live });
+    for parent in cluster.parents.list().await? {
+        if args.environment.as_ref().is_some_and(|name| name != parent.environment.as_str()) {
+            continue;
         }
+        let daemon = replicas.of(parent.source.as_deref());
+        let ask = daemon == Presence::Down || args.environment.is_some();
+        let live = if ask { Some(ask_health(cluster, &parent).await?) } else { None };
+        shown.push(Shown { parent, daemon, live });
     }
-    if shown.is_empty()
-        && let Some(name) = &args.environment
-    {
-        target::parent(global, name).await?;
-    }
-    shown.sort_by(|a, b| a.parent.environment.cmp(&b.parent.environment));
     Ok(shown)
 }
 
@@ -164,17 +182,11 @@ fn details(shown: &Shown, full: bool, style: Style) -> String {
     }
     if full {
         text.push_str(&facts(status));
-    }
-    for problem in &status.problems.items {
-        for line in problems::render(problem, None, style).lines() {
-            text.push_str(&format!("  {line}\n"));
+        if let Some(Resumption { reason, by, at, was: _ }) = &shown.parent.resumed {
+            text.push_str(&format!("  last resumed {} ago by {by}: {reason}\n", ago(*at)));
         }
     }
-    more(&mut text, status.problems.total, status.problems.items.len(), "problems");
-    for object in &status.objects.items {
-        text.push_str(&format!("  {} {}: {}\n", object.state, object.object, object.reason));
-    }
-    more(&mut text, status.objects.total, status.objects.items.len(), "objects");
+    text.push_str(&troubles(status, None, style));
     text.push_str(&drift(status, if full { usize::MAX } else { 3 }));
     for foreign in status.foreign.items.iter().take(if full { usize::MAX } else { 3 }) {
         text.push_str(&format!(
@@ -234,12 +246,6 @@ fn drift(status: &EnvironmentStatus, count: usize) -> String {
     text
 }
 
-fn more(text: &mut String, total: usize, shown: usize, what: &str) {
-    if total > shown {
-        text.push_str(&format!("  … and {} more {what}\n", total - shown));
-    }
-}
-
 fn mark(state: State, style: Style) -> (Tone, &'static str) {
     match state {
         State::Live => style.health(HealthState::Healthy),
@@ -263,7 +269,7 @@ fn ago(time: Timestamp) -> String {
     }
 }
 
-fn data(shown: &[Shown]) -> Value {
+fn data(shown: &[Shown], away: &[Away]) -> Value {
     let environments: Vec<Value> = shown
         .iter()
         .map(|Shown { parent, daemon, live }| {
@@ -273,9 +279,9 @@ fn data(shown: &[Shown]) -> Value {
             };
             json!({
                 "name": parent.environment, "status": parent.status, "suspension": parent.suspension,
-                "daemonRunning": running, "liveHealth": live,
+                "resumption": parent.resumed, "daemonRunning": running, "liveHealth": live,
             })
         })
         .collect();
-    json!({ "schema": "tidegate.status/v1", "environments": environments })
+    json!({ "schema": "tidegate.status/v1", "environments": environments, "unreachable": away })
 }

@@ -20,8 +20,9 @@ use crate::world::{DesiredSet, Scopes, World, prefixed};
 /// What to check.
 #[derive(Debug, clap::Args)]
 pub struct ValidateArgs {
-    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what --repo names,
-    /// the newest commit if it is bare or a URL; else the folder that we are in]
+    /// The repository or a folder in it, its files as they are, uncommitted changes included [default: what the flag --repo
+    /// names, the newest commit if it is bare or a URL; else the folder that we are in or below, if it has environments;
+    /// else what TIDEGATE_REPO names]
     pub path: Option<PathBuf>,
     /// Check this commit instead of the files
     #[arg(long = "ref", value_name = "REF")]
@@ -54,7 +55,7 @@ pub async fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> 
         .collect();
     claimed_twice(&mut checked);
     if checked.is_empty() {
-        let name = args.env.as_deref().unwrap_or("*");
+        let Some(name) = &args.env else { return Err(super::render::no_environments(global, &world)) };
         let problem = crate::world::unknown_environment(name, &world);
         return Err(Failure::new(Exit::Invalid, problems::render(&problem, None, global.error_style())));
     }
@@ -110,7 +111,7 @@ fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
             text.push('\n');
         }
     }
-    for Checked { name, objects, unchecked, problems: found, set: _ } in checked {
+    for Checked { name, objects, unchecked, problems: found, set } in checked {
         let errors = found.iter().filter(|problem| problem.is_error()).count();
         let (tone, mark) = if errors > 0 {
             (Tone::Bad, style.pick("✖", "x"))
@@ -124,6 +125,12 @@ fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
             String::new()
         };
         text.push_str(&format!("{} {name}: {verdict}{warnings}\n", style.paint(tone, mark)));
+        if set.as_ref().is_some_and(|set| set.environment.decommission) {
+            text.push_str(&format!(
+                "  decommission: everything that it owns in its cluster will be deleted; `tidegate diff {name}` lists it, and \
+                 what is kept\n"
+            ));
+        }
         if !unchecked.is_empty() {
             let kinds = unchecked.join(", ");
             text.push_str(&format!("  not checked against a schema: {kinds}\n"));
@@ -135,9 +142,13 @@ fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
 fn data(checked: &[Checked]) -> serde_json::Value {
     let environments: Vec<_> = checked
         .iter()
-        .map(|Checked { name, objects, unchecked, problems, set: _ }| {
+        .map(|Checked { name, objects, unchecked, problems, set }| {
             let valid = !problems.iter().any(Problem::is_error);
-            json!({ "name": name, "valid": valid, "objects": objects, "unchecked": unchecked, "problems": problems })
+            let decommission = set.as_ref().is_some_and(|set| set.environment.decommission);
+            json!({
+                "name": name, "valid": valid, "objects": objects, "decommission": decommission, "unchecked": unchecked,
+                "problems": problems,
+            })
         })
         .collect();
     json!({ "schema": "tidegate.validate/v1", "environments": environments })

@@ -1,19 +1,27 @@
 //! `tidegate wait <commit|environment> --for live`: ends when it is live, or cannot become so.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use tidegate_core::ids::Digest;
+use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{EnvironmentStatus, State};
+use tokio::time::Instant;
 
 use super::exit::{Exit, Failure};
+use super::history::{History, Way};
 use super::options::Global;
-use super::target::{self, TargetCluster, unreachable};
+use super::style::Style;
+use super::target::{self, Away, Targets};
+use super::troubles::troubles;
 use crate::world::Target;
 
 /// How often the record is read.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// A cluster that answered no question for so long is not waited for any more, once everything else has ended.
+const AWAY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What to wait for.
 #[derive(Debug, clap::Args)]
@@ -31,20 +39,51 @@ pub struct WaitArgs {
     pub commit: Option<String>,
 }
 
-/// The inputs that each environment must be live at; none: whatever it is at.
-type Goals = BTreeMap<String, Option<Digest>>;
+/// What each environment must be live at; none: whatever it is at.
+type Goals = BTreeMap<String, Option<Arc<Target>>>;
+
+/// What the clusters say now.
+struct Reading {
+    statuses: BTreeMap<String, EnvironmentStatus>,
+    away: Vec<Away>,
+    /// Nobody answered.
+    silent: bool,
+}
+
+/// How one environment stands to its goal.
+struct Verdict {
+    /// The whole of it.
+    text: String,
+    /// In a few words, for when time is over and the whole was said already.
+    brief: String,
+    /// How the wait ends because of it; none while there is something to wait for.
+    exit: Option<Exit>,
+    /// Its cluster does not answer.
+    away: bool,
+}
 
 /// Waits; says every change of state on stderr.
 pub async fn run(global: &Global, args: &WaitArgs) -> Result<Exit, Failure> {
-    let clusters = target::clusters(global).await?;
-    let goals = goals(global, args, &clusters).await?;
+    let targets = target::clusters(global).await?;
+    let (goals, mut history) = goals(global, args, &targets).await?;
     let mut said: BTreeMap<String, String> = BTreeMap::new();
-    let deadline = tokio::time::Instant::now() + global.timeout;
+    let mut away_since: BTreeMap<String, Instant> = BTreeMap::new();
+    let begun = Instant::now();
     loop {
-        let statuses = statuses(&clusters).await?;
+        let reading = read(&targets).await;
         let mut verdicts = Vec::new();
         for (name, goal) in &goals {
-            let verdict = judge(statuses.get(name), goal.as_ref());
+            let status = reading.statuses.get(name);
+            let verdict = match reading.away.iter().find(|away| is_there(away, name)) {
+                Some(away) if status.is_none() => {
+                    out_of_reach(away, *away_since.entry(name.clone()).or_insert_with(Instant::now))
+                }
+                Some(_) | None => {
+                    away_since.remove(name);
+                    let way = way(global, status, goal.as_deref(), history.as_mut()).await;
+                    judge(status, goal.as_deref(), way.as_ref())
+                }
+            };
             let line = format!("{name}: {}", verdict.text);
             // The last word is data, and goes to stdout.
             if verdict.exit.is_none() && said.get(name) != Some(&line) {
@@ -53,53 +92,155 @@ pub async fn run(global: &Global, args: &WaitArgs) -> Result<Exit, Failure> {
             }
             verdicts.push((name, verdict));
         }
-        let end = verdicts.iter().all(|(_, verdict)| verdict.exit == Some(Exit::Ok));
-        let bad = verdicts.iter().find_map(|(_, verdict)| verdict.exit.filter(|exit| *exit != Exit::Ok));
-        let late = tokio::time::Instant::now() >= deadline;
-        if end || bad.is_some() || late {
-            let exit = if late && !end { bad.unwrap_or(Exit::TimedOut) } else { bad.unwrap_or(Exit::Ok) };
-            print(global, &verdicts, exit);
+        let late = begun.elapsed() >= global.timeout;
+        if let Some(exit) = end(&verdicts, late) {
+            print(global, &verdicts, &reading, &goals, exit);
             return Ok(exit);
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-struct Verdict {
-    text: String,
-    exit: Option<Exit>,
+/// How the wait ends; none while it goes on.
+fn end(verdicts: &[(&String, Verdict)], late: bool) -> Option<Exit> {
+    let first = |is_it: fn(&Verdict) -> bool| {
+        verdicts.iter().find(|(_, verdict)| is_it(verdict)).map(|(_, verdict)| verdict.exit)
+    };
+    if let Some(bad) = first(|verdict| !verdict.away && verdict.exit.is_some_and(|exit| exit != Exit::Ok)) {
+        return bad;
+    }
+    let pending = first(|verdict| verdict.exit.is_none());
+    if pending.is_some() && !late {
+        return None;
+    }
+    let away = first(|verdict| verdict.away).map(|exit| exit.unwrap_or(Exit::OutOfReach));
+    let timed_out = pending.map(|_| Exit::TimedOut);
+    away.or(timed_out).or(Some(Exit::Ok))
 }
 
-fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Digest>) -> Verdict {
+fn out_of_reach(away: &Away, since: Instant) -> Verdict {
+    let over = since.elapsed() >= AWAY_PATIENCE;
+    Verdict {
+        text: format!("its cluster is out of reach: {}: {}", away.cluster, away.reason),
+        brief: "its cluster is out of reach".to_owned(),
+        exit: over.then_some(away.exit),
+        away: true,
+    }
+}
+
+fn is_there(away: &Away, environment: &str) -> bool {
+    away.environments.iter().any(|name| name == environment)
+}
+
+/// How the awaited commit stands to the one that was seen, where the record is not about the awaited one.
+async fn way(
+    global: &Global,
+    status: Option<&EnvironmentStatus>,
+    goal: Option<&Target>,
+    history: Option<&mut History>,
+) -> Option<Way> {
+    let (status, goal, history) = (status?, goal?, history?);
+    if is_about(status, &goal.inputs) {
+        return None;
+    }
+    Some(history.way(global, &status.seen.as_ref()?.id).await)
+}
+
+/// Whether these inputs are enforced, or refused: what the record says is about them.
+fn is_about(status: &EnvironmentStatus, inputs: &Digest) -> bool {
+    status.inputs.as_ref() == Some(inputs) || status.rejected_inputs.as_ref() == Some(inputs)
+}
+
+fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Target>, way: Option<&Way>) -> Verdict {
+    let going =
+        |text: String, brief: &str| Verdict { text, brief: brief.to_owned(), exit: None, away: false };
     let Some(status) = status else {
-        return Verdict { text: "not seen by a daemon yet".to_owned(), exit: None };
+        return going("not seen by a daemon yet".to_owned(), "no daemon has seen it");
     };
-    let text = format!("{}: {}", status.state.as_str(), status.reason);
-    let here = goal.is_none_or(|goal| status.inputs.as_ref() == Some(goal));
-    // A record may say "failed" about the commit before; the daemon then says so anew about this one.
+    let state = format!("{}: {}", status.state.as_str(), status.reason);
+    if status.state == State::Suspended {
+        return Verdict { exit: Some(Exit::Refused), ..going(state, "suspended") };
+    }
+    let elsewhere = goal.filter(|goal| !is_about(status, &goal.inputs));
+    if let Some(goal) = elsewhere {
+        return not_there(status, goal, way, &state);
+    }
+    let here = goal.is_none_or(|goal| status.inputs.as_ref() == Some(&goal.inputs));
     let exit = match status.state {
         State::Live if here => Some(Exit::Ok),
-        State::Failed if goal.is_none() || status.rejected_inputs.as_ref() == goal || here => {
-            Some(Exit::Invalid)
-        }
+        State::Failed => Some(Exit::Invalid),
         State::Degraded if here => Some(Exit::Failed),
-        State::Suspended => Some(Exit::Refused),
-        State::Live
-        | State::Failed
+        State::Suspended
+        | State::Live
         | State::Degraded
         | State::Applying
         | State::Progressing
         | State::Waiting
         | State::Unreachable => None,
     };
-    Verdict { text, exit }
+    let brief = format!("still {}", status.state.as_str());
+    Verdict { text: state, brief, exit, away: false }
 }
 
-async fn goals(global: &Global, args: &WaitArgs, clusters: &[TargetCluster]) -> Result<Goals, Failure> {
-    let is_environment = args.commit.is_some() || statuses(clusters).await?.contains_key(&args.subject);
+/// The record is about another commit than the awaited one.
+fn not_there(status: &EnvironmentStatus, goal: &Target, way: Option<&Way>, state: &str) -> Verdict {
+    let commit = goal.revision.to_string();
+    let seen = status.seen.as_ref().map_or_else(|| "none".to_owned(), |seen| short(&seen.id));
+    let (text, brief, exit) = match (way, rewound(status)) {
+        (Some(Way::Passed(asked)), _) if asked.get(&goal.name) != Some(&goal.inputs) => {
+            let text = format!(
+                "{commit} was overtaken: the daemon is at {seen}, which asks for something else ({state})"
+            );
+            (text, "overtaken by a newer commit", Some(Exit::Failed))
+        }
+        (Some(Way::Aside | Way::Unknown) | None, Some(problem)) => {
+            let help = problem.help.as_deref().unwrap_or_default();
+            let text = format!("{commit} is not taken: {}; {help}", problem.message);
+            (text, "held by a rewind", Some(Exit::Refused))
+        }
+        (Some(Way::Aside), None) => {
+            let text = format!(
+                "{commit} is not on the way of the daemon, which is at {seen}: it was pushed away by force, or is on \
+                 another branch"
+            );
+            (text, "the commit is not on the branch", None)
+        }
+        (Some(Way::Ahead | Way::Passed(_)), _) => {
+            let text = format!("{commit} is not seen yet; the daemon is at {seen} ({state})");
+            (text, "the commit is not seen yet", None)
+        }
+        (Some(Way::Unknown) | None, None) => {
+            let text = format!("not at {commit} yet; the daemon is at {seen} ({state})");
+            (text, "at another commit", None)
+        }
+    };
+    Verdict { text, brief: brief.to_owned(), exit, away: false }
+}
+
+/// The daemon keeps the last good commit because the branch does not contain it any more.
+fn rewound(status: &EnvironmentStatus) -> Option<&Problem> {
+    status.problems.items.iter().find(|problem| problem.code == Code::SourceRewound)
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(7).collect()
+}
+
+async fn goals(
+    global: &Global,
+    args: &WaitArgs,
+    targets: &Targets,
+) -> Result<(Goals, Option<History>), Failure> {
+    let Reading { statuses, away, silent } = read(targets).await;
+    if silent {
+        let text: Vec<String> = away.iter().map(Away::text).collect();
+        return Err(Failure::new(target::exit_with(&away, Exit::OutOfReach), text.join("\n")));
+    }
+    let known = statuses.contains_key(&args.subject) || away.iter().any(|it| is_there(it, &args.subject));
+    let is_environment = args.commit.is_some() || known;
     let commit = if is_environment { args.commit.as_deref() } else { Some(args.subject.as_str()) };
     let only = if is_environment { Some(&args.subject) } else { args.env.as_ref() };
-    let Some(commit) = commit else { return Ok(Goals::from([(args.subject.clone(), None)])) };
+    let Some(commit) = commit else { return Ok((Goals::from([(args.subject.clone(), None)]), None)) };
     if global.repo.is_none() {
         let text = format!(
             "`{}` is no environment here; to wait for a commit, say --repo <path or URL>",
@@ -107,15 +248,14 @@ async fn goals(global: &Global, args: &WaitArgs, clusters: &[TargetCluster]) -> 
         );
         return Err(Failure::new(Exit::Usage, text));
     }
-    let world = super::world::read(global, None, Some(commit)).await?;
-    let known = statuses(clusters).await?;
+    let (history, world) = History::open(global, commit).await?;
     let goals: Goals = world
         .environments
         .values()
         .filter(|target| only.is_none_or(|only| *only == target.name))
         // One that is taken down has no record any more; there is nothing to wait for once it is gone.
-        .filter(|target| !is_gone(target, &known))
-        .map(|target| (target.name.clone(), Some(target.inputs.clone())))
+        .filter(|target| !is_gone(target, &statuses))
+        .map(|target| (target.name.clone(), Some(target.clone())))
         .collect();
     if goals.is_empty() {
         let names: Vec<&str> = world.environments.keys().map(String::as_str).collect();
@@ -123,7 +263,7 @@ async fn goals(global: &Global, args: &WaitArgs, clusters: &[TargetCluster]) -> 
             format!("{commit} names no such environment that is still there; it has: {}", names.join(", "));
         return Err(Failure::new(Exit::Invalid, text));
     }
-    Ok(goals)
+    Ok((goals, history))
 }
 
 fn is_gone(target: &Target, known: &BTreeMap<String, EnvironmentStatus>) -> bool {
@@ -131,27 +271,48 @@ fn is_gone(target: &Target, known: &BTreeMap<String, EnvironmentStatus>) -> bool
     down && !known.contains_key(&target.name)
 }
 
-async fn statuses(clusters: &[TargetCluster]) -> Result<BTreeMap<String, EnvironmentStatus>, Failure> {
-    let mut found = BTreeMap::new();
-    for cluster in clusters {
-        let parents = cluster.parents.list().await.map_err(|error| unreachable(&cluster.name, &error))?;
-        found.extend(
-            parents.into_iter().filter_map(|parent| Some((parent.environment.to_string(), parent.status?))),
-        );
-    }
-    Ok(found)
+async fn read(targets: &Targets) -> Reading {
+    let answers = targets.ask(async |cluster| cluster.parents.list().await).await;
+    let silent = answers.found.is_empty();
+    let parents = answers.found.into_iter().flat_map(|(_, parents)| parents);
+    let statuses = parents.filter_map(|parent| Some((parent.environment.to_string(), parent.status?)));
+    Reading { statuses: statuses.collect(), away: answers.away, silent }
 }
 
-fn print(global: &Global, verdicts: &[(&String, Verdict)], exit: Exit) {
+fn print(global: &Global, verdicts: &[(&String, Verdict)], reading: &Reading, goals: &Goals, exit: Exit) {
+    let style = global.style();
     let mut text = String::new();
+    let mut environments = Vec::new();
     for (name, verdict) in verdicts {
-        text.push_str(&format!("{name}: {}\n", verdict.text));
+        let status = reading.statuses.get(*name);
+        let seconds = global.timeout.as_secs();
+        match verdict.exit {
+            Some(_) => text.push_str(&format!("{name}: {}\n", verdict.text)),
+            // The whole of it was the last line on stderr.
+            None if exit == Exit::TimedOut => {
+                text.push_str(&format!("{name}: not live after {seconds} s: {}\n", verdict.brief));
+            }
+            None => text.push_str(&format!("{name}: not live: {}\n", verdict.brief)),
+        }
+        if let (Some(status), true) = (status, verdict.exit != Some(Exit::Ok)) {
+            text.push_str(&details(status, goals.get(*name).and_then(Option::as_deref), style));
+        }
+        environments.push(json!({
+            "name": name, "live": verdict.exit == Some(Exit::Ok), "text": verdict.text,
+            "state": status.map(|status| status.state),
+            "problems": status.map(|status| &status.problems), "objects": status.map(|status| &status.objects),
+        }));
     }
-    let environments: Vec<_> = verdicts
-        .iter()
-        .map(|(name, verdict)| json!({ "name": name, "live": verdict.exit == Some(Exit::Ok), "text": verdict.text }))
-        .collect();
     let text = if global.quiet { String::new() } else { text };
-    let data = json!({ "schema": "tidegate.wait/v1", "exit": exit.code(), "environments": environments });
+    let data = json!({
+        "schema": "tidegate.wait/v1", "exit": exit.code(), "environments": environments,
+        "unreachable": reading.away,
+    });
     global.print(&text, &data);
+}
+
+/// What holds it up, with the lines of the files that it is about.
+fn details(status: &EnvironmentStatus, goal: Option<&Target>, style: Style) -> String {
+    let files = goal.filter(|goal| is_about(status, &goal.inputs)).map(|goal| goal.files.as_ref());
+    troubles(status, files, style)
 }

@@ -36,6 +36,8 @@ pub const SHARDS: &str = "tidegate.dev/inventory-shards";
 pub const SOURCE: &str = "tidegate.dev/source";
 /// A person's suspension, as JSON.
 pub const SUSPEND: &str = "tidegate.dev/suspend";
+/// Who lifted the last suspension and why, as JSON.
+pub const RESUMED: &str = "tidegate.dev/resumed";
 /// When a person last asked for a reconcile, as a timestamp.
 pub const SYNC: &str = "tidegate.dev/sync";
 /// A person's permission to go to a commit that is no descendant, as JSON.
@@ -61,6 +63,20 @@ pub struct Suspension {
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<jiff::Timestamp>,
+}
+
+/// A suspension that was lifted by `tidegate resume`; the last one stays on the parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumption {
+    /// Why.
+    pub reason: String,
+    /// Who asked, as [`Suspension::by`].
+    pub by: String,
+    /// When.
+    pub at: jiff::Timestamp,
+    /// What was lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Suspension>,
 }
 
 /// A rewind by `tidegate sync --rewind`.
@@ -99,6 +115,8 @@ pub struct Parent {
     pub members: BTreeMap<String, String>,
     /// [`SUSPEND`].
     pub suspension: Option<Suspension>,
+    /// [`RESUMED`].
+    pub resumed: Option<Resumption>,
     /// [`SYNC`].
     pub sync: Option<String>,
     /// [`REWIND`].
@@ -421,6 +439,7 @@ pub fn parse(object: &ConfigMap) -> Option<Parent> {
             .filter_map(|key| Some((key.to_owned(), annotation(key)?)))
             .collect(),
         suspension: annotation(SUSPEND).map(|text| suspension(&text)),
+        resumed: annotation(RESUMED).and_then(|text| serde_json::from_str(&text).ok()),
         sync: annotation(SYNC),
         rewind: annotation(REWIND).and_then(|text| serde_json::from_str(&text).ok()),
         status: status.and_then(|text| serde_json::from_str(text).ok()),

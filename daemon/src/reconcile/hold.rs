@@ -3,11 +3,22 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tidegate_core::desired::Suspend;
 use tidegate_core::ids::EnvironmentName;
+use tidegate_core::status::SuspendedBy;
 
 use super::lane::{Lane, Wanted};
 use crate::cluster::handle::Cluster;
+use crate::cluster::parent::{Resumption, Suspension};
 use crate::world::DesiredSet;
+
+/// A suspension that holds.
+enum Stop<'a> {
+    /// In environment.yaml.
+    Git(&'a Suspend),
+    /// On the parent.
+    Hand(&'a Suspension),
+}
 
 impl Lane {
     /// The set that may be enforced now; none while something holds the environment back.
@@ -51,6 +62,16 @@ impl Lane {
             self.memory.evidence.clear();
             self.shared.source.poll_now();
         }
+        // An older one is not said again at each start: the first look counts only where the record still says suspended.
+        let was_suspended = self.memory.written.as_ref().is_some_and(|record| record.suspended.is_some());
+        let known = std::mem::replace(&mut self.memory.served_resume, parent.resumed.clone());
+        if let Some(resumption) = &parent.resumed
+            && known.as_ref() != Some(resumption)
+            && (known.is_some() || was_suspended)
+        {
+            let Resumption { reason, by, at, was: _ } = resumption;
+            tracing::warn!(environment = %self.name, %by, %reason, %at, "resumed");
+        }
         let Some(rewind) = &parent.rewind else { return };
         let waiting = self.shared.source.subscribe().borrow().rewound.clone();
         if waiting.is_some_and(|(_, to)| to == rewind.commit) {
@@ -66,21 +87,38 @@ impl Lane {
 
     /// Why the environment is suspended, and what ends it.
     pub(super) fn suspension(&self, wanted: &Wanted) -> Option<(String, String)> {
+        self.stop(wanted).map(|stop| match stop {
+            Stop::Git(suspend) => {
+                let why = format!("suspended in git ({}): {}", suspend.location, suspend.reason);
+                (why, until(suspend.until, "a commit that lifts it"))
+            }
+            Stop::Hand(suspension) => {
+                let why = format!("suspended by {}: {}", suspension.by, suspension.reason);
+                (why, until(suspension.until, &format!("tidegate resume {}", self.name)))
+            }
+        })
+    }
+
+    /// Where the suspension stands.
+    pub(super) fn suspended_by(&self, wanted: &Wanted) -> Option<SuspendedBy> {
+        self.stop(wanted).map(|stop| match stop {
+            Stop::Git(_) => SuspendedBy::Git,
+            Stop::Hand(_) => SuspendedBy::Hand,
+        })
+    }
+
+    /// The suspension that holds now; one in git counts before one by hand.
+    fn stop<'a>(&'a self, wanted: &'a Wanted) -> Option<Stop<'a>> {
         let now = Timestamp::now();
         let environment = match wanted {
             Wanted::Present(target) => target.environment.as_ref().ok(),
             Wanted::Missing => None,
         };
+        let holds = |until: Option<Timestamp>| until.is_none_or(|until| until > now);
         let in_git = environment.and_then(|environment| environment.suspend.as_ref());
-        if let Some(suspend) = in_git.filter(|suspend| suspend.until.is_none_or(|until| until > now)) {
-            let why = format!("suspended in git ({}): {}", suspend.location, suspend.reason);
-            return Some((why, until(suspend.until, "a commit that lifts it")));
-        }
         let by_hand = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref());
-        by_hand.filter(|suspension| suspension.until.is_none_or(|until| until > now)).map(|suspension| {
-            let why = format!("suspended by {}: {}", suspension.by, suspension.reason);
-            (why, until(suspension.until, &format!("tidegate resume {}", self.name)))
-        })
+        let in_git = in_git.filter(|suspend| holds(suspend.until)).map(Stop::Git);
+        in_git.or_else(|| by_hand.filter(|suspension| holds(suspension.until)).map(Stop::Hand))
     }
 
     /// When the suspensions of now end by themselves.
@@ -117,7 +155,7 @@ impl Lane {
 
 fn until(time: Option<Timestamp>, otherwise: &str) -> String {
     match time {
-        Some(time) => format!("{time}, or {otherwise}"),
+        Some(time) => format!("{time:.0}, or {otherwise}"),
         None => otherwise.to_owned(),
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tidegate_core::health::{Health, HealthState, exists_is_healthy};
+use tidegate_core::location::Location;
 use tidegate_core::object::ObjectId;
 use tidegate_core::observed::Observed;
 use tidegate_core::plan::{Failure, Plan, WaitingReason};
 use tidegate_core::problem::{Code, Problem};
-use tidegate_core::status::{ObjectCounts, ObjectState, ObjectStatus, State};
+use tidegate_core::status::{MAX_OBJECTS, ObjectCounts, ObjectState, ObjectStatus, State};
 
 use super::memory::Progress;
 use crate::world::DesiredSet;
@@ -65,6 +66,7 @@ pub fn judge(
     for (id, reason) in waiting.iter().filter(|(id, _)| !wanted.contains(**id)) {
         judgement.wait(id, reason);
     }
+    judgement.place(desired);
     judgement
 }
 
@@ -81,6 +83,17 @@ fn health_of(gvk: &tidegate_core::object::Gvk, id: &ObjectId, observed: &Observe
 }
 
 impl Judgement {
+    /// Says where in git the objects stand that a record has room for.
+    fn place(&mut self, desired: &DesiredSet) {
+        for status in self.objects.iter_mut().take(MAX_OBJECTS) {
+            let object = desired.objects.iter().find(|object| object.reference.id() == status.object);
+            status.location = object.map(|object| {
+                let Location { file, position } = object.location();
+                Location { file: format!("{}{file}", desired.prefix).into(), position }
+            });
+        }
+    }
+
     fn count(&mut self, id: &ObjectId, health: &Health, pods: &BTreeMap<ObjectId, Health>) {
         let trouble = pods.get(id);
         let state = match (health.state, trouble.map(|trouble| trouble.state)) {
@@ -111,7 +124,7 @@ impl Judgement {
     fn wait(&mut self, id: &ObjectId, reason: &WaitingReason) {
         if reason.is_kept() {
             let (object, state, reason) = (id.clone(), ObjectState::Kept, reason.to_string());
-            self.objects.push(ObjectStatus { object, state, reason });
+            self.objects.push(ObjectStatus { object, state, reason, location: None });
         } else {
             self.counts.waiting += 1;
             self.note(id, ObjectState::Waiting, &reason.to_string());
@@ -122,7 +135,8 @@ impl Judgement {
         if self.first.is_none() {
             self.first = Some(format!("{id}: {reason}"));
         }
-        let status = ObjectStatus { object: id.clone(), state, reason: reason.to_owned() };
+        let (object, reason) = (id.clone(), reason.to_owned());
+        let status = ObjectStatus { object, state, reason, location: None };
         self.objects.push(status);
     }
 

@@ -15,7 +15,7 @@ use tidegate_core::plan::{Failure, Plan};
 use tidegate_core::problem::Problem;
 use tidegate_core::status::{DriftRecord, EnvironmentStatus, ForeignRecord};
 
-use crate::cluster::parent::{Parent, StoredShards};
+use crate::cluster::parent::{Parent, Resumption, StoredShards};
 use crate::world::DesiredSet;
 use tidegate_core::drift::Evidence;
 
@@ -68,6 +68,8 @@ pub struct Memory {
     pub contested: bool,
     /// The sync request that was served last.
     pub served_sync: Option<String>,
+    /// The last resumption that stood on the parent.
+    pub served_resume: Option<Resumption>,
 }
 
 /// How far the enforced inputs have come.

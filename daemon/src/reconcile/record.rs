@@ -85,6 +85,7 @@ impl Lane {
             rejected_inputs: self.rejected_inputs(wanted),
             state,
             reason,
+            suspended: self.suspended_by(wanted),
             since,
             next,
             counts: judgement.counts,

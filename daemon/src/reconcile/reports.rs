@@ -65,6 +65,7 @@ impl Lane {
         let now = Timestamp::now();
         let mut status = EnvironmentStatus {
             state: State::Failed,
+            suspended: None,
             problems: Listed::all(vec![Problem::error(Code::Rejected, reason.clone())]),
             reason,
             since: if before.state == State::Failed { before.since } else { now },

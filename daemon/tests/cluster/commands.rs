@@ -2,7 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use crate::scene::{Killed, bare_environment, binary, kubeconfig_to, short, tidegate_with};
+use crate::scene::{
+    Killed, bare_environment, binary, kubeconfig_to, marked_config_map, problems, record, short,
+    tidegate_with,
+};
 use crate::support::{Output, World, check, config_map, deployment, eventually};
 
 /// A command on the files of the work tree.
@@ -192,6 +195,9 @@ fn wait_exits_by_how_it_ended() {
     let broken = world.commit("broken", &[("bad.yaml", "a: [\n")]);
     let invalid = wait(&broken, "30s");
     assert_eq!(invalid.code, 2, "{}{}", invalid.stdout, invalid.stderr);
+    for wanted in ["error[E0101]", "--> environments/saf-wait/bad.yaml:1:"] {
+        assert!(invalid.stdout.contains(wanted), "{wanted}: {}", invalid.stdout);
+    }
     world.repo.remove("environments/saf-wait/bad.yaml");
     let stuck = deployment("web", 1, "").replace(
         "      terminationGracePeriodSeconds: 0\n",
@@ -200,15 +206,168 @@ fn wait_exits_by_how_it_ended() {
     let stuck = world.commit("stuck", &[("web.yaml", &stuck)]);
     let late = wait(&stuck, "4s");
     assert_eq!(late.code, 4, "{}{}", late.stdout, late.stderr);
+    assert!(late.stdout.contains("saf-wait: not live after 4 s: still progressing"), "{}", late.stdout);
+    assert!(late.stdout.contains("environments/saf-wait/web.yaml:1:1"), "{}", late.stdout);
+    let last = late.stderr.lines().last().unwrap_or_default();
+    assert!(!last.is_empty() && !late.stdout.contains(last), "said once: {}{}", late.stdout, late.stderr);
     let image =
         deployment("web", 1, "").replace("local/pause:1", "local/no-such:1").replace("IfNotPresent", "Never");
-    let sick = world.commit("sick", &[("web.yaml", &image)]);
-    let failed = wait(&sick, "60s");
+    let broken_image = world.commit("sick", &[("web.yaml", &image)]);
+    let failed = wait(&broken_image, "60s");
     assert_eq!(failed.code, 3, "{}{}", failed.stdout, failed.stderr);
+    let sick = failed.stdout.lines().find(|text| text.contains("degraded Deployment saf-wait/web"));
+    let sick_line = sick.unwrap_or_else(|| panic!("{}", failed.stdout));
+    let place = "environments/saf-wait/web.yaml:1:1";
+    assert!(sick_line.contains("ErrImageNeverPull") && sick_line.ends_with(place), "{sick_line}");
     let json = world.tidegate(&["wait", "saf-wait", "--timeout", "5s", "-o", "json"]);
     assert_eq!(json.json()["schema"], "tidegate.wait/v1");
-    let no_repo = world.tidegate(&["wait", &sick, "--timeout", "5s"]);
+    let no_repo = world.tidegate(&["wait", &broken_image, "--timeout", "5s"]);
     assert_eq!(no_repo.code, 64, "{}", no_repo.stderr);
+}
+
+#[test]
+fn wait_says_how_the_commit_stands_to_what_the_daemon_has_seen() {
+    let world = World::new("saf-whence");
+    let first = good(&world);
+    let mut daemon = world.daemon();
+    world.wait_for("live", &first);
+    let repo = world.repo.url();
+    let wait = |commit: &str, time: &str| {
+        world.tidegate(&["--repo", &repo, "wait", "saf-whence", "--commit", commit, "--timeout", time])
+    };
+    let value = |value: &str| world.commit(value, &[("c.yaml", &config_map("c", "k", value))]);
+    // Nobody looks at git: the commit is not seen.
+    daemon.terminate();
+    let second = value("two");
+    let unseen = wait(&second, "2s");
+    assert_eq!(unseen.code, 4, "{}{}", unseen.stdout, unseen.stderr);
+    let said = format!("{} is not seen yet; the daemon is at {}", short(&second), short(&first));
+    assert!(unseen.stderr.contains(&said), "{said}: {}", unseen.stderr);
+    assert!(unseen.stdout.contains("the commit is not seen yet"), "{}", unseen.stdout);
+    // One that a newer commit overtook can never become live.
+    let third = value("three");
+    daemon.restart();
+    world.wait_for("live", &third);
+    let overtaken = wait(&second, "20s");
+    assert_eq!(overtaken.code, 3, "{}{}", overtaken.stdout, overtaken.stderr);
+    assert!(
+        overtaken.stdout.contains(&format!("overtaken: the daemon is at {}", short(&third))),
+        "{}",
+        overtaken.stdout
+    );
+    // One that asks for the same as an older one is live.
+    let empty = world.repo.commit("nothing of it");
+    assert_eq!(wait(&empty, "20s").code, 0);
+    // The branch goes back: its new tip is not taken, and the old one is no longer on it.
+    world.repo.git(&["reset", "--quiet", "--hard", &first]);
+    world.repo.write("environments/saf-whence/c.yaml", &config_map("c", "k", "other"));
+    world.repo.git(&["add", "--all"]);
+    world.repo.git(&["commit", "--quiet", "-m", "aside"]);
+    world.repo.git(&["push", "--quiet", "--force", "origin", "main"]);
+    let aside = world.repo.head();
+    record(&world, "saf-whence", "the rewind is recorded", |status| !problems(status, "E0502").is_empty());
+    let refused = wait(&aside, "20s");
+    assert_eq!(refused.code, 6, "{}{}", refused.stdout, refused.stderr);
+    assert!(
+        refused.stdout.contains("is not taken") && refused.stdout.contains("--rewind"),
+        "{}",
+        refused.stdout
+    );
+    let gone = wait(&third, "5s");
+    assert_eq!(gone.code, 2, "{}{}", gone.stdout, gone.stderr);
+    assert!(gone.stderr.contains("pushed away by force"), "{}", gone.stderr);
+}
+
+#[test]
+fn an_environment_that_is_taken_down_is_listed_with_what_is_kept() {
+    let world = World::new("saf-down");
+    let prune = "  createNamespaces: true\n  prune: {enabled: true}\n";
+    let kept = marked_config_map("keep", "  annotations: {tidegate.dev/prune: disabled}\n");
+    let commit = world.commit(
+        "good",
+        &[
+            ("environment.yaml", &bare_environment("saf-down", "saf-down", prune)),
+            ("c.yaml", &config_map("c", "k", "one")),
+            ("keep.yaml", &kept),
+        ],
+    );
+    let _daemon = world.daemon();
+    world.wait_for("live", &commit);
+    let down = bare_environment("saf-down", "saf-down", &format!("{prune}  decommission: true\n"));
+    world.repo.write("environments/saf-down/environment.yaml", &down);
+    let diff = on_files(&world, &["diff", "saf-down", "--exit-code"]);
+    assert_eq!(diff.code, 1, "{}{}", diff.stdout, diff.stderr);
+    for wanted in [
+        "- ConfigMap saf-down/c is taken down",
+        "= ConfigMap saf-down/keep is kept: `tidegate.dev/prune: disabled` stands on it",
+        "= Namespace saf-down is kept: `prune.allow` in environment.yaml does not name Namespace",
+        "saf-down: decommission: 1 to delete, 2 kept",
+    ] {
+        assert!(diff.stdout.contains(wanted), "{wanted}: {}", diff.stdout);
+    }
+    let json = on_files(&world, &["diff", "saf-down", "-o", "json"]).json();
+    assert_eq!(json["environments"][0]["decommission"], true, "{json:#}");
+    assert_eq!(json["environments"][0]["kept"].as_array().unwrap().len(), 2, "{json:#}");
+    let validate = on_files(&world, &["validate"]);
+    assert_eq!(validate.code, 0, "{}{}", validate.stdout, validate.stderr);
+    assert!(validate.stdout.contains("will be deleted"), "{}", validate.stdout);
+    assert_eq!(on_files(&world, &["validate", "-o", "json"]).json()["environments"][0]["decommission"], true);
+}
+
+#[test]
+fn a_flag_beats_a_variable_and_the_files_at_hand_beat_the_daemons_repository() {
+    let world = World::new("saf-given");
+    good(&world);
+    world.repo.write("environments/saf-given/odd.yaml", "a: [\n");
+    let bare = world.repo.url();
+    let here = world.repo.work().join("environments");
+    let run = |arguments: &[&str], settings: &[(&str, &str)], folder: &std::path::Path| {
+        let output = binary(&world, settings).args(arguments).current_dir(folder).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let set = [("TIDEGATE_REPO", bare.as_str())];
+    let (code, out, err) = run(&["validate"], &set, &here);
+    assert!(code == 2 && out.contains("odd.yaml:"), "the files are broken: {out}{err}");
+    let work = world.repo.work().canonicalize().unwrap().display().to_string();
+    assert!(err.contains(&format!("the files of {work}")) && err.contains("TIDEGATE_REPO"), "{err}");
+    for command in [&["render", "saf-given"][..], &["diff", "saf-given"]] {
+        let (code, out, err) = run(command, &set, &here);
+        assert!(code == 2 && err.contains("odd.yaml:"), "{out}{err}");
+    }
+    let (code, out, err) = run(&["--repo", &bare, "validate"], &set, &here);
+    assert!(code == 0 && err.contains("at commit"), "the flag names the commit: {out}{err}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (code, out, err) = run(&["validate"], &set, elsewhere.path());
+    assert!(code == 0 && err.contains("at commit"), "no environments here: {out}{err}");
+    let (code, out, err) = run(&["validate", "--ref", "HEAD"], &set, &here);
+    assert!(code == 0 && err.contains("at commit"), "a commit of the work tree: {out}{err}");
+    // The daemon: a folder by a flag wins over the variable of the other commands; two of a kind do not go together.
+    let run = |arguments: &[&str], settings: &[(&str, &str)]| {
+        let cache = elsewhere.path().join("cache").display().to_string();
+        let mut all =
+            vec!["run", "--once", "--listen", "none", "--timeout", "30s", "--cache-dir", cache.as_str()];
+        all.extend(arguments);
+        run(&all, settings, &here)
+    };
+    let (code, _, err) = run(&["--follow", &work], &set);
+    assert!(code == 2 && err.contains("odd.yaml:"), "the folder is followed: {err}");
+    let (code, _, err) = run(&["--repo", &bare], &[("TIDEGATE_FOLLOW", work.as_str())]);
+    assert_eq!(code, 0, "the repository is followed: {err}");
+    assert_eq!(run(&["--follow", &work, "--repo", &bare], &[]).0, 64);
+    assert_eq!(run(&[], &[("TIDEGATE_FOLLOW", work.as_str()), ("TIDEGATE_REPO", bare.as_str())]).0, 64);
+}
+
+#[test]
+fn a_repository_without_environments_is_said_to_have_none() {
+    let world = World::new("saf-none");
+    world.repo.write("environments/README.md", "none yet");
+    let repo = world.repo.work().display().to_string();
+    for command in [&["--repo", &repo, "validate"][..], &["--repo", &repo, "diff"]] {
+        let output = world.tidegate(command);
+        assert_eq!(output.code, 2, "{}", output.stderr);
+        assert!(output.stderr.contains("there are no environments at"), "{}", output.stderr);
+    }
 }
 
 #[test]

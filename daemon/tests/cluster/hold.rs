@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::scene::{field_is, record, throughout};
+use serde_json::Value;
+
+use crate::scene::{field_is, parent_annotation, record, throughout};
 use crate::support::{World, check, config_map, eventually};
 
 fn value(world: &World, value: &str, further: &str) -> String {
@@ -26,12 +28,18 @@ fn while_it_is_suspended_by_hand_nothing_is_written_and_resume_goes_on() {
     let first = value(&world, "one", "");
     let mut daemon = world.daemon();
     world.wait_for("live", &first);
-    let unreasoned = world.tidegate(&["suspend", "saf-suspend"]);
-    assert_eq!(unreasoned.code, 64, "{}", unreasoned.stderr);
+    for unreasoned in [&["suspend", "saf-suspend"][..], &["suspend", "saf-suspend", "--reason", " \t"]] {
+        let refused = world.tidegate(unreasoned);
+        assert_eq!(refused.code, 64, "{}", refused.stderr);
+    }
+    assert_eq!(world.tidegate(&["resume", "saf-suspend", "--reason", ""]).code, 64);
     let suspended = world.tidegate(&["suspend", "saf-suspend", "--reason", "incident 4711"]);
     assert_eq!(suspended.code, 0, "{}", suspended.stderr);
     let status = record(&world, "saf-suspend", "suspended", |status| status["state"] == "suspended");
-    assert!(status["reason"].as_str().unwrap().contains("tester: incident 4711"), "{status:#}");
+    // The name on this machine, and who the API server takes it for.
+    let reason = status["reason"].as_str().unwrap();
+    assert!(reason.contains("by tester (") && reason.ends_with("): incident 4711"), "{reason}");
+    assert_eq!(status["suspended"], "hand", "{status:#}");
     assert!(status["next"].as_str().unwrap().contains("tidegate resume saf-suspend"), "{status:#}");
     let second = value(&world, "two", "");
     let wrong = r#"{"data":{"k":"by hand"}}"#;
@@ -51,8 +59,50 @@ fn while_it_is_suspended_by_hand_nothing_is_written_and_resume_goes_on() {
         resumed.stdout,
         resumed.stderr
     );
-    world.wait_for("live", &second);
+    let live = world.wait_for("live", &second);
+    assert!(live["suspended"].is_null(), "{live:#}");
     field_is(&world, "configmap", "saf-suspend", "c", "/data/k", "two");
+    // Who resumed it, and why, can be seen later.
+    let kept: Value =
+        serde_json::from_str(&parent_annotation(&world, "saf-suspend", "tidegate.dev/resumed")).unwrap();
+    assert!(kept["reason"] == "over" && kept["by"].as_str().unwrap().starts_with("tester ("), "{kept:#}");
+    assert_eq!(kept["was"]["reason"], "incident 4711", "{kept:#}");
+    assert!(!kept["at"].as_str().unwrap().contains('.'), "whole seconds: {kept:#}");
+    let logged = daemon.log();
+    assert!(logged.lines().any(|line| line.contains("resumed") && line.contains("over")), "{logged}");
+    let shown = world.tidegate(&["status", "saf-suspend"]).stdout;
+    assert!(shown.contains("last resumed") && shown.contains(": over"), "{shown}");
+    let again = world.tidegate(&["resume", "saf-suspend", "--reason", "again"]);
+    assert!(
+        again.code == 0 && again.stdout.contains("was not suspended"),
+        "{}{}",
+        again.stdout,
+        again.stderr
+    );
+}
+
+#[test]
+fn a_request_that_no_daemon_will_see_says_so() {
+    let world = World::new("saf-idle-ask");
+    let first = value(&world, "one", "");
+    let mut daemon = world.daemon();
+    world.wait_for("live", &first);
+    for arguments in [&["sync", "saf-idle-ask"][..], &["suspend", "saf-idle-ask", "--reason", "x"]] {
+        let served = world.tidegate(arguments);
+        assert!(served.code == 0 && served.stderr.is_empty(), "{}{}", served.stdout, served.stderr);
+    }
+    daemon.terminate();
+    for arguments in [
+        &["sync", "saf-idle-ask"][..],
+        &["resume", "saf-idle-ask", "--reason", "x"],
+        &["suspend", "saf-idle-ask", "--reason", "x"],
+    ] {
+        let asked = world.tidegate(arguments);
+        assert_eq!(asked.code, 0, "{}{}", asked.stdout, asked.stderr);
+        assert!(asked.stderr.contains("no daemon runs for saf-idle-ask"), "{arguments:?}: {}", asked.stderr);
+    }
+    let json = world.tidegate(&["resume", "saf-idle-ask", "--reason", "x", "-o", "json"]).json();
+    assert_eq!(json["daemonRunning"], false, "{json:#}");
 }
 
 #[test]
@@ -86,6 +136,12 @@ fn a_suspension_in_git_is_lifted_only_in_git() {
     );
     let refused = world.tidegate(&["resume", "saf-gitstop", "--reason", "now"]);
     assert!(refused.code == 6 && refused.stderr.contains("only by a commit"), "{}", refused.stderr);
+    assert_eq!(status["suspended"], "git", "{status:#}");
+    // One by hand beside it is lifted by hand, and that is not the end of it.
+    let by_hand = world.tidegate(&["suspend", "saf-gitstop", "--reason", "suspended in git, says somebody"]);
+    assert_eq!(by_hand.code, 0, "{}", by_hand.stderr);
+    let lifted = world.tidegate(&["resume", "saf-gitstop", "--reason", "now"]);
+    assert!(lifted.code == 6 && lifted.stdout.contains("stays suspended in git"), "{}", lifted.stdout);
     throughout(Duration::from_secs(2), "nothing is written", || {
         world.kube.field("configmap", "saf-gitstop", "c", "/data/k") == "one"
     });

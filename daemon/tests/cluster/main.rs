@@ -14,6 +14,7 @@
 )]
 
 mod adopt;
+mod away;
 mod broken;
 mod commands;
 mod converge;

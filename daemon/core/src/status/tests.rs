@@ -29,6 +29,7 @@ fn status() -> EnvironmentStatus {
         rejected_inputs: None,
         state: State::Live,
         reason: "everything is healthy".into(),
+        suspended: None,
         since: now(),
         next: None,
         counts: ObjectCounts::default(),
@@ -116,7 +117,12 @@ fn a_record_stays_below_its_limit_whatever_went_wrong_and_totals_stay() {
     let mut status = status();
     let problem = Problem::error(Code::Rejected, long.clone()).help(long.clone()).field(long.clone());
     status.problems = Listed::all(vec![problem; 500]);
-    let object = ObjectStatus { object: web("web").id(), state: ObjectState::Degraded, reason: long.clone() };
+    let object = ObjectStatus {
+        object: web("web").id(),
+        state: ObjectState::Degraded,
+        reason: long.clone(),
+        location: None,
+    };
     status.objects = Listed::all(vec![object; 2_000]);
     for _ in 0..30 {
         status.record_drift(drift("web", &long));
