@@ -21,9 +21,12 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is logged unless somebody asks for more. kube's watcher warns at every attempt; ours say it once.
+const FILTER: &str = "info,kube=warn,kube_runtime=error";
+
 /// Starts logging to stderr; `TIDEGATE_LOG` takes the filters of `RUST_LOG`.
 pub fn init_logs(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info,kube=warn"));
+    let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new(FILTER));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
         LogFormat::Text => registry

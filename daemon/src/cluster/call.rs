@@ -94,6 +94,14 @@ fn lacks_right(status: &Status) -> bool {
     status.reason == "Forbidden" && status.message.contains("User \"") && status.message.contains(" cannot ")
 }
 
+/// True when "not found" was said of an object: an API server that serves the kind names what it looked for. In answer to a
+/// path that it does not serve (a kind or a version that is gone) it says nothing of the sort.
+pub fn is_about_object(status: &Status) -> bool {
+    status.code == 404
+        && status.reason == "NotFound"
+        && status.details.as_ref().is_some_and(|details| !details.name.is_empty())
+}
+
 /// The error with everything that it was caused by, on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -68,16 +68,17 @@ impl Cluster {
     /// A handle; [`Cluster::keep`] makes it live.
     pub fn new(client: Client) -> Arc<Self> {
         let store = Arc::new(Store::default());
+        let kinds = Kinds::new(client.clone());
         Arc::new(Self {
-            kinds: Kinds::new(client.clone()),
             schemas: Schemas::new(client.clone()),
-            watches: Watches::new(client.clone(), store.clone()),
+            watches: Watches::new(client.clone(), store.clone(), kinds.clone()),
             writer: Writer::new(client.clone()),
             parents: Parents::new(client.clone()),
             state: watch::Sender::new(ClusterState::Connecting),
             membership: Mutex::default(),
             seen_parents: RwLock::default(),
             wakers: RwLock::default(),
+            kinds,
             store,
             client,
         })

@@ -7,7 +7,8 @@
 //! | `call` | deadline, classification and retries of one call |
 //! | `kinds` | discovery |
 //! | `schemas` | the cluster's own schemas, where ours do not hold |
-//! | `watch`, `store` | observe |
+//! | `watch`, `follow`, `coverage` | which watches run; one watch; what it covers |
+//! | `store` | what they have seen |
 //! | `write`, `failure` | execute |
 //! | `parent` | the parent object and the inventory shards |
 //! | `version` | which resourceVersion is later |
@@ -16,7 +17,9 @@
 
 pub mod call;
 pub mod connect;
+pub mod coverage;
 pub mod failure;
+pub mod follow;
 pub mod handle;
 pub mod kinds;
 pub mod lease;

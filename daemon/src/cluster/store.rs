@@ -3,14 +3,15 @@
 //! Not a cache of whole objects: what is kept is what planning needs (see [`LiveObject`]).
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, RwLock};
 
 use tidegate_core::ids::EnvironmentName;
-use tidegate_core::object::{Gvk, ObjectId};
+use tidegate_core::object::ObjectId;
 use tidegate_core::observed::{LiveObject, Ownership};
 use tokio::sync::Notify;
 
+use super::coverage::Coverage;
 use super::version;
 
 /// So many objects that went are remembered: more than can go while a stage of writes is under way.
@@ -26,8 +27,6 @@ pub struct Store {
 struct Inner {
     objects: HashMap<ObjectId, Arc<LiveObject>>,
     wakers: HashMap<EnvironmentName, Arc<Notify>>,
-    /// Kinds whose watch has delivered its first complete list.
-    synced: BTreeSet<(String, String)>,
     /// Objects that a watch has seen go: the resourceVersion of their end by uid, and the uids, oldest first.
     ends: HashMap<String, String>,
     ended: VecDeque<String>,
@@ -45,11 +44,6 @@ impl Store {
         ids.into_iter()
             .filter_map(|id| inner.objects.get(id).map(|live| (id.clone(), LiveObject::clone(live))))
             .collect()
-    }
-
-    /// True when the watch of this kind has delivered its first list, so that absence means something.
-    pub fn is_synced(&self, group: &str, kind: &str) -> bool {
-        self.read().synced.contains(&(group.to_owned(), kind.to_owned()))
     }
 
     /// Takes in what was seen, unless something newer of the same object is known. True when it changed anything.
@@ -100,14 +94,14 @@ impl Store {
         inner.wake(gone.as_deref());
     }
 
-    /// A complete list of a kind has arrived: what it does not name is gone.
-    pub fn replace(&self, gvk: &Gvk, listed: HashMap<ObjectId, LiveObject>) {
+    /// A complete list of what a watch covers has arrived: what it does not name is gone.
+    pub fn replace(&self, coverage: &Coverage, listed: HashMap<ObjectId, LiveObject>) {
         let stale: Vec<ObjectId> = {
             let inner = self.read();
             inner
                 .objects
                 .keys()
-                .filter(|id| id.group == gvk.group && id.kind == gvk.kind && !listed.contains_key(*id))
+                .filter(|id| coverage.holds(id) && !listed.contains_key(*id))
                 .cloned()
                 .collect()
         };
@@ -117,16 +111,18 @@ impl Store {
         for (id, live) in listed {
             self.observe(id, live);
         }
-        let mut inner = self.write();
-        inner.synced.insert((gvk.group.clone(), gvk.kind.clone()));
-        for waker in inner.wakers.values() {
-            waker.notify_one();
-        }
     }
 
-    /// The watch of a kind has ended for good; absence means nothing any more.
-    pub fn unsync(&self, gvk: &Gvk) {
-        self.write().synced.remove(&(gvk.group.clone(), gvk.kind.clone()));
+    /// Nobody watches this any more, and nobody asks for it.
+    pub fn drop_covered(&self, coverage: &Coverage) {
+        self.write().objects.retain(|id, _| !coverage.holds(id));
+    }
+
+    /// Every environment looks again.
+    pub fn wake_all(&self) {
+        for waker in self.read().wakers.values() {
+            waker.notify_one();
+        }
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {

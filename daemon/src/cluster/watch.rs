@@ -1,162 +1,197 @@
-//! Watches that keep the [`Store`] current: one per kind and cluster, whatever the number of environments.
+//! Which watches of a cluster run: one per kind, whatever the number of environments; where the identity may not list a
+//! kind in the whole cluster, one per namespace that environments have objects of it in.
 //!
-//! Kinds whose mere existence is healthy are watched by metadata only; kinds with a health rule as whole objects, of
-//! which the compact form is kept. Only objects that carry our environment label are watched.
+//! Not the watching itself (see [`super::follow`]). A watch that is refused stays and is tried again now and then, because
+//! rights may come; one that no pass has asked for in a long time ends, so that what is watched is bounded by what
+//! environments hold.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use futures::stream::BoxStream;
-use kube::core::{DynamicObject, PartialObjectMeta};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
-use serde::Serialize;
-use serde_json::Value;
-use tidegate_core::inventory::ENVIRONMENT;
-use tidegate_core::object::{Gvk, ObjectId};
-use tidegate_core::observed::LiveObject;
-use tidegate_core::schedule::Backoff;
-use tidegate_core::summarize::{Detail, detail_of, id_of, summarize};
+use kube::Client;
+use tidegate_core::object::Gvk;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::kinds::ServedKind;
+use super::coverage::Coverage;
+use super::follow::Follower;
+use super::kinds::{Kinds, ServedKind};
 use super::store::Store;
 
-/// Objects of a watch's first list are read in pages of this size.
-const PAGE: u32 = 500;
+/// A watch that no pass has asked for in this time ends. Longer than the pause between passes of an idle environment.
+const UNWANTED_AFTER: Duration = Duration::from_mins(30);
+/// How often it is looked for such watches.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// Each watch is a connection; objects beyond so many watches of one cluster are read one by one.
+const WATCHES_CAP: usize = 1_000;
 
-/// A watch that is not allowed is tried again with growing pauses: rights may come.
-const REFUSED: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(1) };
+/// Where a watch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Its first list is on its way.
+    Starting,
+    /// It has listed everything and follows it: absence means something.
+    Listed,
+    /// The identity may not list or watch this much; tried again with growing pauses.
+    Refused,
+    /// The API server serves the kind in no version; looked for again with growing pauses.
+    NotServed,
+}
 
 /// The running watches of one cluster.
 pub struct Watches {
     client: Client,
     store: Arc<Store>,
-    running: Mutex<BTreeMap<(String, String), Running>>,
+    kinds: Kinds,
+    running: Mutex<Running>,
 }
 
+#[derive(Default)]
 struct Running {
+    watches: BTreeMap<Coverage, Entry>,
+    swept: Option<Instant>,
+    /// It was said that there are too many.
+    is_full: bool,
+}
+
+struct Entry {
     task: AbortHandle,
+    phase: watch::Receiver<Phase>,
     since: Instant,
+    wanted: Instant,
+}
+
+impl Entry {
+    fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
 }
 
 impl Watches {
     /// None runs yet.
-    pub fn new(client: Client, store: Arc<Store>) -> Self {
-        Self { client, store, running: Mutex::default() }
+    pub fn new(client: Client, store: Arc<Store>, kinds: Kinds) -> Self {
+        Self { client, store, kinds, running: Mutex::default() }
     }
 
-    /// Starts the watch of a kind unless it runs already.
-    pub fn ensure(&self, gvk: &Gvk, kind: &ServedKind) {
+    /// Sees to it that objects of the kind in these namespaces are watched (`namespaces` says nothing for kinds that live
+    /// in the cluster): by one watch of the whole cluster, or by one in each namespace while that one is refused.
+    pub fn ensure(&self, gvk: &Gvk, kind: &ServedKind, namespaces: &BTreeSet<String>) {
         if !kind.watchable {
             return;
         }
-        let key = (gvk.group.clone(), gvk.kind.clone());
-        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if running.get(&key).is_some_and(|running| !running.task.is_finished()) {
-            return;
+        let mut running = self.lock();
+        match self.keep(&mut running, Coverage::everywhere(gvk), gvk, kind) {
+            Some(Phase::Refused) => {
+                for namespace in namespaces {
+                    self.keep(&mut running, Coverage::within(gvk, namespace), gvk, kind);
+                }
+            }
+            Some(Phase::Listed) => end_narrow(&mut running, gvk),
+            Some(Phase::Starting | Phase::NotServed) | None => {}
         }
-        let task = tokio::spawn(run(self.client.clone(), self.store.clone(), gvk.clone(), kind.clone()));
-        running.insert(key, Running { task: task.abort_handle(), since: Instant::now() });
+        self.sweep(&mut running);
     }
 
-    /// True while the watch of this kind runs for less than `age`: its first list may still be on its way. One that is older
-    /// and has not delivered it (a right that is missing, say) is not waited for.
-    pub fn is_young(&self, gvk: &Gvk, age: Duration) -> bool {
-        let running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let key = (gvk.group.clone(), gvk.kind.clone());
-        running.get(&key).is_some_and(|running| running.since.elapsed() < age)
+    /// True when a watch has listed this kind in this namespace (or in the whole cluster), so that absence means something.
+    pub fn is_synced(&self, gvk: &Gvk, namespace: Option<&str>) -> bool {
+        let running = self.lock();
+        let listed = |coverage: &Coverage| {
+            running.watches.get(coverage).is_some_and(|entry| entry.phase() == Phase::Listed)
+        };
+        listed(&Coverage::everywhere(gvk))
+            || namespace.is_some_and(|namespace| listed(&Coverage::within(gvk, namespace)))
     }
+
+    /// True while the first list of this kind may still be on its way: the watch that is to deliver it runs for less than
+    /// `age`. An older one that has not delivered it is not waited for.
+    pub fn is_young(&self, gvk: &Gvk, namespace: Option<&str>, age: Duration) -> bool {
+        let running = self.lock();
+        let young = |entry: &Entry| entry.phase() == Phase::Starting && entry.since.elapsed() < age;
+        match running.watches.get(&Coverage::everywhere(gvk)) {
+            Some(wide) if wide.phase() == Phase::Refused => namespace
+                .and_then(|namespace| running.watches.get(&Coverage::within(gvk, namespace)))
+                .is_some_and(young),
+            Some(wide) => young(wide),
+            None => false,
+        }
+    }
+
+    /// Starts the watch unless it runs already; where it stands, or none when there are too many.
+    fn keep(&self, running: &mut Running, coverage: Coverage, gvk: &Gvk, kind: &ServedKind) -> Option<Phase> {
+        if let Some(entry) = running.watches.get_mut(&coverage)
+            && !entry.task.is_finished()
+        {
+            entry.wanted = Instant::now();
+            return Some(entry.phase());
+        }
+        if running.watches.len() >= WATCHES_CAP {
+            if !running.is_full {
+                tracing::warn!(
+                    watches = WATCHES_CAP,
+                    "no more watches are kept in one cluster: further objects are read one by one, and drift of them is found late"
+                );
+            }
+            running.is_full = true;
+            return None;
+        }
+        let (phase, seen) = watch::channel(Phase::Starting);
+        let follower = Follower {
+            client: self.client.clone(),
+            store: self.store.clone(),
+            kinds: self.kinds.clone(),
+            coverage: coverage.clone(),
+            phase,
+        };
+        let task = tokio::spawn(follower.run(gvk.clone(), kind.clone())).abort_handle();
+        let now = Instant::now();
+        running.watches.insert(coverage, Entry { task, phase: seen, since: now, wanted: now });
+        Some(Phase::Starting)
+    }
+
+    /// Ends watches that nobody wants any more, and forgets what they saw.
+    fn sweep(&self, running: &mut Running) {
+        if running.swept.is_some_and(|at| at.elapsed() < SWEEP_EVERY) {
+            return;
+        }
+        running.swept = Some(Instant::now());
+        let unwanted: Vec<Coverage> = running
+            .watches
+            .iter()
+            .filter(|(_, entry)| entry.wanted.elapsed() > UNWANTED_AFTER)
+            .map(|(coverage, _)| coverage.clone())
+            .collect();
+        for coverage in unwanted {
+            if let Some(entry) = running.watches.remove(&coverage) {
+                entry.task.abort();
+                self.store.drop_covered(&coverage);
+                tracing::debug!(%coverage, "no longer watched: no environment has had objects there for long");
+            }
+        }
+        running.is_full = running.watches.len() >= WATCHES_CAP;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The whole cluster is watched: the kind's watches of single namespaces have nothing to add.
+fn end_narrow(running: &mut Running, gvk: &Gvk) {
+    running.watches.retain(|coverage, entry| {
+        let stays = coverage.namespace.is_none() || !coverage.is_of_kind(gvk);
+        if !stays {
+            entry.task.abort();
+        }
+        stays
+    });
 }
 
 impl Drop for Watches {
     fn drop(&mut self) {
-        let running = self.running.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for running in running.values() {
-            running.task.abort();
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for entry in running.watches.values() {
+            entry.task.abort();
         }
     }
-}
-
-async fn run(client: Client, store: Arc<Store>, gvk: Gvk, kind: ServedKind) {
-    let config = watcher::Config::default().labels(ENVIRONMENT).page_size(PAGE);
-    match detail_of(&gvk) {
-        Detail::Whole => {
-            let api: Api<DynamicObject> = Api::all_with(client, &kind.resource);
-            follow(watcher(api, config).default_backoff().boxed(), &store, &gvk, &kind, Detail::Whole).await;
-        }
-        Detail::Metadata => {
-            let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &kind.resource);
-            follow(watcher(api, config).default_backoff().boxed(), &store, &gvk, &kind, Detail::Metadata)
-                .await;
-        }
-    }
-    store.unsync(&gvk);
-}
-
-type Events<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
-
-async fn follow<K: Serialize>(
-    mut events: Events<K>,
-    store: &Store,
-    gvk: &Gvk,
-    kind: &ServedKind,
-    detail: Detail,
-) {
-    let compact = |object: &K| -> Option<(ObjectId, LiveObject)> {
-        let value = serde_json::to_value(object).unwrap_or(Value::Null);
-        Some((id_of(gvk, kind.scope, &value)?, summarize(gvk, detail, &value)))
-    };
-    let mut listed = HashMap::new();
-    let mut refusals = 0;
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(watcher::Event::Init) => listed.clear(),
-            Ok(watcher::Event::InitApply(object)) => listed.extend(compact(&object)),
-            Ok(watcher::Event::InitDone) => store.replace(gvk, std::mem::take(&mut listed)),
-            Ok(watcher::Event::Apply(object)) => {
-                // Not after a list: where listing is allowed and watching is not, the two would take turns.
-                refusals = 0;
-                if let Some((id, live)) = compact(&object) {
-                    store.observe(id, live);
-                }
-            }
-            Ok(watcher::Event::Delete(object)) => {
-                if let Some((id, live)) = compact(&object) {
-                    store.end(&id, &live);
-                }
-            }
-            Err(error) => {
-                tracing::debug!(kind = %gvk.kind, error = %super::call::chain(&error), "watch interrupted");
-                if is_refusal(&error) {
-                    if refusals == 0 {
-                        tracing::warn!(
-                            kind = %gvk.kind, error = %super::call::chain(&error),
-                            "the kind may not be watched: its objects are read one by one, and drift is found late"
-                        );
-                    }
-                    store.unsync(gvk);
-                    // The stream's own pauses begin anew with every attempt.
-                    refusals += 1;
-                    tokio::time::sleep(REFUSED.delay(refusals, crate::run::jitter())).await;
-                }
-            }
-        }
-    }
-}
-
-/// True when the identity lacks the right to list or watch the kind in the whole cluster.
-fn is_refusal(error: &watcher::Error) -> bool {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status,
-        watcher::Error::InitialListFailed(_)
-        | watcher::Error::WatchStartFailed(_)
-        | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => return false,
-    };
-    status.code == 403
 }

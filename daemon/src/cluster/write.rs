@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tidegate_core::drift::{FIELD_MANAGER, migrate_kubectl};
 use tidegate_core::object::{ObjectId, Scope};
 
-use super::call::{CallError, once, repeated};
+use super::call::{CallError, is_about_object, once, repeated};
 use super::kinds::ServedKind;
 
 /// Writes to one cluster.
@@ -51,19 +51,19 @@ impl Writer {
         match repeated(|| api.delete(&id.name, &params)).await {
             // An object in the answer may be the last one or one on its way; a bare status is certain.
             Ok(answer) => Ok(if answer.is_left() { Deleted::Accepted } else { Deleted::Gone }),
-            Err(CallError::NotFound(_)) => Ok(Deleted::WasGone),
+            Err(CallError::NotFound(status)) if is_about_object(&status) => Ok(Deleted::WasGone),
             Err(error) => Err(error),
         }
     }
 
-    /// The whole live object.
+    /// The whole live object; none when it does not exist. A kind that is not served is an error, not an absence.
     pub async fn read(&self, kind: &ServedKind, id: &ObjectId) -> Result<Option<Value>, CallError> {
         let api = self.api(kind, id);
         match repeated(|| api.get(&id.name)).await {
             Ok(object) => {
                 serde_json::to_value(object).map(Some).map_err(|error| CallError::Server(error.to_string()))
             }
-            Err(CallError::NotFound(_)) => Ok(None),
+            Err(CallError::NotFound(status)) if is_about_object(&status) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -75,7 +75,7 @@ impl Writer {
             Ok(object) => {
                 serde_json::to_value(object).map(Some).map_err(|error| CallError::Server(error.to_string()))
             }
-            Err(CallError::NotFound(_)) => Ok(None),
+            Err(CallError::NotFound(status)) if is_about_object(&status) => Ok(None),
             Err(error) => Err(error),
         }
     }

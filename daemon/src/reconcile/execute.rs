@@ -22,7 +22,7 @@ use tidegate_core::status::{DriftRecord, ForeignRecord};
 
 use super::inspect::foreign_records;
 use super::recreate::{can_recreate, recreate};
-use crate::cluster::call::CallError;
+use crate::cluster::call::{CallError, is_about_object};
 use crate::cluster::failure::problems;
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
@@ -137,7 +137,10 @@ impl Execution<'_> {
     async fn delete(&self, delete: &Delete) -> Done {
         let Delete { object, uid } = delete;
         let mut is_going = false;
-        let outcome = match self.kind(&object.gvk).await {
+        // Whatever version the inventory names: the object is the same one in those that are still served.
+        let kind = self.cluster.kinds.resolve_any(&object.gvk).await;
+        let missing = || unserved(&object.gvk);
+        let outcome = match kind.and_then(|kind| kind.map(|(_, kind)| kind).ok_or_else(missing)) {
             Ok(kind) => match self.cluster.writer.delete(&kind, &object.id(), uid).await {
                 Ok(Deleted::Accepted) => {
                     is_going = true;
@@ -190,6 +193,9 @@ impl Execution<'_> {
                 done.applied = Some((applied, live));
             }
             Err(error) => {
+                if matches!(&error, CallError::NotFound(status) if !is_about_object(status)) {
+                    self.cluster.kinds.doubt();
+                }
                 done.problems = prefixed(problems(object, &error), &self.desired.prefix);
                 done.outcome = outcome_of(&error, done.problems.first());
             }
@@ -265,9 +271,7 @@ impl Execution<'_> {
     }
 
     async fn kind(&self, gvk: &Gvk) -> Result<ServedKind, CallError> {
-        let missing =
-            || CallError::Server(format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version()));
-        self.cluster.kinds.resolve(gvk).await?.ok_or_else(missing)
+        self.cluster.kinds.resolve(gvk).await?.ok_or_else(|| unserved(gvk))
     }
 
     /// The repair in words; none when the apply was asked for by git.
@@ -300,6 +304,10 @@ impl Execution<'_> {
             ApplyReason::Create | ApplyReason::Changed | ApplyReason::Resume | ApplyReason::Adopt => None,
         }
     }
+}
+
+fn unserved(gvk: &Gvk) -> CallError {
+    CallError::Server(format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version()))
 }
 
 fn managed_of(live: &Value) -> ManagedSummary {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use kube::Api;
 use kube::api::ListParams;
-use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::core::{DynamicObject, ObjectList};
+use serde::Serialize;
 use tidegate_core::inventory::Inventory;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
 use tidegate_core::observed::{LiveObject, Observed};
@@ -31,6 +32,20 @@ const PAGE: u32 = 500;
 /// More pages than this (half a million objects of one kind and namespace) are not read.
 const PAGES_CAP: u32 = 1_000;
 
+/// How an object is looked for.
+struct Sought {
+    /// The version that git or the inventory names.
+    gvk: Gvk,
+    /// Git asks for it, in exactly this version; what only the inventory names is read in any.
+    desired: bool,
+}
+
+/// A kind that is looked for: as it is served, and the namespaces that its objects are in.
+struct Target {
+    kind: ServedKind,
+    namespaces: BTreeSet<String>,
+}
+
 /// What the cluster holds. Fails only when the cluster as a whole is out of reach.
 pub async fn observe(
     cluster: &Cluster,
@@ -38,29 +53,32 @@ pub async fn observe(
     inventory: &Inventory,
 ) -> Result<Observed, CallError> {
     let mut observed = Observed::default();
-    let wanted = wanted(desired, inventory);
-    let mut kinds: BTreeMap<Gvk, ServedKind> = BTreeMap::new();
+    let mut targets: BTreeMap<Gvk, Target> = BTreeMap::new();
     let mut readable: BTreeMap<ObjectId, Gvk> = BTreeMap::new();
-    for (id, gvk) in wanted {
-        if !kinds.contains_key(&gvk) {
-            let Some(kind) = cluster.kinds.resolve(&gvk).await? else {
-                observed.unread.insert(id, not_served(&gvk));
-                continue;
-            };
-            cluster.watches.ensure(&gvk, &kind);
-            kinds.insert(gvk.clone(), kind);
+    for (id, sought) in wanted(desired, inventory) {
+        let served = if sought.desired {
+            cluster.kinds.resolve(&sought.gvk).await?.map(|kind| (sought.gvk.clone(), kind))
+        } else {
+            cluster.kinds.resolve_any(&sought.gvk).await?
+        };
+        let Some((gvk, kind)) = served else {
+            observed.unread.insert(id, not_served(&sought.gvk));
+            continue;
+        };
+        let target =
+            targets.entry(gvk.clone()).or_insert_with(|| Target { kind, namespaces: BTreeSet::new() });
+        if let (Scope::Namespaced, Some(namespace)) = (target.kind.scope, &id.namespace) {
+            target.namespaces.insert(namespace.clone());
         }
         readable.insert(id, gvk);
     }
-    wait_for_sync(cluster, kinds.keys().collect()).await;
+    wait_for_sync(cluster, &targets).await;
     // Without a watch that has listed its kind, the store only holds what our own writes were answered.
-    let synced: BTreeSet<&Gvk> =
-        kinds.keys().filter(|gvk| cluster.store.is_synced(&gvk.group, &gvk.kind)).collect();
-    let watched = readable.iter().filter(|(_, gvk)| synced.contains(gvk)).map(|(id, _)| id);
-    observed.objects = cluster.store.get(watched);
+    let watched = readable.iter().filter(|(id, gvk)| cluster.watches.is_synced(gvk, id.namespace.as_deref()));
+    observed.objects = cluster.store.get(watched.map(|(id, _)| id));
     let unseen: Vec<(ObjectId, Gvk)> =
         readable.into_iter().filter(|(id, _)| !observed.objects.contains_key(id)).collect();
-    read_unseen(cluster, &kinds, unseen, &mut observed).await?;
+    read_unseen(cluster, &targets, unseen, &mut observed).await?;
     Ok(observed)
 }
 
@@ -69,26 +87,36 @@ fn not_served(gvk: &Gvk) -> String {
     format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version())
 }
 
-fn wanted(desired: &[Arc<DesiredObject>], inventory: &Inventory) -> BTreeMap<ObjectId, Gvk> {
-    let mut wanted: BTreeMap<ObjectId, Gvk> = inventory
+fn wanted(desired: &[Arc<DesiredObject>], inventory: &Inventory) -> BTreeMap<ObjectId, Sought> {
+    let mut wanted: BTreeMap<ObjectId, Sought> = inventory
         .entries
         .iter()
-        .map(|(id, entry)| (id.clone(), Gvk::from_api_version(&entry.api_version, &id.kind)))
+        .map(|(id, entry)| {
+            let gvk = Gvk::from_api_version(&entry.api_version, &id.kind);
+            (id.clone(), Sought { gvk, desired: false })
+        })
         .collect();
     for object in desired {
-        wanted.insert(object.reference.id(), object.reference.gvk.clone());
+        let gvk = object.reference.gvk.clone();
+        wanted.insert(object.reference.id(), Sought { gvk, desired: true });
     }
     wanted
 }
 
-async fn wait_for_sync(cluster: &Cluster, kinds: BTreeSet<&Gvk>) {
-    let unsynced = || {
-        kinds.iter().any(|gvk| {
-            !cluster.store.is_synced(&gvk.group, &gvk.kind) && cluster.watches.is_young(gvk, SYNC_DEADLINE)
-        })
+/// Sees to the watches, and gives new ones time for their first list.
+async fn wait_for_sync(cluster: &Cluster, targets: &BTreeMap<Gvk, Target>) {
+    let is_coming = |gvk: &Gvk, target: &Target| {
+        // Anew in each round: where the whole cluster may not be watched, its namespaces are.
+        cluster.watches.ensure(gvk, &target.kind, &target.namespaces);
+        let waits = |namespace: Option<&str>| {
+            !cluster.watches.is_synced(gvk, namespace)
+                && cluster.watches.is_young(gvk, namespace, SYNC_DEADLINE)
+        };
+        waits(None) && target.namespaces.is_empty()
+            || target.namespaces.iter().any(|namespace| waits(Some(namespace)))
     };
     let wait = async {
-        while unsynced() {
+        while targets.iter().filter(|(gvk, target)| is_coming(gvk, target)).count() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -98,7 +126,7 @@ async fn wait_for_sync(cluster: &Cluster, kinds: BTreeSet<&Gvk>) {
 
 async fn read_unseen(
     cluster: &Cluster,
-    kinds: &BTreeMap<Gvk, ServedKind>,
+    targets: &BTreeMap<Gvk, Target>,
     unseen: Vec<(ObjectId, Gvk)>,
     observed: &mut Observed,
 ) -> Result<(), CallError> {
@@ -108,7 +136,7 @@ async fn read_unseen(
     }
     let mut singles = Vec::new();
     for ((gvk, namespace), ids) in groups {
-        let Some(kind) = kinds.get(&gvk) else { continue };
+        let Some(Target { kind, namespaces: _ }) = targets.get(&gvk) else { continue };
         if ids.len() < LIST_FROM {
             singles.extend(ids.into_iter().map(|id| (id, gvk.clone(), kind.clone())));
             continue;
@@ -122,7 +150,14 @@ async fn read_unseen(
                 }
             }
             Err(error @ CallError::Unreachable(_)) => return Err(error),
-            Err(error) => observed.unread.extend(ids.into_iter().map(|id| (id, error.to_string()))),
+            // Whoever may not list may be allowed to read.
+            Err(CallError::Forbidden(_)) => {
+                singles.extend(ids.into_iter().map(|id| (id, gvk.clone(), kind.clone())));
+            }
+            Err(error) => {
+                let reason = unreadable(cluster, &gvk, &error);
+                observed.unread.extend(ids.into_iter().map(|id| (id, reason.clone())));
+            }
         }
     }
     let mut reads = futures::stream::iter(singles)
@@ -132,20 +167,39 @@ async fn read_unseen(
                 Detail::Metadata => cluster.writer.read_metadata(&kind, &id).await,
                 Detail::Whole => cluster.writer.read(&kind, &id).await,
             };
-            (id, answer.map(|object| object.map(|object| summarize(&gvk, detail, &object))))
+            let answer = answer.map(|object| object.map(|object| summarize(&gvk, detail, &object)));
+            (id, gvk, answer)
         })
         .buffer_unordered(READS);
-    while let Some((id, answer)) = reads.next().await {
+    while let Some((id, gvk, answer)) = reads.next().await {
         match answer {
             Ok(Some(live)) => drop(observed.objects.insert(id, live)),
             Ok(None) => {}
             Err(error @ CallError::Unreachable(_)) => return Err(error),
-            Err(error) => drop(observed.unread.insert(id, error.to_string())),
+            Err(error) => drop(observed.unread.insert(id, unreadable(cluster, &gvk, &error))),
         }
     }
     Ok(())
 }
 
+/// Why a read failed. Not found, in answer to a list or in other words than about the object, is about the kind.
+fn unreadable(cluster: &Cluster, gvk: &Gvk, error: &CallError) -> String {
+    match error {
+        CallError::NotFound(_) => {
+            cluster.kinds.doubt();
+            not_served(gvk)
+        }
+        CallError::Conflict(_)
+        | CallError::Refused(_)
+        | CallError::Forbidden(_)
+        | CallError::Unauthorized(_)
+        | CallError::Busy { .. }
+        | CallError::Server(_)
+        | CallError::Unreachable(_) => error.to_string(),
+    }
+}
+
+/// Every object of a kind in a namespace, read as far as the kind's watch would read it.
 async fn list(
     cluster: &Cluster,
     gvk: &Gvk,
@@ -160,21 +214,43 @@ async fn list(
             Api::all_with(cluster.client.clone(), &kind.resource)
         }
     };
+    let detail = detail_of(gvk);
     let mut found = BTreeMap::new();
     let mut params = ListParams::default().limit(PAGE);
     for _ in 0..PAGES_CAP {
-        let page = repeated(|| api.list_metadata(&params)).await?;
-        for object in &page.items {
-            let object: &PartialObjectMeta<DynamicObject> = object;
-            let value = serde_json::to_value(object).map_err(|error| CallError::Server(error.to_string()))?;
-            if let Some(id) = id_of(gvk, kind.scope, &value) {
-                found.insert(id, summarize(gvk, Detail::Metadata, &value));
+        let next = match detail {
+            Detail::Whole => {
+                take_page(repeated(|| api.list(&params)).await?, gvk, kind.scope, detail, &mut found)?
             }
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Detail::Metadata => take_page(
+                repeated(|| api.list_metadata(&params)).await?,
+                gvk,
+                kind.scope,
+                detail,
+                &mut found,
+            )?,
+        };
+        match next {
             Some(token) => params = params.continue_token(&token),
             None => return Ok(found),
         }
     }
     Err(CallError::Server(format!("a list of {} does not end", gvk.kind)))
+}
+
+/// Takes in one page; the token of the next one, if there is one.
+fn take_page<K: Serialize + Clone>(
+    page: ObjectList<K>,
+    gvk: &Gvk,
+    scope: Scope,
+    detail: Detail,
+    found: &mut BTreeMap<ObjectId, LiveObject>,
+) -> Result<Option<String>, CallError> {
+    for object in &page.items {
+        let value = serde_json::to_value(object).map_err(|error| CallError::Server(error.to_string()))?;
+        if let Some(id) = id_of(gvk, scope, &value) {
+            found.insert(id, summarize(gvk, detail, &value));
+        }
+    }
+    Ok(page.metadata.continue_.filter(|token| !token.is_empty()))
 }

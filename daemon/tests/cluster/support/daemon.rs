@@ -16,7 +16,7 @@ pub struct Daemon {
 }
 
 /// What tests log, unless they ask for more.
-const FILTER: &str = "info,tidegate=debug,kube=warn";
+const FILTER: &str = "info,tidegate=debug,kube=warn,kube_runtime=error";
 
 /// What a command printed.
 pub struct Output {

@@ -1,0 +1,160 @@
+//! Kinds whose definitions change under an environment: versions that are served no more, definitions that go and come back.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::scene::{field_is, record};
+use crate::support::{Daemon, World, check, eventually, within};
+
+/// A repair that a watch has asked for.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// A definition of a kind `Widget` in the group `GROUP.example.dev`, made by hand, gone with the test.
+pub struct Definition<'a> {
+    world: &'a World,
+    group: String,
+}
+
+impl<'a> Definition<'a> {
+    pub fn new(world: &'a World) -> Self {
+        let definition = Self { world, group: format!("{}.example.dev", world.name) };
+        definition.delete();
+        definition
+    }
+
+    fn name(&self) -> String {
+        format!("widgets.{}", self.group)
+    }
+
+    /// Applies the definition with these versions, each served or not; the last one is stored.
+    pub fn serve(&self, versions: &[(&str, bool)]) {
+        let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {
+            "spec": {"type": "object", "properties": {"size": {"type": "string"}}}}}});
+        let last = versions.len() - 1;
+        let versions: Vec<_> = versions
+            .iter()
+            .enumerate()
+            .map(|(at, (name, served))| json!({"name": name, "served": served, "storage": at == last, "schema": schema}))
+            .collect();
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": self.name()},
+            "spec": {"group": self.group, "scope": "Namespaced", "versions": versions,
+                "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"}}
+        });
+        self.world.kube.run_with(&["apply", "-f", "-"], &definition.to_string()).unwrap();
+        let wait = ["wait", "--for=condition=Established", "--timeout=30s", "crd", &self.name()];
+        self.world.kube.must(&wait);
+    }
+
+    pub fn delete(&self) {
+        self.world.kube.must(&["delete", "crd", &self.name(), "--ignore-not-found", "--timeout=60s"]);
+    }
+
+    pub fn widget(&self, version: &str) -> String {
+        format!(
+            "apiVersion: {}/{version}\nkind: Widget\nmetadata: {{name: w}}\nspec: {{size: \"one\"}}\n",
+            self.group
+        )
+    }
+
+    /// How kubectl names the kind in a version.
+    pub fn resource(&self, version: &str) -> String {
+        format!("widgets.{version}.{}", self.group)
+    }
+
+    fn edit(&self, version: &str, size: &str) {
+        let patch = json!({"spec": {"size": size}}).to_string();
+        let resource = self.resource(version);
+        self.world.kube.must(&[
+            "patch",
+            &resource,
+            "w",
+            "-n",
+            &self.world.name,
+            "--type=merge",
+            "-p",
+            &patch,
+        ]);
+    }
+
+    /// Edits the object by hand; how long until it is as git asks for.
+    fn repair(&self, version: &str) -> Duration {
+        self.edit(version, "by hand");
+        let start = Instant::now();
+        field_is(self.world, &self.resource(version), &self.world.name, "w", "/spec/size", "one");
+        start.elapsed()
+    }
+}
+
+impl Drop for Definition<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.delete();
+        }
+    }
+}
+
+fn at_once(definition: &Definition<'_>, version: &str, daemon: &Daemon) {
+    let times = [definition.repair(version), definition.repair(version)];
+    println!("repaired in {version}: {times:?}");
+    assert!(times.iter().min().unwrap() < &AT_ONCE, "{times:?}\n{}", daemon.log());
+}
+
+#[test]
+fn drift_is_repaired_after_the_version_that_was_watched_is_served_no_more() {
+    let world = World::new("kinds-version");
+    let definition = Definition::new(&world);
+    definition.serve(&[("v1beta1", true), ("v1", true)]);
+    let first = world.commit(
+        "beta",
+        &[("environment.yaml", &world.environment("")), ("w.yaml", &definition.widget("v1beta1"))],
+    );
+    let daemon = world.daemon();
+    world.wait_for("live", &first);
+    at_once(&definition, "v1beta1", &daemon);
+    let second = world.commit("stable", &[("w.yaml", &definition.widget("v1"))]);
+    world.wait_for("live", &second);
+
+    definition.serve(&[("v1beta1", false), ("v1", true)]);
+    let first_repair = definition.repair("v1");
+    println!("repaired while the version goes: {first_repair:?}");
+    eventually("the watch has moved", || {
+        let log = daemon.log();
+        let moved =
+            log.lines().any(|line| line.contains("watched in another version") && line.contains("to=v1"));
+        check(moved, log)
+    });
+    at_once(&definition, "v1", &daemon);
+    world.wait_for("live", &second);
+}
+
+#[test]
+fn a_definition_that_is_deleted_and_made_again_has_its_objects_again_and_their_drift_repaired() {
+    let world = World::new("kinds-again");
+    let definition = Definition::new(&world);
+    definition.serve(&[("v1", true)]);
+    let commit = world.commit(
+        "widget",
+        &[("environment.yaml", &world.environment("")), ("w.yaml", &definition.widget("v1"))],
+    );
+    let daemon = world.daemon();
+    world.wait_for("live", &commit);
+    definition.delete();
+    record(&world, "kinds-again", "the missing kind is said", |status| {
+        status["state"] != "live" && status.to_string().contains("serves no Widget")
+    });
+    definition.serve(&[("v1", true)]);
+    let status = within(Duration::from_secs(30), "live again", || {
+        let status = world.status();
+        check(status["state"] == "live", format!("{status:#}"))?;
+        Ok(status)
+    });
+    assert_eq!(status["seen"]["id"], commit);
+    field_is(&world, &definition.resource("v1"), "kinds-again", "w", "/spec/size", "one");
+    at_once(&definition, "v1", &daemon);
+    let resource = definition.resource("v1");
+    world.kube.must(&["delete", &resource, "w", "-n", "kinds-again"]);
+    field_is(&world, &resource, "kinds-again", "w", "/spec/size", "one");
+}
