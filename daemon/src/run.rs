@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cluster::lease::Identity;
+use crate::cluster::pace::in_line;
 use crate::clusters::Clusters;
 use crate::reconcile::{Board, Lane, Shared, Wanted, read_world};
 use crate::source::{Origin, Source, SourceHandle, SourceHead, SourceState};
@@ -203,7 +204,7 @@ impl Daemon {
                     let name = parent.environment;
                     let lane =
                         Lane::new(name.clone(), self.shared.clone(), receiver).known_at(access.clone());
-                    self.tasks.spawn(lane.run(self.shutdown.clone()));
+                    self.spawn(name.to_string(), lane);
                     lanes.insert(name, sender);
                 }
             }
@@ -245,9 +246,14 @@ impl Daemon {
 
     fn start(&self, name: EnvironmentName, wanted: Wanted) -> watch::Sender<Wanted> {
         let (sender, receiver) = watch::channel(wanted);
-        let lane = Lane::new(name, self.shared.clone(), receiver);
-        self.tasks.spawn(lane.run(self.shutdown.clone()));
+        let waits_in = name.to_string();
+        self.spawn(waits_in, Lane::new(name, self.shared.clone(), receiver));
         sender
+    }
+
+    /// Starts a lane; its requests to API servers wait in a line of this name.
+    fn spawn(&self, name: String, lane: Lane) {
+        self.tasks.spawn(in_line(name, Box::pin(lane.run(self.shutdown.clone()))));
     }
 }
 

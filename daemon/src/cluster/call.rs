@@ -4,12 +4,18 @@
 //! safe to repeat unchanged are repeated here.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::core::Status;
+use tokio::sync::Notify;
+
+use super::pace::with_turn;
 
 /// Longest wait for one answer.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// Longest wait for a turn while the API server takes few requests at a time.
+pub const TURN_DEADLINE: Duration = Duration::from_mins(2);
 /// Longest wait that a `Retry-After` may ask for; longer ones are cut to this.
 pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(10);
 /// How often one call is repeated before the environment's own back-off takes over.
@@ -122,8 +128,20 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// One call with a deadline, not repeated.
+/// One call with a deadline, not repeated. The deadline begins when the call has its turn (see [`super::pace`]).
 pub async fn once<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, CallError> {
+    let turn = Arc::new(Notify::new());
+    let call = with_turn(turn.clone(), call);
+    tokio::pin!(call);
+    tokio::select! {
+        biased;
+        answer = &mut call => return answer.map_err(CallError::from),
+        () = turn.notified() => {}
+        () = tokio::time::sleep(TURN_DEADLINE) => {
+            let seconds = TURN_DEADLINE.as_secs();
+            return Err(CallError::Unreachable(format!("too busy: no turn for a request within {seconds} s")));
+        }
+    }
     match tokio::time::timeout(CALL_DEADLINE, call).await {
         Ok(answer) => answer.map_err(CallError::from),
         Err(_) => Err(CallError::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs()))),

@@ -1,13 +1,16 @@
 //! From an environment's `cluster` to a connected client. Refuses what would run programs or trust anybody.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use super::call::chain;
+use super::pace::PaceLayer;
 
 /// Longest wait for a TCP and TLS connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -98,7 +101,13 @@ pub async fn connect(access: &Access, default: Option<&Path>) -> Result<Client, 
     config.connect_timeout = Some(CONNECT_DEADLINE);
     // Retries are ours (call.rs): kube's own waits up to 1,000 s and hides a sick API server.
     config.default_retry = false;
-    Client::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))
+    client_of(config)
+}
+
+/// A client whose requests keep to one pace, whoever sends them.
+fn client_of(config: Config) -> Result<Client, ConnectError> {
+    let builder = ClientBuilder::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))?;
+    Ok(builder.with_layer(&PaceLayer { pace: Arc::default() }).build())
 }
 
 fn read(path: Option<&Path>) -> Result<(Kubeconfig, String), ConnectError> {
@@ -123,7 +132,7 @@ async fn read_secret(namespace: &str, name: &str, key: &str) -> Result<(Kubeconf
     let shown = format!("in Secret {namespace}/{name}");
     let failed = |message: String| ConnectError::Kubeconfig { path: shown.clone(), message };
     let config = Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?;
-    let client = Client::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))?;
+    let client = client_of(config)?;
     let api: kube::Api<Secret> = kube::Api::namespaced(client, namespace);
     let secret = super::call::once(api.get(name)).await.map_err(|error| failed(error.to_string()))?;
     let bytes = secret

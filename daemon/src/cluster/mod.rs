@@ -5,6 +5,7 @@
 //! | `handle` | the handle that lanes share, and the task that keeps it |
 //! | `connect` | from an environment's `cluster` to a client |
 //! | `call` | deadline, classification and retries of one call |
+//! | `pace` | how many requests are under way, and whose turn it is |
 //! | `kinds` | discovery |
 //! | `schemas` | the cluster's own schemas, where ours do not hold |
 //! | `watch`, `follow`, `coverage` | which watches run; one watch; what it covers |
@@ -23,6 +24,7 @@ pub mod follow;
 pub mod handle;
 pub mod kinds;
 pub mod lease;
+pub mod pace;
 pub mod parent;
 pub mod pods;
 pub mod schemas;

@@ -28,6 +28,7 @@ mod idle;
 mod ignore;
 mod kinds;
 mod order;
+mod pace;
 mod partial;
 mod prune;
 mod reads;

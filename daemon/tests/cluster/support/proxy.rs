@@ -24,6 +24,11 @@ impl Proxy {
         Self { child, address }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The object at an API path; null when it does not exist.
     pub fn get(&self, path: &str) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
