@@ -15,6 +15,7 @@ use tidegate_core::ids::EnvironmentName;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::absent::Absent;
 use super::call::CallError;
 use super::kinds::Kinds;
 use super::lease::{DEAD_AFTER, Identity, Membership, RENEW_EVERY};
@@ -44,6 +45,8 @@ pub struct Cluster {
     pub client: Client,
     /// Served kinds.
     pub kinds: Kinds,
+    /// Kinds that are gone.
+    pub absent: Absent,
     /// Schemas.
     pub schemas: Schemas,
     /// Live objects.
@@ -70,6 +73,7 @@ impl Cluster {
         let store = Arc::new(Store::default());
         let kinds = Kinds::new(client.clone());
         Arc::new(Self {
+            absent: Absent::new(client.clone(), kinds.clone()),
             schemas: Schemas::new(client.clone()),
             watches: Watches::new(client.clone(), store.clone(), kinds.clone()),
             writer: Writer::new(client.clone()),

@@ -7,6 +7,7 @@
 //! | `call` | deadline, classification and retries of one call |
 //! | `pace` | how many requests are under way, and whose turn it is |
 //! | `kinds` | discovery |
+//! | `absent` | kinds that are gone for good |
 //! | `schemas` | the cluster's own schemas, where ours do not hold |
 //! | `watch`, `follow`, `coverage` | which watches run; one watch; what it covers |
 //! | `store` | what they have seen |
@@ -16,6 +17,7 @@
 //! | `lease` | replicas and who owns which environment |
 //! | `pods` | why a workload is not ready |
 
+pub mod absent;
 pub mod call;
 pub mod connect;
 pub mod coverage;

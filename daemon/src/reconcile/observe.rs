@@ -16,6 +16,7 @@ use tidegate_core::inventory::Inventory;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
 use tidegate_core::observed::{LiveObject, Observed};
 
+use crate::cluster::absent::Absence;
 use crate::cluster::call::{CallError, repeated};
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
@@ -55,6 +56,7 @@ pub async fn observe(
     let mut observed = Observed::default();
     let mut targets: BTreeMap<Gvk, Target> = BTreeMap::new();
     let mut readable: BTreeMap<ObjectId, Gvk> = BTreeMap::new();
+    let mut missing: BTreeMap<Gvk, Absence> = BTreeMap::new();
     for (id, sought) in wanted(desired, inventory) {
         let served = if sought.desired {
             cluster.kinds.resolve(&sought.gvk).await?.map(|kind| (sought.gvk.clone(), kind))
@@ -62,7 +64,24 @@ pub async fn observe(
             cluster.kinds.resolve_any(&sought.gvk).await?
         };
         let Some((gvk, kind)) = served else {
-            observed.unread.insert(id, not_served(&sought.gvk));
+            if sought.desired {
+                observed.unread.insert(id, not_served(&sought.gvk));
+                continue;
+            }
+            if !missing.contains_key(&sought.gvk) {
+                let absence = cluster.absent.confirm(&sought.gvk).await?;
+                missing.insert(sought.gvk.clone(), absence);
+            }
+            match missing.get(&sought.gvk) {
+                // Neither seen nor unread: it does not exist.
+                Some(Absence::Gone) => {
+                    tracing::info!(object = %id, "its kind is gone from the cluster, and it with it: forgotten");
+                }
+                Some(Absence::Doubtful(why)) => {
+                    observed.unread.insert(id, format!("{}: {why}", not_served(&sought.gvk)));
+                }
+                None => drop(observed.unread.insert(id, not_served(&sought.gvk))),
+            }
             continue;
         };
         let target =

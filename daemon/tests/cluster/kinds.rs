@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::scene::{field_is, record};
-use crate::support::{Daemon, World, check, eventually, within};
+use crate::support::{Daemon, World, check, config_map, eventually, within};
 
 /// A repair that a watch has asked for.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -157,4 +157,101 @@ fn a_definition_that_is_deleted_and_made_again_has_its_objects_again_and_their_d
     let resource = definition.resource("v1");
     world.kube.must(&["delete", &resource, "w", "-n", "kinds-again"]);
     field_is(&world, &resource, "kinds-again", "w", "/spec/size", "one");
+}
+
+/// The log lines that say that something was forgotten.
+fn forgotten(daemon: &Daemon) -> usize {
+    daemon.log().lines().filter(|line| line.contains("its kind is gone") && line.contains("Widget")).count()
+}
+
+#[test]
+fn what_left_git_after_its_definition_was_deleted_is_forgotten() {
+    let world = World::new("kinds-gone");
+    let definition = Definition::new(&world);
+    definition.serve(&[("v1", true)]);
+    world.commit("settings", &[("c.yaml", &config_map("c", "k", "one"))]);
+    let first = world.commit(
+        "widget",
+        &[("environment.yaml", &world.environment("")), ("w.yaml", &definition.widget("v1"))],
+    );
+    let daemon = world.daemon();
+    world.wait_for("live", &first);
+    definition.delete();
+    world.repo.remove(&format!("environments/{}/w.yaml", world.name));
+    let second = world.repo.commit("no widget");
+    world.wait_for("live", &second);
+    assert!(forgotten(&daemon) > 0, "{}", daemon.log());
+    assert!(!world.status().to_string().contains("Widget"), "{:#}", world.status());
+}
+
+#[test]
+fn an_aggregated_api_that_is_down_is_said_and_nothing_of_it_is_forgotten() {
+    let world = World::new("kinds-down");
+    let definition = Definition::new(&world);
+    let service = Service::new(&world, &definition);
+    definition.serve(&[("v1", true)]);
+    world.commit("settings", &[("c.yaml", &config_map("c", "k", "one"))]);
+    let first = world.commit(
+        "widget",
+        &[("environment.yaml", &world.environment("")), ("w.yaml", &definition.widget("v1"))],
+    );
+    let daemon = world.daemon();
+    world.wait_for("live", &first);
+    // The same group, served by a program that is not there.
+    definition.delete();
+    service.start();
+    world.repo.remove(&format!("environments/{}/w.yaml", world.name));
+    let second = world.repo.commit("no widget");
+    record(&world, "kinds-down", "the service that is down is named", |status| {
+        let text = status.to_string();
+        status["seen"]["id"] == second && text.contains(&service.name) && text.contains("is not available")
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(forgotten(&daemon), 0, "{}", daemon.log());
+    assert_ne!(world.status()["state"], "live");
+    service.delete();
+    world.wait_for("live", &second);
+    assert!(forgotten(&daemon) > 0, "{}", daemon.log());
+}
+
+/// An aggregated API of the definition's group, whose program is not there; gone with the test.
+struct Service<'a> {
+    world: &'a World,
+    group: String,
+    name: String,
+}
+
+impl<'a> Service<'a> {
+    fn new(world: &'a World, definition: &Definition<'_>) -> Self {
+        let service =
+            Self { world, group: definition.group.clone(), name: format!("v1.{}", definition.group) };
+        service.delete();
+        service
+    }
+
+    fn start(&self) {
+        // The one that Kubernetes keeps for the definition goes some moments after it.
+        eventually("the definition's own service is gone", || {
+            let there = self.world.kube.run(&["get", "apiservice", &self.name]).is_ok();
+            check(!there, "it is there")
+        });
+        let service = json!({
+            "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": self.name},
+            "spec": {"group": self.group, "version": "v1", "groupPriorityMinimum": 1000, "versionPriority": 15,
+                "insecureSkipTLSVerify": true, "service": {"name": "nobody", "namespace": "default"}}
+        });
+        self.world.kube.run_with(&["apply", "-f", "-"], &service.to_string()).unwrap();
+    }
+
+    fn delete(&self) {
+        self.world.kube.must(&["delete", "apiservice", &self.name, "--ignore-not-found", "--timeout=30s"]);
+    }
+}
+
+impl Drop for Service<'_> {
+    fn drop(&mut self) {
+        // One that is down holds up the deletion of every namespace.
+        let _ =
+            self.world.kube.run(&["delete", "apiservice", &self.name, "--ignore-not-found", "--timeout=30s"]);
+    }
 }
