@@ -9,6 +9,8 @@
 set -Eeuo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=deploy/demo/progress.sh
+source "$root/deploy/demo/progress.sh"
 build=${CARGO_TARGET_DIR:-$root/target}
 folder=${DEMO_FOLDER:-${XDG_STATE_HOME:-$HOME/.local/state}/tidegate/demo}
 bin=$folder/bin
@@ -90,7 +92,7 @@ push() {
 }
 
 # Waits until the newest commit is live, everywhere or in one environment.
-wait_live() { show tidegate wait "${commit:0:7}" --for live --timeout "${patience}s" "$@"; }
+wait_live() { going_on "still waiting" show tidegate wait "${commit:0:7}" --for live --timeout "${patience}s" "$@"; }
 
 # The address of a Service; the host reaches it directly.
 service() { kubectl --namespace "$1" get service "$2" --output 'jsonpath={.spec.clusterIP}'; }
@@ -115,7 +117,8 @@ lacks_variables() {
 end_daemon() {
   local pid
   pid=$(cat "$pid_file" 2>/dev/null) || return 0
-  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "tidegate run --repo $TIDEGATE_REPO"; then
+  # In braces: the shell itself complains of a file that is gone.
+  if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "tidegate run --repo $TIDEGATE_REPO"; then
     kill "$pid"
     for _ in $(seq 60); do
       [ -e "/proc/$pid" ] || break
@@ -165,6 +168,9 @@ make_repository() {
   git init --quiet --bare --initial-branch main "$TIDEGATE_REPO"
   git init --quiet --initial-branch main "$work"
   git_work remote add origin "$TIDEGATE_REPO"
+  # For whoever commits there later: in this repository only.
+  git_work config user.name "$GIT_AUTHOR_NAME"
+  git_work config user.email "$GIT_AUTHOR_EMAIL"
   cp -R "$root/environments" "$work/"
   push "The shop: dev, staging, production"
 }

@@ -9,6 +9,8 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=deploy/demo/progress.sh
+source "$root/deploy/demo/progress.sh"
 local_cluster=${LOCAL_CLUSTER:-local-cluster}
 cluster=${CLUSTER:-demo}
 read -ra versions <<<"${VERSIONS:-1.0.0 1.1.0 1.2.0}"
@@ -18,8 +20,13 @@ build=${CARGO_TARGET_DIR:-$root/target}
 program=$build/$target/sample/shop
 images=${IMAGES:-$build/images}
 
+compile() {
+  (cd "$root" && RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile sample --target "$target" -p shop)
+}
+
 build() {
-  (cd "$root" && RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked -q --profile sample --target "$target" -p shop)
+  echo "compiling the shop, one static program for all images"
+  going_on "still compiling" compile
   mkdir -p "$images"
   local version archive
   for version in "${versions[@]}"; do

@@ -3,6 +3,7 @@
 //! [`objects`], [`worlds`] and [`simulation`] generate worlds for plans and execute plans on them. Nothing here is used by
 //! the daemon.
 
+pub mod cases;
 pub mod documents;
 pub mod objects;
 pub mod schema_cases;

@@ -8,6 +8,7 @@ use tidegate_core::object::ObjectId;
 use tidegate_core::plan::{
     Action, Apply, ApplyReason, Definitions, Phase, Plan, WaitingReason, dependencies,
 };
+use tidegate_proptests::cases::Cases;
 use tidegate_proptests::worlds::{World, any_world};
 
 /// The applies of a plan with the number of their stage.
@@ -36,6 +37,8 @@ fn rolls_out(world: &World, apply: &Apply) -> bool {
 }
 
 proptest! {
+    #![proptest_config(Cases::USUAL.config())]
+
     #[test]
     fn stages_go_up_in_waves_and_phases_and_deletes_come_last(world in any_world()) {
         let plan = world.plan();

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use tidegate_core::plan::{Action, WaitingReason};
+use tidegate_proptests::cases::Cases;
 use tidegate_proptests::objects::desired;
 use tidegate_proptests::simulation::{Hand, Simulation};
 use tidegate_proptests::worlds::{any_world, open_settings};
@@ -32,6 +33,8 @@ fn ensure_live_is_desired(simulation: &Simulation) -> Result<(), TestCaseError> 
 }
 
 proptest! {
+    #![proptest_config(Cases::USUAL.config())]
+
     #[test]
     fn every_desired_set_converges_and_the_plan_after_that_is_empty(objects in desired(30)) {
         let mut simulation = Simulation::new(objects);

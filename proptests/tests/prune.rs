@@ -7,6 +7,7 @@ use tidegate_core::object::ObjectId;
 use tidegate_core::observed::Ownership;
 use tidegate_core::plan::{Action, Delete, WaitingReason};
 use tidegate_core::problem::Code;
+use tidegate_proptests::cases::Cases;
 use tidegate_proptests::objects::desired;
 use tidegate_proptests::simulation::Simulation;
 use tidegate_proptests::worlds::{SET, World, any_world};
@@ -25,6 +26,8 @@ fn desired_ids(world: &World) -> BTreeSet<ObjectId> {
 }
 
 proptest! {
+    #![proptest_config(Cases::USUAL.config())]
+
     #[test]
     fn only_what_the_inventory_has_under_that_uid_is_deleted(world in any_world()) {
         for delete in deletes(&world) {

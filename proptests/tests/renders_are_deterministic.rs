@@ -11,6 +11,7 @@ use tidegate_core::object::{Gvk, Scope};
 use tidegate_core::render::{to_yaml, value_to_yaml};
 use tidegate_core::tree::FileTree;
 use tidegate_core::yaml::{Budget, Node, NodeValue, parse};
+use tidegate_proptests::cases::Cases;
 use tidegate_proptests::documents::{object, scalar};
 
 struct Everything;
@@ -80,7 +81,7 @@ fn the_example_renders_without_a_problem() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Cases { sample: 64, full: 1_024 }.config() })]
 
     #[test]
     fn files_in_any_order_render_to_the_same_bytes(files in Just(example()).prop_shuffle()) {
@@ -89,7 +90,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Cases { sample: 1_000, full: 20_000 }.config() })]
 
     #[test]
     fn rendered_values_read_as_what_they_were(text in object()) {

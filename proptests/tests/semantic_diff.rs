@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Number, Value, json};
 use tidegate_core::diff::{FieldChange, diff, drift_changes, to_patch, without_pointers};
+use tidegate_proptests::cases::Cases;
 
 /// Names of fields: lists with merge keys, lists without, maps, and names that pointers must escape.
 const FIELDS: [&str; 14] = [
@@ -191,6 +192,8 @@ fn plain(changes: Vec<FieldChange>) -> Vec<String> {
 }
 
 proptest! {
+    #![proptest_config(Cases::USUAL.config())]
+
     #[test]
     fn equal_objects_have_no_changes_and_an_empty_patch(object in object()) {
         let copy = object.clone();

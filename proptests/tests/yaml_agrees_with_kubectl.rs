@@ -11,11 +11,12 @@ use serde_json::Value;
 use tidegate_core::location::Position;
 use tidegate_core::problem::Code;
 use tidegate_core::yaml::{Budget, parse};
+use tidegate_proptests::cases::Cases;
 use tidegate_proptests::documents::{TRICKY, object};
 
 /// Documents per call of kubectl, which takes about 40 ms however many there are.
 const BATCH: usize = 300;
-const CASES: usize = 12;
+const BATCHES: Cases = Cases { sample: 12, full: 240 };
 
 /// What kubectl reads, one object per document; or its error.
 fn kubectl(text: &str) -> Result<Vec<Value>, String> {
@@ -120,7 +121,7 @@ fn with_value(value: &str) -> String {
 fn generated_documents_mean_the_same_to_kubectl() {
     let mut runner = TestRunner::default();
     let strategy = object();
-    for _ in 0..CASES {
+    for _ in 0..BATCHES.count() {
         let one = |runner: &mut TestRunner| strategy.new_tree(runner).expect("nothing is filtered").current();
         let documents: Vec<String> = (0..BATCH).map(|_| one(&mut runner)).collect();
         let accepted = compare(&documents);

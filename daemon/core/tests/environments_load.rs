@@ -253,9 +253,11 @@ fn unquoted_scalars_where_texts_belong_are_errors_that_say_quote_it() {
             format!("{file}:11:30: error[E0105]: `1.0` stands where a text belongs, and unquoted it is the number 1"),
             format!("{file}:12:32: warning[E0105]: `12:30` is a number of base 60 to readers of YAML 1.1; it is sent as a text"),
             "environments/dev/b.yaml:5:6: error[E0105]: `8080` stands where a text belongs, and unquoted it is the number 8080".to_owned(),
-            "environments/dev/b.yaml:7:6: error[E0105]: `1.10` stands where a text belongs, and unquoted it is the number 1.1".to_owned(),
+            "environments/dev/b.yaml:7:6: error[E0105]: `${PORT}` stands where a text belongs, and unquoted it is the number 1.1".to_owned(),
         ]
     );
+    let substituted = loaded.problems.last().and_then(|problem| problem.help.as_deref());
+    assert_eq!(substituted, Some("quote it: \"${PORT}\""), "advice is about what stands in the file");
     let help = loaded.problems[2].help.as_deref();
     assert_eq!(
         (help, loaded.problems[2].field.as_deref()),

@@ -111,7 +111,10 @@ fn check_text(node: &mut Node, words: Words) -> Option<Problem> {
         NodeValue::Number(number) => (format!("the number {number}"), "a number"),
         NodeValue::String(text) if node.plain && is_base_sixty(text) => {
             let (what, help) = match words {
-                Words::Quoted => (format!("`{text}`"), format!("quote it: \"{text}\"")),
+                Words::Quoted => {
+                    let written = node.written.as_deref().unwrap_or(text);
+                    (format!("`{text}`"), format!("quote it: \"{written}\""))
+                }
                 Words::Withheld => ("the value".to_owned(), "quote it".to_owned()),
             };
             let message =

@@ -26,24 +26,34 @@ impl<'a> Substitution<'a> {
 
     /// Replaces every `${NAME}`; `$${NAME}` becomes `${NAME}`. An unquoted scalar is read anew by the rules of YAML, so
     /// that `replicas: ${REPLICAS}` is a number; a quoted one stays a text. The depth of a node is bounded by its budget.
+    /// What stands in a Secret is not repeated in a problem.
     pub fn apply(&mut self, node: &mut Node, file: &Arc<str>, problems: &mut Vec<Problem>) {
+        self.walk(node, Words::Quoted, file, problems);
+    }
+
+    fn walk(&mut self, node: &mut Node, words: Words, file: &Arc<str>, problems: &mut Vec<Problem>) {
+        let words = if is_secret(node) { Words::Withheld } else { words };
         match &mut node.value {
             NodeValue::Sequence(items) => {
                 for item in items {
-                    self.apply(item, file, problems);
+                    self.walk(item, words, file, problems);
                 }
             }
             NodeValue::Mapping(entries) => {
                 for entry in entries {
-                    self.apply(&mut entry.node, file, problems);
+                    self.walk(&mut entry.node, words, file, problems);
                 }
             }
             NodeValue::String(text) if text.contains("${") => {
                 let place = Location { file: file.clone(), position: node.position };
-                match self.text(text) {
+                match self.text(text, words) {
                     Ok(replaced) if node.plain => match plain(&replaced) {
-                        Ok(read) => *node = Node { position: node.position, ..read },
-                        Err(problem) => problems.push(problem.at(place)),
+                        // What stands in the file is what advice must quote.
+                        Ok(read) => {
+                            let written = Some(std::mem::take(text).into_boxed_str());
+                            *node = Node { position: node.position, written, ..read };
+                        }
+                        Err(problem) => problems.push(after(problem, text, words).at(place)),
                     },
                     Ok(replaced) => *text = replaced,
                     Err(problem) => problems.push(problem.at(place)),
@@ -53,7 +63,7 @@ impl<'a> Substitution<'a> {
         }
     }
 
-    fn text(&mut self, text: &str) -> Result<String, Box<Problem>> {
+    fn text(&mut self, text: &str, words: Words) -> Result<String, Box<Problem>> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
@@ -65,7 +75,7 @@ impl<'a> Substitution<'a> {
             }
             out.push_str(before);
             let (name, after) = after.split_once('}').ok_or_else(|| malformed("`${` has no `}`"))?;
-            out.push_str(self.value(name)?);
+            out.push_str(self.value(name, words)?);
             rest = after;
         }
         out.push_str(rest);
@@ -73,13 +83,21 @@ impl<'a> Substitution<'a> {
         Ok(out)
     }
 
-    fn value(&self, name: &str) -> Result<&'a str, Box<Problem>> {
+    fn value(&self, name: &str, words: Words) -> Result<&'a str, Box<Problem>> {
         if let Some(value) = self.values.get(name) {
             return Ok(value);
         }
         if !is_variable(name) {
             // Not repeated: it may stand in a Secret, where nobody meant a substitution.
             return Err(malformed("what stands in `${…}` is not a name"));
+        }
+        match words {
+            Words::Quoted => {}
+            Words::Withheld => {
+                let help = "define it under `spec.substitute`, or write `$${` for the text itself";
+                let message = "what stands in `${…}` is not defined";
+                return Err(Box::new(Problem::error(Code::Substitution, message).help(help)));
+            }
         }
         let problem = Problem::error(Code::Substitution, format!("`${{{name}}}` is not defined"));
         let help = match suggest::nearest(name, self.values.keys().map(String::as_str)) {
@@ -99,6 +117,29 @@ impl<'a> Substitution<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a problem may repeat what stands in the file.
+#[derive(Clone, Copy)]
+enum Words {
+    Quoted,
+    Withheld,
+}
+
+/// Whether this is a Secret; also one inside a `List`.
+fn is_secret(node: &Node) -> bool {
+    node.get("kind").and_then(Node::as_str) == Some("Secret")
+}
+
+/// The problem of a substituted value that YAML does not read: the advice is about what stands in the file.
+fn after(problem: Box<Problem>, written: &str, words: Words) -> Problem {
+    match words {
+        Words::Quoted => problem.help(format!("quote it if it is a text: \"{written}\"")),
+        Words::Withheld => {
+            Problem::error(problem.code, "with its substitutions this is no value that JSON has")
+                .help("quote it if it is a text")
+        }
     }
 }
 
@@ -149,6 +190,27 @@ mod tests {
             value,
             serde_json::json!({"a": "${TAG}", "b": "$TAG $(TAG) $", "c": "${X} v1.2", "${TAG}": "key"})
         );
+    }
+
+    #[test]
+    fn nothing_that_stands_in_a_secret_is_repeated() {
+        let text = "kind: List\nitems:\n- kind: Secret\n  stringData:\n    a: pa${TAGG}ss\n    b: ${TAG_}\n    c: ${REPLICAS}e999\n    \
+                    d: ${REPLICAS}99999999999999999999\n- kind: ConfigMap\n  data: {a: \"${TAGG}\"}\n";
+        let values = [("TAG", "v1.2"), ("REPLICAS", "3")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let file = Arc::from("a.yaml");
+        let (mut documents, _) = parse(&file, text.as_bytes(), &Budget::DEFAULT);
+        let mut problems = Vec::new();
+        Substitution::new(&values).apply(&mut documents[0].root, &file, &mut problems);
+        let (config, secret): (Vec<_>, Vec<_>) =
+            problems.iter().partition(|problem| problem.message.contains("TAGG"));
+        assert_eq!(config.len(), 1, "the ConfigMap names it: {problems:?}");
+        assert_eq!(secret.len(), 3, "{problems:?}");
+        for problem in secret {
+            let all = format!("{problem} {}", problem.help.clone().unwrap_or_default());
+            assert!(!["TAG", "pa", "999", "v1.2"].iter().any(|part| all.contains(part)), "{all}");
+        }
     }
 
     #[test]

@@ -254,7 +254,8 @@ fn all_problems_are_found_at_once_in_the_order_of_the_file() {
     let place = |line| Position { line, column: 3 };
     object.spans.insert("/spec/template/spec/containers/0/image".to_owned(), place(5));
     object.spans.insert("/spec/replicas".to_owned(), place(9));
-    object.spans.insert("/metadata/lables".to_owned(), place(20));
+    let value = Position { line: 20, column: 11 };
+    object.spans.insert_field("/metadata/lables".to_owned(), place(20), value);
     let shown: Vec<String> = check(&object, Catalogue::kubernetes_1_35())
         .into_problems()
         .iter()

@@ -7,6 +7,7 @@ use super::misplaced::{self, Parent};
 use super::node::{Format, Library, Node, NodeId, Null, Object, Rest, Shape, Text, Width};
 use super::path::{self, Step};
 use super::{format, lists, suggest};
+use crate::location::Location;
 use crate::object::DesiredObject;
 use crate::problem::{Code, Problem};
 
@@ -239,7 +240,9 @@ impl<'a> Walk<'a> {
         if let Some(home) = home {
             problem = problem.help(format!("{key} is a field of {home}"));
         }
-        self.report(problem);
+        // It is the key that is wrong, whatever its value.
+        let place = self.object.spans.locate_key(&path::pointer(&self.steps));
+        self.report_at(problem, place);
         self.steps.pop();
     }
 
@@ -268,10 +271,14 @@ impl<'a> Walk<'a> {
 
     /// Reports a problem of the place where the pass stands.
     pub(super) fn report(&mut self, problem: Problem) {
+        let place = self.object.spans.locate(&path::pointer(&self.steps));
+        self.report_at(problem, place);
+    }
+
+    fn report_at(&mut self, problem: Problem, place: Location) {
         if self.is_full() {
             return;
         }
-        let place = self.object.spans.locate(&path::pointer(&self.steps));
         let field = path::dotted(&self.steps);
         self.problems.push(problem.at(place).object(&self.object.reference).field(field));
     }

@@ -121,12 +121,12 @@ impl Node {
     pub fn spans(&self, file: &Arc<str>) -> Spans {
         let mut spans = Spans::new(file.clone(), self.position);
         let mut pointer = String::new();
-        self.insert_spans(&mut spans, &mut pointer, self.position);
+        self.insert_spans(&mut spans, &mut pointer, (self.position, self.position));
         spans
     }
 
-    fn insert_spans(&self, spans: &mut Spans, pointer: &mut String, position: Position) {
-        spans.insert(pointer.clone(), position);
+    fn insert_spans(&self, spans: &mut Spans, pointer: &mut String, (key, value): (Position, Position)) {
+        spans.insert_field(pointer.clone(), key, value);
         let length = pointer.len();
         match &self.value {
             NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::String(_) => {}
@@ -134,7 +134,7 @@ impl Node {
                 for (index, item) in items.iter().enumerate() {
                     pointer.push('/');
                     pointer.push_str(&index.to_string());
-                    item.insert_spans(spans, pointer, item.position);
+                    item.insert_spans(spans, pointer, (item.position, item.position));
                     pointer.truncate(length);
                 }
             }
@@ -143,7 +143,7 @@ impl Node {
                     pointer.push('/');
                     pointer.push_str(&super::escape(key));
                     let position = if node.is_collection() { *key_position } else { node.position };
-                    node.insert_spans(spans, pointer, position);
+                    node.insert_spans(spans, pointer, (*key_position, position));
                     pointer.truncate(length);
                 }
             }

@@ -14,8 +14,15 @@ use crate::location::{Location, Position};
 pub struct Spans {
     file: Arc<str>,
     start: Position,
-    positions: BTreeMap<String, Position>,
+    positions: BTreeMap<String, Place>,
     overlays: Vec<(String, Location)>,
+}
+
+/// Where a value stands, and its key where it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    value: Position,
+    key: Position,
 }
 
 impl Spans {
@@ -26,7 +33,12 @@ impl Spans {
 
     /// Says where the value under a pointer stands.
     pub fn insert(&mut self, pointer: String, position: Position) {
-        self.positions.insert(pointer, position);
+        self.insert_field(pointer, position, position);
+    }
+
+    /// Says where the value under a pointer stands, and where the key in front of it.
+    pub fn insert_field(&mut self, pointer: String, key: Position, value: Position) {
+        self.positions.insert(pointer, Place { value, key });
     }
 
     /// Says that a patch at `location` asks for everything under `pointer`; later overlays win.
@@ -79,13 +91,23 @@ impl Spans {
         }
         let mut pointer = pointer;
         loop {
-            if let Some(position) = self.positions.get(pointer) {
-                return Location { file: self.file.clone(), position: *position };
+            if let Some(place) = self.positions.get(pointer) {
+                return Location { file: self.file.clone(), position: place.value };
             }
             match pointer.rsplit_once('/') {
                 Some((parent, _)) => pointer = parent,
                 None => return self.root(),
             }
+        }
+    }
+
+    /// The place of the key in front of the value under a pointer, for what is wrong with the key itself; a patch has only
+    /// the one place.
+    pub fn locate_key(&self, pointer: &str) -> Location {
+        let is_patched = self.overlays.iter().any(|(over, _)| is_at_or_below(pointer, over));
+        match self.positions.get(pointer) {
+            Some(place) if !is_patched => Location { file: self.file.clone(), position: place.key },
+            Some(_) | None => self.locate(pointer),
         }
     }
 
@@ -122,6 +144,17 @@ mod tests {
         assert_eq!(spans.locate("/a/1/b/c/d").position, line(5));
         assert_eq!(spans.locate("/a/9").position, line(2));
         assert_eq!(spans.locate("/x").position, line(1));
+    }
+
+    #[test]
+    fn a_key_has_a_place_of_its_own_unless_a_patch_brought_it() {
+        let mut spans = spans();
+        spans.insert_field("/c".to_owned(), Position { line: 7, column: 1 }, Position { line: 7, column: 8 });
+        assert_eq!(spans.locate_key("/c").position, Position { line: 7, column: 1 });
+        assert_eq!(spans.locate("/c").position, Position { line: 7, column: 8 });
+        assert_eq!(spans.locate_key("/a/9").position, line(2), "the nearest value around it");
+        spans.overlay("/c".to_owned(), Location { file: Arc::from("p.yaml"), position: line(9) });
+        assert_eq!(spans.locate_key("/c").position, line(9));
     }
 
     #[test]
