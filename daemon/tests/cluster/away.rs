@@ -20,12 +20,12 @@ fn with_a_far_one(world: &World, folder: &std::path::Path) -> String {
 fn complains_of_the_far_one(output: &Output) {
     let Output { code, stdout, stderr } = output;
     assert_eq!(*code, 5, "{stdout}{stderr}");
-    assert!(stderr.contains("saf-away-far") && stderr.contains("out of reach"), "{stdout}{stderr}");
+    assert!(stderr.contains("beyond-far") && stderr.contains("out of reach"), "{stdout}{stderr}");
 }
 
 #[test]
 fn a_cluster_out_of_reach_is_named_and_the_others_are_shown() {
-    let world = World::new("saf-away");
+    let world = World::new("beyond");
     let folder = tempfile::tempdir().unwrap();
     let commit = with_a_far_one(&world, folder.path());
     let _daemon = world.daemon();
@@ -35,38 +35,38 @@ fn a_cluster_out_of_reach_is_named_and_the_others_are_shown() {
 
     let status = tidegate(&["status"]);
     complains_of_the_far_one(&status);
-    let line = status.stdout.lines().find(|line| line.starts_with("saf-away ")).expect("the near one");
+    let line = status.stdout.lines().find(|line| line.starts_with("beyond ")).expect("the near one");
     assert!(line.contains("live"), "{line}");
     let json = tidegate(&["status", "-o", "json"]).json();
-    assert_eq!(json["unreachable"][0]["environments"][0], "saf-away-far", "{json:#}");
+    assert_eq!(json["unreachable"][0]["environments"][0], "beyond-far", "{json:#}");
     assert!(json["unreachable"][0]["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{json:#}");
-    let one = tidegate(&["status", "saf-away"]);
+    let one = tidegate(&["status", "beyond"]);
     assert!(
         one.code == 0 && one.stderr.is_empty(),
         "what was asked for is there: {}{}",
         one.stdout,
         one.stderr
     );
-    complains_of_the_far_one(&tidegate(&["status", "saf-away-far"]));
+    complains_of_the_far_one(&tidegate(&["status", "beyond-far"]));
 
     let diff = tidegate(&["diff", "--exit-code"]);
     complains_of_the_far_one(&diff);
-    assert!(diff.stdout.contains("saf-away: no changes"), "{}", diff.stdout);
+    assert!(diff.stdout.contains("beyond: no changes"), "{}", diff.stdout);
     let json = tidegate(&["diff", "-o", "json"]).json();
-    assert_eq!(json["environments"][0]["name"], "saf-away", "{json:#}");
-    assert_eq!(json["notCompared"][0]["name"], "saf-away-far", "{json:#}");
+    assert_eq!(json["environments"][0]["name"], "beyond", "{json:#}");
+    assert_eq!(json["notCompared"][0]["name"], "beyond-far", "{json:#}");
     assert_eq!(json["notCompared"][0]["exit"], 5, "{json:#}");
 
-    assert_eq!(tidegate(&["wait", &commit, "--env", "saf-away", "--timeout", "20s"]).code, 0);
+    assert_eq!(tidegate(&["wait", &commit, "--env", "beyond", "--timeout", "20s"]).code, 0);
     let both = tidegate(&["wait", &commit, "--timeout", "4s"]);
     complains_of_the_far_one(&both);
-    assert!(both.stdout.contains("saf-away: live"), "{}", both.stdout);
-    assert!(both.stdout.contains("saf-away-far: not live: its cluster is out of reach"), "{}", both.stdout);
+    assert!(both.stdout.contains("beyond: live"), "{}", both.stdout);
+    assert!(both.stdout.contains("beyond-far: not live: its cluster is out of reach"), "{}", both.stdout);
 
     let sync = tidegate(&["sync"]);
     complains_of_the_far_one(&sync);
-    assert!(sync.stdout.contains("saf-away"), "{}", sync.stdout);
-    let suspended = tidegate(&["suspend", "saf-away", "--reason", "test"]);
+    assert!(sync.stdout.contains("beyond"), "{}", sync.stdout);
+    let suspended = tidegate(&["suspend", "beyond", "--reason", "test"]);
     assert_eq!(suspended.code, 0, "{}{}", suspended.stdout, suspended.stderr);
-    complains_of_the_far_one(&tidegate(&["suspend", "saf-away-far", "--reason", "test"]));
+    complains_of_the_far_one(&tidegate(&["suspend", "beyond-far", "--reason", "test"]));
 }

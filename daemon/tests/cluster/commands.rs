@@ -280,32 +280,32 @@ fn wait_says_how_the_commit_stands_to_what_the_daemon_has_seen() {
 
 #[test]
 fn an_environment_that_is_taken_down_is_listed_with_what_is_kept() {
-    let world = World::new("saf-down");
+    let world = World::new("saf-ended");
     let prune = "  createNamespaces: true\n  prune: {enabled: true}\n";
     let kept = marked_config_map("keep", "  annotations: {tidegate.dev/prune: disabled}\n");
     let commit = world.commit(
         "good",
         &[
-            ("environment.yaml", &bare_environment("saf-down", "saf-down", prune)),
+            ("environment.yaml", &bare_environment("saf-ended", "saf-ended", prune)),
             ("c.yaml", &config_map("c", "k", "one")),
             ("keep.yaml", &kept),
         ],
     );
     let _daemon = world.daemon();
     world.wait_for("live", &commit);
-    let down = bare_environment("saf-down", "saf-down", &format!("{prune}  decommission: true\n"));
-    world.repo.write("environments/saf-down/environment.yaml", &down);
-    let diff = on_files(&world, &["diff", "saf-down", "--exit-code"]);
+    let down = bare_environment("saf-ended", "saf-ended", &format!("{prune}  decommission: true\n"));
+    world.repo.write("environments/saf-ended/environment.yaml", &down);
+    let diff = on_files(&world, &["diff", "saf-ended", "--exit-code"]);
     assert_eq!(diff.code, 1, "{}{}", diff.stdout, diff.stderr);
     for wanted in [
-        "- ConfigMap saf-down/c is taken down",
-        "= ConfigMap saf-down/keep is kept: `tidegate.dev/prune: disabled` stands on it",
-        "= Namespace saf-down is kept: `prune.allow` in environment.yaml does not name Namespace",
-        "saf-down: decommission: 1 to delete, 2 kept",
+        "- ConfigMap saf-ended/c is taken down",
+        "= ConfigMap saf-ended/keep is kept: `tidegate.dev/prune: disabled` stands on it",
+        "= Namespace saf-ended is kept: `prune.allow` in environment.yaml does not name Namespace",
+        "saf-ended: decommission: 1 to delete, 2 kept",
     ] {
         assert!(diff.stdout.contains(wanted), "{wanted}: {}", diff.stdout);
     }
-    let json = on_files(&world, &["diff", "saf-down", "-o", "json"]).json();
+    let json = on_files(&world, &["diff", "saf-ended", "-o", "json"]).json();
     assert_eq!(json["environments"][0]["decommission"], true, "{json:#}");
     assert_eq!(json["environments"][0]["kept"].as_array().unwrap().len(), 2, "{json:#}");
     let validate = on_files(&world, &["validate"]);

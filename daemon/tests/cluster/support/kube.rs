@@ -113,7 +113,9 @@ impl Kube {
         let parents =
             self.run(&["get", "configmap", "-n", "tidegate-system", "-o", "name"]).unwrap_or_default();
         for parent in parents.lines() {
-            if parent.starts_with(&format!("configmap/tidegate-{name}")) {
+            if parent == format!("configmap/tidegate-{name}")
+                || parent.starts_with(&format!("configmap/tidegate-{name}-"))
+            {
                 let _ = self.run(&[
                     "delete",
                     parent,

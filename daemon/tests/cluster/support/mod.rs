@@ -6,6 +6,7 @@ mod kube;
 mod proxy;
 mod repo;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use audit::{Audited, Request};
@@ -39,6 +40,21 @@ pub fn check(holds: bool, complaint: impl Into<String>) -> Result<(), String> {
     if holds { Ok(()) } else { Err(complaint.into()) }
 }
 
+/// The names of all worlds of this run so far.
+static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Everything of a world begins with its name, and is cleaned away by it: two that share a beginning would clean each
+/// other away, once in some runs.
+fn take_name(name: &str) {
+    let below = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('-'));
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    for taken in names.iter() {
+        let apart = taken != name && !below(taken, name) && !below(name, taken);
+        assert!(apart, "the names of two tests' worlds overlap: {taken} and {name}");
+    }
+    names.push(name.to_owned());
+}
+
 /// One test's world: its repository and cluster, with a name of its own.
 pub struct World {
     pub name: String,
@@ -49,6 +65,7 @@ pub struct World {
 impl World {
     /// A new world; `name` is unique among tests and becomes the environment's and the namespace's name.
     pub fn new(name: &str) -> Self {
+        take_name(name);
         let kube = Kube::connect();
         kube.clean(name);
         Self { name: name.to_owned(), repo: Repo::new(), kube }
