@@ -205,7 +205,9 @@ fn not_there(status: &EnvironmentStatus, goal: &Target, way: Option<&Way>, state
             );
             (text, "the commit is not on the branch", None)
         }
-        (Some(Way::Ahead | Way::Passed(_)), _) => {
+        // Seen, and something comes before it: the record says what.
+        (Some(Way::Passed(_)), _) => (state.to_owned(), status.state.as_str(), None),
+        (Some(Way::Ahead), _) => {
             let text = format!("{commit} is not seen yet; the daemon is at {seen} ({state})");
             (text, "the commit is not seen yet", None)
         }
@@ -315,4 +317,62 @@ fn print(global: &Global, verdicts: &[(&String, Verdict)], reading: &Reading, go
 fn details(status: &EnvironmentStatus, goal: Option<&Target>, style: Style) -> String {
     let files = goal.filter(|goal| is_about(status, &goal.inputs)).map(|goal| goal.files.as_ref());
     troubles(status, files, style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Partial, Revision};
+    use crate::world::World;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    /// What a commit asks of `dev`.
+    fn goal() -> Arc<Target> {
+        let mut partial = Partial::default();
+        let file = "apiVersion: tidegate.dev/v1\nkind: Environment\nmetadata: {name: dev}\n";
+        partial.snapshot.tree.insert("environments/dev/environment.yaml", file.as_bytes());
+        let revision = Revision::Commit(COMMIT.parse().expect("an id"));
+        World::new(revision, None, partial).environments.remove("dev").expect("it has a folder")
+    }
+
+    /// A record of `dev` that is about other inputs than the goal's.
+    fn waiting() -> EnvironmentStatus {
+        let now = "2026-11-21T16:00:00Z";
+        serde_json::from_value(json!({
+            "schema": "tidegate.environment/v1", "environment": "dev", "cluster": "c", "replica": "r", "state": "waiting",
+            "reason": "`staging` must be live first", "since": now, "updated": now,
+            "seen": { "id": COMMIT, "subject": "s", "author": "Ada", "time": now },
+            "counts": {
+                "objects": 0, "healthy": 0, "progressing": 0, "degraded": 0, "unknown": 0, "waiting": 0, "failed": 0,
+            },
+        }))
+        .expect("a record")
+    }
+
+    #[test]
+    fn a_commit_that_was_seen_and_waits_for_others_is_not_called_unseen() {
+        let goal = goal();
+        let asked = BTreeMap::from([("dev".to_owned(), goal.inputs.clone())]);
+        let verdict = judge(Some(&waiting()), Some(&goal), Some(&Way::Passed(asked)));
+        assert_eq!(verdict.text, "waiting: `staging` must be live first");
+        assert_eq!(verdict.exit, None);
+        let ahead = judge(Some(&waiting()), Some(&goal), Some(&Way::Ahead));
+        assert!(ahead.text.starts_with("0123456 is not seen yet"), "{}", ahead.text);
+        let overtaken = judge(Some(&waiting()), Some(&goal), Some(&Way::Passed(BTreeMap::new())));
+        assert_eq!(overtaken.exit, Some(Exit::Failed));
+    }
+
+    #[test]
+    fn a_cluster_out_of_reach_ends_the_wait_only_after_everything_else() {
+        let name = "dev".to_owned();
+        let verdict = |exit, away| (&name, Verdict { text: String::new(), brief: String::new(), exit, away });
+        let far = || verdict(Some(Exit::OutOfReach), true);
+        assert_eq!(end(&[far(), verdict(None, false)], false), None);
+        assert_eq!(end(&[far(), verdict(Some(Exit::Ok), false)], false), Some(Exit::OutOfReach));
+        assert_eq!(end(&[far(), verdict(Some(Exit::Invalid), false)], false), Some(Exit::Invalid));
+        assert_eq!(end(&[verdict(None, true), verdict(None, false)], true), Some(Exit::OutOfReach));
+        assert_eq!(end(&[verdict(None, false)], true), Some(Exit::TimedOut));
+        assert_eq!(end(&[verdict(Some(Exit::Ok), false)], false), Some(Exit::Ok));
+    }
 }

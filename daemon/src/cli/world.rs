@@ -26,7 +26,7 @@ pub async fn read(global: &Global, path: Option<&Path>, reference: Option<&str>)
     let place = place(global, path);
     let opened = Opened::new(global, &place, reference).await?;
     if let Some(folder) = &opened.folder {
-        global.say(&format!("the files of {}{}", folder.display(), instead_of(global, path)));
+        global.say(&format!("reading the files of {}{}", folder.display(), instead_of(global, path)));
     }
     opened.world(global, reference).await
 }
