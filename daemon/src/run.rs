@@ -235,9 +235,15 @@ impl Daemon {
             wanted.entry(name.clone()).or_insert(Wanted::Missing);
         }
         self.shared.board.expect(wanted.len());
+        let watchful = world.watchful();
         for (name, wanted) in wanted {
             match lanes.get(&name) {
-                Some(sender) => drop(sender.send_replace(wanted)),
+                // A commit that leaves an environment as it is wakes nobody: its lane finds it with the next pass.
+                Some(sender) => drop(sender.send_if_modified(|known| {
+                    let wakes = watchful.contains(name.as_str()) || !known.asks_the_same(&wanted);
+                    *known = wanted;
+                    wakes
+                })),
                 None => drop(lanes.insert(name.clone(), self.start(name, wanted))),
             }
         }

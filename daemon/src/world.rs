@@ -2,7 +2,7 @@
 //!
 //! Pure given the files; reading them is [`crate::source`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidegate_core::desired::{self, Environment, KindScopes, Loaded};
@@ -109,6 +109,23 @@ impl World {
             environments.insert(found.name, Arc::new(target));
         }
         Self { revision, info, environments, files, problems }
+    }
+
+    /// Environments whose standing depends on more than their inputs: those that are broken, that wait for others, or that
+    /// others wait for. They look at every revision.
+    pub fn watchful(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for (name, target) in &self.environments {
+            match &target.environment {
+                Ok(environment) if environment.depends_on.is_empty() => {}
+                Ok(environment) => {
+                    names.insert(name.as_str());
+                    names.extend(environment.depends_on.iter().map(|other| other.value.as_str()));
+                }
+                Err(_) => drop(names.insert(name.as_str())),
+            }
+        }
+        names
     }
 
     /// Folders outside `environments/` that environments point to; read them too, then make the world anew.
@@ -265,4 +282,58 @@ pub fn unknown_environment(name: &str, world: &World) -> Problem {
 /// The names of a world's environments that are valid names.
 pub fn names(world: &World) -> Vec<EnvironmentName> {
     world.environments.keys().filter_map(|name| name.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::Wanted;
+
+    fn world(files: &[(&str, &str)]) -> World {
+        let environment = |name: &str, further: &str| {
+            format!(
+                "apiVersion: tidegate.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  \
+                 cluster: {{kubeconfig: {{}}}}\n  namespaces: [{name}]\n{further}"
+            )
+        };
+        let tree = files
+            .iter()
+            .map(|(path, text)| {
+                let name = path.split('/').nth(1).unwrap_or_default();
+                let text = if path.ends_with("environment.yaml") {
+                    environment(name, text)
+                } else {
+                    (*text).to_owned()
+                };
+                (*path, text.into_bytes())
+            })
+            .collect();
+        let snapshot = Snapshot { tree, prefix: String::new() };
+        World::new(Revision::Folder(Digest::of(b"x")), None, Partial { snapshot, problems: Vec::new() })
+    }
+
+    #[test]
+    fn environments_that_wait_are_waited_for_or_are_broken_look_at_every_revision() {
+        let world = world(&[
+            ("environments/alone/environment.yaml", ""),
+            ("environments/broken/environment.yaml", "  nonsense: 1\n"),
+            ("environments/production/environment.yaml", "  dependsOn: [staging]\n"),
+            ("environments/staging/environment.yaml", ""),
+        ]);
+        assert_eq!(world.watchful().into_iter().collect::<Vec<_>>(), ["broken", "production", "staging"]);
+    }
+
+    #[test]
+    fn a_commit_asks_the_same_of_an_environment_whose_files_it_leaves_as_they_are() {
+        let file = "environments/dev/environment.yaml";
+        let wanted = |files: &[(&str, &str)]| match world(files).environments.get("dev") {
+            Some(target) => Wanted::Present(target.clone()),
+            None => Wanted::Missing,
+        };
+        let before = wanted(&[(file, ""), ("environments/other/a.yaml", "a: 1\n")]);
+        assert!(before.asks_the_same(&wanted(&[(file, ""), ("environments/other/a.yaml", "a: 2\n")])));
+        assert!(!before.asks_the_same(&wanted(&[(file, ""), ("environments/dev/a.yaml", "a: 2\n")])));
+        assert!(!before.asks_the_same(&wanted(&[])));
+        assert!(!wanted(&[(file, "  nonsense: 1\n")]).asks_the_same(&wanted(&[(file, "  nonsense: 1\n")])));
+    }
 }

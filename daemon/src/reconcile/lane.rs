@@ -32,6 +32,19 @@ pub enum Wanted {
     Missing,
 }
 
+impl Wanted {
+    /// True when both ask for the same, whatever their revisions.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Missing, Self::Missing) => true,
+            (Self::Present(this), Self::Present(other)) => {
+                this.inputs == other.inputs && this.environment.is_ok() && other.environment.is_ok()
+            }
+            (Self::Missing, Self::Present(_)) | (Self::Present(_), Self::Missing) => false,
+        }
+    }
+}
+
 /// What all lanes share.
 pub struct Shared {
     /// Target clusters.
