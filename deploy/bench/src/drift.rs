@@ -52,9 +52,9 @@ fn row(who: &str, seconds: &[f64], requests: String) -> [String; 6] {
 /// So many objects, spread over all of them.
 fn chosen(objects: Vec<Value>, count: usize) -> Vec<Value> {
     let step = (objects.len() / count.max(1)).max(1);
-    // One beside a multiple of the objects of an app, so that all kinds are edited.
-    let step = if step.is_multiple_of(crate::shape::OBJECTS) { step - 1 } else { step };
-    objects.into_iter().step_by(step.max(1)).take(count).collect()
+    // Odd, so that it meets all kinds in turn.
+    let step = if step.is_multiple_of(2) { step - 1 } else { step };
+    objects.into_iter().step_by(step).take(count).collect()
 }
 
 async fn repairs(options: &Options, installation: &mut Installation) -> Result<Vec<f64>> {
