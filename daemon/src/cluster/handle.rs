@@ -27,6 +27,8 @@ use super::write::Writer;
 
 /// Longest pause between attempts to reach a cluster.
 const RECONNECT_CAP: Duration = Duration::from_secs(30);
+/// Longest wait for the first list of the parents; after it each lane reads its own.
+const PARENTS_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Whether a cluster can be worked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,7 @@ pub struct Cluster {
     state: watch::Sender<ClusterState>,
     membership: Mutex<Owners>,
     seen_parents: RwLock<BTreeMap<EnvironmentName, Parent>>,
+    listed_parents: watch::Sender<bool>,
     wakers: RwLock<BTreeMap<EnvironmentName, Arc<Notify>>>,
 }
 
@@ -81,6 +84,7 @@ impl Cluster {
             state: watch::Sender::new(ClusterState::Connecting),
             membership: Mutex::default(),
             seen_parents: RwLock::default(),
+            listed_parents: watch::Sender::new(false),
             wakers: RwLock::default(),
             kinds,
             store,
@@ -129,6 +133,25 @@ impl Cluster {
         self.seen_parents.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(environment).cloned()
     }
 
+    /// True once the watch of the parents has listed all of them: one that it does not know is most likely absent.
+    pub fn has_listed_parents(&self) -> bool {
+        *self.listed_parents.borrow()
+    }
+
+    /// Takes in a parent that we have just made, before the watch shows it.
+    pub fn note_made(&self, parent: &Parent) {
+        let mut seen = self.seen_parents.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        seen.entry(parent.environment.clone()).or_insert_with(|| parent.clone());
+    }
+
+    /// Takes in that we have deleted a parent, before the watch shows it.
+    pub fn note_deleted(&self, parent: &Parent) {
+        let mut seen = self.seen_parents.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if seen.get(&parent.environment).is_some_and(|known| known.uid == parent.uid) {
+            seen.remove(&parent.environment);
+        }
+    }
+
     /// Keeps the handle live until `shutdown`, then gives the Lease up.
     pub async fn keep(self: Arc<Self>, me: Identity, shutdown: CancellationToken) {
         let parents = tokio::spawn(self.clone().watch_parents());
@@ -161,6 +184,9 @@ impl Cluster {
         if self.state() != ClusterState::Ready {
             self.kinds.refresh().await?;
             self.parents.ensure_namespace().await?;
+            // One list instead of a read by every lane. Without it they read for themselves.
+            let mut listed = self.listed_parents.subscribe();
+            let _ = tokio::time::timeout(PARENTS_DEADLINE, listed.wait_for(|listed| *listed)).await;
         }
         membership.renew().await?;
         let changed = {
@@ -214,7 +240,8 @@ impl Cluster {
                         self.wake(&parent.environment);
                     }
                 }
-                Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
+                Ok(watcher::Event::Init) => {}
+                Ok(watcher::Event::InitDone) => drop(self.listed_parents.send_replace(true)),
                 Err(error) => {
                     tracing::debug!(error = %super::call::chain(&error), "watch of the parents interrupted");
                 }

@@ -146,6 +146,17 @@ struct Stored {
     bytes: Vec<u8>,
 }
 
+/// What a write of the shards means for the parent.
+#[derive(Debug)]
+pub enum ShardsWritten {
+    /// The parent says what it has to.
+    AsBefore,
+    /// The parent was changed.
+    Said(Box<Parent>),
+    /// These annotations are due with the next write of the parent.
+    ToSay(BTreeMap<String, Option<String>>),
+}
+
 /// Reads and writes of parents and shards in one cluster.
 #[derive(Clone)]
 pub struct Parents {
@@ -198,11 +209,15 @@ impl Parents {
         }
     }
 
-    /// Makes the parent; a conflict means that another replica was first.
-    pub async fn create(&self, environment: &EnvironmentName) -> Result<Parent, CallError> {
+    /// Makes the parent with these annotations; a conflict means that it was there.
+    pub async fn create(
+        &self,
+        environment: &EnvironmentName,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Parent, CallError> {
         let name = parent_name(environment);
         let id = inventory::apply_set_id(&name, SYSTEM_NAMESPACE, "ConfigMap", "");
-        let object: ConfigMap = serde_json::from_value(json!({
+        let mut object: ConfigMap = serde_json::from_value(json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
                 "name": name,
@@ -215,6 +230,8 @@ impl Parents {
             }
         }))
         .map_err(|error| CallError::Server(error.to_string()))?;
+        let all = object.metadata.annotations.get_or_insert_default();
+        all.extend(annotations.iter().map(|(key, value)| (key.clone(), value.clone())));
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let made = once(self.api.create(&params, &object)).await?;
         parse(&made).ok_or_else(|| CallError::Server("the parent that was made is not readable".to_owned()))
@@ -294,13 +311,14 @@ impl Parents {
     }
 
     /// Writes the shards that changed, each with the resourceVersion that was read. When their number changes, the new
-    /// set is written first, then the parent points to it, then the old set goes.
+    /// set is written first, then the parent points to it, then the old set goes. The first shard of a new parent is found
+    /// without being pointed to (see [`Parents::read_inventory`]), so that it can be said with the next record.
     pub async fn write_inventory(
         &self,
         parent: &Parent,
         stored: &mut StoredShards,
         inventory: &Inventory,
-    ) -> Result<Option<Parent>, CallError> {
+    ) -> Result<ShardsWritten, CallError> {
         let shards = inventory::encode_at(inventory, parent.shards.unwrap_or(1));
         let count = u32::try_from(shards.len()).unwrap_or(u32::MAX);
         for shard in shards {
@@ -315,14 +333,17 @@ impl Parents {
         }
         let members = members_of(inventory);
         if parent.shards == Some(count) && parent.members == members {
-            return Ok(None);
+            return Ok(ShardsWritten::AsBefore);
+        }
+        if parent.shards.is_none() && count == 1 && parent.members == members {
+            return Ok(ShardsWritten::ToSay(BTreeMap::from([(SHARDS.to_owned(), Some(count.to_string()))])));
         }
         let mut annotations: BTreeMap<String, Option<String>> =
             members.into_iter().map(|(key, value)| (key, Some(value))).collect();
         annotations.insert(SHARDS.to_owned(), Some(count.to_string()));
         let updated = self.update(parent, &ParentChange { annotations, status: None }).await?;
         self.drop_unused(&parent.environment, count, stored).await?;
-        Ok(Some(updated))
+        Ok(ShardsWritten::Said(Box::new(updated)))
     }
 
     async fn drop_unused(
@@ -380,7 +401,7 @@ pub fn parent_name(environment: &EnvironmentName) -> String {
 }
 
 /// The annotations by which tools find the members of an ApplySet (KEP-3659).
-fn members_of(inventory: &Inventory) -> BTreeMap<String, String> {
+pub fn members_of(inventory: &Inventory) -> BTreeMap<String, String> {
     let join = |words: std::collections::BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(",");
     BTreeMap::from([
         (inventory::CONTAINS_GROUP_KINDS.to_owned(), join(inventory.group_kinds())),

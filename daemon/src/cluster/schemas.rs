@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use http::Request;
 use kube::Client;
@@ -14,24 +15,31 @@ use super::call::{CallError, once};
 
 /// The minor version of Kubernetes that the bundled schemas were taken from.
 const BUNDLED_MINOR: &str = "35";
+/// The server is asked for its version again after this time: it may have been upgraded.
+const VERSION_AGE: Duration = Duration::from_mins(1);
 
 /// Schemas of one cluster.
 pub struct Schemas {
     client: Client,
     known: Mutex<Known>,
+    /// Held while the server is asked for its version, so that lanes that start together ask once.
+    asking: tokio::sync::Mutex<()>,
 }
 
 struct Known {
     catalogue: Arc<Catalogue>,
     /// Paths that were read, each with the digest in its URL by which the server says that it changed.
     read: BTreeMap<String, String>,
+    /// When the server last said its version, and whether it is the one that ours were taken from.
+    bundled: Option<(Instant, bool)>,
 }
 
 impl Schemas {
     /// Only ours are known yet.
     pub fn new(client: Client) -> Self {
-        let known = Known { catalogue: Catalogue::kubernetes_1_35().clone(), read: BTreeMap::new() };
-        Self { client, known: Mutex::new(known) }
+        let catalogue = Catalogue::kubernetes_1_35().clone();
+        let known = Known { catalogue, read: BTreeMap::new(), bundled: None };
+        Self { client, known: Mutex::new(known), asking: tokio::sync::Mutex::default() }
     }
 
     /// The catalogue for objects of these kinds.
@@ -61,8 +69,15 @@ impl Schemas {
     }
 
     async fn is_bundled_version(&self) -> Result<bool, CallError> {
+        let fresh = |(at, _): &(Instant, bool)| at.elapsed() < VERSION_AGE;
+        let _asking = self.asking.lock().await;
+        if let Some((_, bundled)) = self.lock().bundled.filter(fresh) {
+            return Ok(bundled);
+        }
         let version = once(self.client.apiserver_version()).await?;
-        Ok(version.major == "1" && version.minor.trim_end_matches('+') == BUNDLED_MINOR)
+        let bundled = version.major == "1" && version.minor.trim_end_matches('+') == BUNDLED_MINOR;
+        self.lock().bundled = Some((Instant::now(), bundled));
+        Ok(bundled)
     }
 
     async fn get(&self, path: &str) -> Result<Value, CallError> {

@@ -37,13 +37,8 @@ impl Lane {
             self.memory.behind = true;
             return Ok(false);
         }
-        let mut annotations = BTreeMap::from([
-            (SEEN.to_owned(), Some(revision)),
-            (SEEN_INPUTS.to_owned(), Some(inputs.to_owned())),
-        ]);
-        if let Some(view) = cluster.view() {
-            annotations.insert(SOURCE.to_owned(), Some(view.source().to_owned()));
-        }
+        let mut annotations: BTreeMap<String, Option<String>> =
+            claim_of(desired, cluster).map(|(key, value)| (key, Some(value))).collect();
         if parent.rewind.is_some() {
             annotations.insert(REWIND.to_owned(), None);
         }
@@ -90,7 +85,7 @@ impl Lane {
         }
     }
 
-    /// Everything is applied: says so on the parent.
+    /// Everything is applied: the next record says so.
     pub(super) async fn conclude(
         &mut self,
         cluster: &Cluster,
@@ -125,8 +120,8 @@ impl Lane {
         {
             return Ok(());
         }
-        let annotations = BTreeMap::from([(APPLIED.to_owned(), Some(revision))]);
-        self.write_parent(cluster, ParentChange { annotations, status: None }).await
+        self.memory.unsaid.insert(APPLIED.to_owned(), Some(revision));
+        Ok(())
     }
 
     /// A refused object that is neither in git nor in the inventory any more concerns nobody.
@@ -147,6 +142,7 @@ impl Lane {
         }
         let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
         cluster.parents.delete(&parent).await?;
+        cluster.note_deleted(&parent);
         let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
         tracing::info!(environment = %self.name, kept = %kept.join(", "), "taken down");
         self.memory.parent = None;
@@ -159,4 +155,14 @@ impl Lane {
         let waiting = self.memory.last.iter().flat_map(|(_, plan)| &plan.waiting);
         waiting.filter(|waiting| waiting.reason.is_kept()).map(|waiting| waiting.object.clone()).collect()
     }
+}
+
+/// What the parent says of a commit that is about to be applied.
+pub(super) fn claim_of(desired: &DesiredSet, cluster: &Cluster) -> impl Iterator<Item = (String, String)> {
+    let source = cluster.view().map(|view| (SOURCE.to_owned(), view.source().to_owned()));
+    let seen = [
+        (SEEN.to_owned(), desired.revision.id()),
+        (SEEN_INPUTS.to_owned(), desired.inputs.as_str().to_owned()),
+    ];
+    seen.into_iter().chain(source)
 }

@@ -7,6 +7,7 @@ use tidegate_core::plan::{Action, Plan};
 use super::lane::Lane;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
+use crate::cluster::parent::{SHARDS, ShardsWritten};
 
 impl Lane {
     /// Notes objects that are about to be created, so that a kill between the two leaves nothing unknown.
@@ -44,9 +45,13 @@ impl Lane {
         if inventory.entries.is_empty() && parent.shards.is_none() {
             return Ok(());
         }
-        match cluster.parents.write_inventory(parent, stored, inventory).await {
-            Ok(Some(updated)) => self.memory.parent = Some(updated),
-            Ok(None) => {}
+        let written = cluster.parents.write_inventory(parent, stored, inventory).await;
+        // What was due of the shards may be outdated: their number can have changed since.
+        self.memory.unsaid.remove(SHARDS);
+        match written {
+            Ok(ShardsWritten::AsBefore) => {}
+            Ok(ShardsWritten::Said(updated)) => self.memory.parent = Some(*updated),
+            Ok(ShardsWritten::ToSay(annotations)) => self.memory.unsaid.extend(annotations),
             Err(error) => {
                 self.memory.forget_cluster();
                 return Err(error);

@@ -52,6 +52,8 @@ pub struct Memory {
     pub progress: Progress,
     /// The last record that was written.
     pub written: Option<EnvironmentStatus>,
+    /// Annotations that are due on the parent with the next record: one write instead of several.
+    pub unsaid: BTreeMap<String, Option<String>>,
     /// When it was written.
     pub written_at: Option<Instant>,
     /// Why workloads are not ready, by their pods.
@@ -101,6 +103,7 @@ impl Memory {
     pub fn forget_cluster(&mut self) {
         self.parent = None;
         self.inventory = None;
+        self.unsaid.clear();
         self.evidence.clear();
         self.last = None;
     }

@@ -124,7 +124,9 @@ impl Lane {
         }
         self.serve_requests().await;
         self.fetch(cluster, wanted).await?;
-        let Some(desired) = self.enforced(wanted) else {
+        let desired = self.enforced(wanted);
+        self.ensure_parent(cluster, wanted, desired.as_deref()).await?;
+        let Some(desired) = desired else {
             return self.record(cluster, wanted, None).await;
         };
         if !self.claim(cluster, &desired).await? {

@@ -1,12 +1,17 @@
 //! The parent and the inventory as a lane reads them: once, and then kept current by its own writes and by the watch.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
+use tidegate_core::inventory::Inventory;
+
+use super::claim::claim_of;
 use super::lane::{Lane, Wanted};
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
-use crate::cluster::parent::{Parent, ParentChange};
+use crate::cluster::parent::{Parent, ParentChange, StoredShards, members_of};
 use crate::cluster::version;
+use crate::world::DesiredSet;
 
 /// How often a write of the parent is tried when others write it at the same time.
 const PARENT_ATTEMPTS: u32 = 5;
@@ -20,18 +25,59 @@ impl Lane {
                     self.memory.parent = Some(seen);
                 }
             }
+            // Where nothing has gone wrong, the watch is believed: a write on top of what is old meets a conflict, and one
+            // that makes what is there meets one, too.
+            (None, Some(seen)) if self.memory.failures == 0 => {
+                self.memory.parent = Some(seen);
+                self.memory.inventory = None;
+            }
+            (None, None)
+                if self.memory.failures == 0 && may_create(wanted) && cluster.has_listed_parents() => {}
             (_, _) => {
                 self.memory.parent = cluster.parents.read(&self.name).await?;
                 self.memory.inventory = None;
             }
         }
-        if self.memory.parent.is_none() && may_create(wanted) {
-            self.memory.parent = match cluster.parents.create(&self.name).await {
-                Ok(parent) => Some(parent),
-                Err(CallError::Conflict(_)) => cluster.parents.read(&self.name).await?,
-                Err(error) => return Err(error),
-            };
+        self.read_inventory(cluster).await
+    }
+
+    /// Makes the parent of an environment that is to be deployed, with the claim of what is enforced in the same request.
+    pub(super) async fn ensure_parent(
+        &mut self,
+        cluster: &Cluster,
+        wanted: &Wanted,
+        desired: Option<&DesiredSet>,
+    ) -> Result<(), CallError> {
+        if self.memory.parent.is_some() || !may_create(wanted) {
+            return Ok(());
         }
+        let mut annotations = BTreeMap::new();
+        if let Some(desired) = desired {
+            annotations.extend(claim_of(desired, cluster));
+            let mut inventory = Inventory::default();
+            for object in &desired.objects {
+                inventory.record_pending(&object.reference);
+            }
+            annotations.extend(members_of(&inventory));
+        }
+        match cluster.parents.create(&self.name, &annotations).await {
+            Ok(parent) => {
+                cluster.note_made(&parent);
+                self.memory.parent = Some(parent);
+                self.memory.inventory = Some((Inventory::default(), StoredShards::default()));
+                self.memory.written = None;
+                Ok(())
+            }
+            Err(CallError::Conflict(_)) => {
+                self.memory.parent = cluster.parents.read(&self.name).await?;
+                self.memory.inventory = None;
+                self.read_inventory(cluster).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read_inventory(&mut self, cluster: &Cluster) -> Result<(), CallError> {
         if let (Some(parent), None) = (&self.memory.parent, &self.memory.inventory) {
             self.memory.inventory = Some(cluster.parents.read_inventory(parent).await?);
             self.memory.written.clone_from(&parent.status);

@@ -2,7 +2,6 @@
 //!
 //! Written when something changed, at most once a second; nothing is written for passes that found nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,7 +39,7 @@ impl Lane {
         let next = self.next(wanted, &standings, rounds, now);
         self.publish(wanted, &standings);
         let status = self.status(wanted, desired.as_deref(), standings, now);
-        let written = self.write_status(cluster, status).await?;
+        let written = self.write_status(cluster, status, now).await?;
         Ok(if written { next } else { Next(next.0.min(WRITE_INTERVAL)) })
     }
 
@@ -125,13 +124,18 @@ impl Lane {
         &mut self,
         cluster: &Cluster,
         status: EnvironmentStatus,
+        now: Timestamp,
     ) -> Result<bool, CallError> {
         if self.memory.parent.is_none() {
             return Ok(true);
         }
         let before = self.memory.written.as_ref();
         if before.is_some_and(|before| says_the_same(before, &status)) {
-            return Ok(true);
+            return self.say(cluster, None).await.map(|()| true);
+        }
+        let no_repair = before.map_or(status.drift.is_empty(), |before| before.drift == status.drift);
+        if status.state == State::Progressing && no_repair && self.is_just_applied(now) {
+            return Ok(false);
         }
         let same_state =
             before.is_some_and(|before| before.state == status.state && before.drift == status.drift);
@@ -139,11 +143,28 @@ impl Lane {
             return Ok(false);
         }
         self.log_change(&status);
-        let change = ParentChange { annotations: BTreeMap::new(), status: Some(status.clone()) };
-        self.write_parent(cluster, change).await?;
+        self.say(cluster, Some(status.clone())).await?;
         self.memory.written = Some(status);
         self.memory.written_at = Some(Instant::now());
         Ok(true)
+    }
+
+    /// One write of the parent: the record, and what else is due on it.
+    async fn say(&mut self, cluster: &Cluster, status: Option<EnvironmentStatus>) -> Result<(), CallError> {
+        let annotations = self.memory.unsaid.clone();
+        if annotations.is_empty() && status.is_none() {
+            return Ok(());
+        }
+        self.write_parent(cluster, ParentChange { annotations, status }).await?;
+        self.memory.unsaid.clear();
+        Ok(())
+    }
+
+    /// True for a moment after the last write of a commit. Mostly all is healthy when it is over, and one record says it all.
+    pub(super) fn is_just_applied(&self, now: Timestamp) -> bool {
+        let progress = &self.memory.progress;
+        let just = |at: Timestamp| now.duration_since(at).unsigned_abs() < WRITE_INTERVAL;
+        progress.live.is_none() && progress.applied.is_some_and(just)
     }
 
     fn log_change(&self, status: &EnvironmentStatus) {

@@ -49,7 +49,10 @@ impl Lane {
         let mut reason = "not looked at yet".to_owned();
         if let (Some(desired), Some((observed, plan))) = (desired, &self.memory.last) {
             judgement = judge(desired, observed, plan, &self.memory.failed, &self.memory.pods);
-            if rounds == Some(Rounds::Settled) && !judgement.sick.is_empty() {
+            if self.is_just_applied(now) {
+                // Pods have had no time to be in trouble.
+                self.memory.pods.clear();
+            } else if rounds == Some(Rounds::Settled) && !judgement.sick.is_empty() {
                 self.memory.pods = look_at_pods(cluster, desired, &judgement).await;
                 judgement = judge(desired, observed, plan, &self.memory.failed, &self.memory.pods);
             } else if judgement.sick.is_empty() {

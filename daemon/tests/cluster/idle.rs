@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Audited, Request, World, check, config_map, deployment, eventually};
+use crate::support::{Audited, Request, World, check, config_map, deployment, environment, eventually};
 
 /// How long an idle environment is looked at.
 const QUIET: Duration = Duration::from_secs(20);
@@ -67,6 +67,46 @@ fn an_idle_environment_writes_nothing_and_asks_hardly_anything() {
     assert!(sent.len() < 20, "{}", listed(&all));
     assert!(!sent.iter().any(Request::is_dry_run), "{}", listed(&all));
     assert!(!sent.is_empty(), "the requests of this daemon are seen");
+}
+
+#[test]
+fn an_install_and_an_update_write_little_of_their_own() {
+    let world = World::new("idle-install");
+    let commit = world.commit(
+        "begin",
+        &[("environment.yaml", &world.environment("")), ("a.yaml", &config_map("a", "k", "v"))],
+    );
+    let (_daemon, audited) = world.audited_daemon();
+    world.wait_for("live", &commit);
+    wait_for_quiet(&audited);
+
+    // A further environment, of objects that are healthy as soon as they exist.
+    let other = "idle-install-more";
+    let install = |value: &str| {
+        let folder = format!("environments/{other}");
+        world.repo.write(&format!("{folder}/environment.yaml"), &environment(other, other, ""));
+        for name in ["a", "b"] {
+            world.repo.write(&format!("{folder}/{name}.yaml"), &config_map(name, "k", value));
+        }
+        let mark = audited.mark();
+        let commit = world.repo.commit(value);
+        world.wait_for_environment(other, "live", &commit);
+        wait_for_quiet(&audited);
+        let sent = audited.since(&mark);
+        let own: Vec<String> = sent
+            .iter()
+            .filter(|request| request.uri.contains("/tidegate-system/configmaps"))
+            .map(ToString::to_string)
+            .collect();
+        println!("{value}: {} requests, {} of them of our own state", sent.len(), own.len());
+        own
+    };
+    // Parent and shard are made, the shard takes the uids, the parent the record.
+    let own = install("first");
+    assert!(own.len() <= 4, "{}", own.join("\n"));
+    // The claim, the shard with the digests, the record.
+    let own = install("second");
+    assert!(own.len() <= 3, "{}", own.join("\n"));
 }
 
 #[test]
