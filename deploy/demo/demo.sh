@@ -159,7 +159,7 @@ start_cluster() {
   say "Its database runs outside the cluster, under a name that the cluster's DNS knows."
   DATABASE_ADDRESS=$(kubectl config view --minify --output 'jsonpath={.clusters[0].cluster.server}' | sed 's,https://,,; s,:.*,,')
   export DATABASE_ADDRESS
-  going_on "still starting it" show deploy/demo/postgres.sh up
+  show deploy/demo/postgres.sh up
   show local-cluster dns --name "$CLUSTER" postgres.shop.internal "$DATABASE_ADDRESS"
 }
 

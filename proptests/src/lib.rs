@@ -9,4 +9,5 @@ pub mod objects;
 pub mod schema_cases;
 pub mod schema_oracle;
 pub mod simulation;
+pub mod world;
 pub mod worlds;
