@@ -190,12 +190,29 @@ fn refuse(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> Result<
         }
     }
     let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
-    if let Some(cluster) = cluster.and_then(|named| named.cluster.as_ref())
+    let cluster = cluster.and_then(|named| named.cluster.as_ref());
+    if let Some(cluster) = cluster
         && cluster.insecure_skip_tls_verify == Some(true)
     {
         return refused("skips the verification of TLS (`insecure-skip-tls-verify`)");
     }
+    if let Some(server) = cluster.and_then(|cluster| cluster.server.as_deref())
+        && !is_private(server)
+    {
+        return refused("names a server without TLS (`http://`)");
+    }
     Ok(())
+}
+
+/// True when what is sent to the server cannot be read on the way: TLS, or this machine's own loopback.
+fn is_private(server: &str) -> bool {
+    // What is no URL is the client's to complain of.
+    let Ok(uri) = server.parse::<http::Uri>() else { return true };
+    if uri.scheme_str() == Some("https") {
+        return true;
+    }
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -208,6 +225,21 @@ mod tests {
         let error = Kubeconfig::from_yaml(text).expect_err("it is broken");
         let message = without_excerpt(&error);
         assert!(message.contains("line 5") && !message.contains("hunter2"), "{message}");
+    }
+
+    #[test]
+    fn a_server_without_tls_is_this_machine_or_refused() {
+        for server in ["https://10.0.0.1", "http://127.0.0.1:8001", "http://[::1]:1", "http://localhost:1"] {
+            assert!(is_private(server), "{server}");
+        }
+        for server in [
+            "http://10.0.0.1",
+            "HTTP://api.example.com",
+            "api.example.com:80",
+            "http://127.0.0.1.example.com",
+        ] {
+            assert!(!is_private(server), "{server}");
+        }
     }
 
     #[test]
