@@ -15,6 +15,9 @@ use super::lane::Lane;
 use crate::cluster::handle::Cluster;
 use crate::telemetry::{ActionLabels, EnvironmentLabel};
 
+/// After so many conflicts in a row over one object people are told, and it is left alone for a while.
+const CONFLICTS_TOLD: u32 = 5;
+
 impl Lane {
     /// Takes in what came of a plan's actions.
     pub(super) fn account(&mut self, cluster: &Cluster, plan: &Plan, done: Vec<Done>) {
@@ -30,6 +33,7 @@ impl Lane {
             self.memory.evidence.remove(&id);
             match result.outcome {
                 Outcome::Done | Outcome::Unchanged => {
+                    self.memory.conflicts.remove(&id);
                     self.memory.failed.remove(&id);
                     self.memory.further.remove(&id);
                     if result.foreign.is_empty() {
@@ -46,17 +50,18 @@ impl Lane {
                         self.note_repair(drift);
                     }
                 }
-                Outcome::Conflict => cluster.store.forget(&id),
-                Outcome::Unknown(why) => {
-                    let about = || Problem::error(Code::ClusterUnreachable, why).object(&result.reference);
-                    let problem = result.problems.into_iter().next().unwrap_or_else(about);
-                    tracing::warn!(environment = %self.name, "{problem}");
-                    let uid = self.seen_uid(&id);
-                    cluster.store.forget(&id);
-                    let retry_at = now.checked_add(RETRY_UNKNOWN).ok();
-                    self.memory
-                        .failed
-                        .insert(id, Failure { desired: result.desired, uid, problem, retry_at });
+                Outcome::Conflict => {
+                    let count = self.memory.conflicts.entry(id.clone()).or_default();
+                    *count = count.saturating_add(1);
+                    if *count < CONFLICTS_TOLD {
+                        cluster.store.forget(&id);
+                        continue;
+                    }
+                    let words = "it changed again and again while it was written";
+                    self.hold_for_a_while(cluster, &result, Code::Conflict, words);
+                }
+                Outcome::Unknown(ref why) => {
+                    self.hold_for_a_while(cluster, &result, Code::ClusterUnreachable, why);
                 }
                 Outcome::Refused(problem) => {
                     tracing::error!(environment = %self.name, "{problem}");
@@ -69,6 +74,20 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// A write that may succeed another time: the object is read anew and left alone until then.
+    fn hold_for_a_while(&mut self, cluster: &Cluster, result: &Done, code: Code, words: &str) {
+        let id = result.reference.id();
+        let problem = match result.problems.first() {
+            Some(problem) => Problem { code, ..problem.clone() },
+            None => Problem::error(code, words).object(&result.reference),
+        };
+        tracing::warn!(environment = %self.name, "{problem}");
+        let uid = self.seen_uid(&id);
+        cluster.store.forget(&id);
+        let retry_at = Timestamp::now().checked_add(RETRY_UNKNOWN).ok();
+        self.memory.failed.insert(id, Failure { desired: result.desired.clone(), uid, problem, retry_at });
     }
 
     /// The uid that the plan saw (no watch has those of objects without our label), by which a failure knows its object.

@@ -36,6 +36,8 @@ pub struct Memory {
     pub failed: BTreeMap<ObjectId, Failure>,
     /// Further problems of a refused object (the first stands in its [`Failure`]).
     pub further: BTreeMap<ObjectId, Vec<Problem>>,
+    /// Conflicts in a row over an object.
+    pub conflicts: BTreeMap<ObjectId, u32>,
     /// Dry-runs that are still evidence.
     pub evidence: Evidence,
     /// When the first of the dry-runs that failed did so.
