@@ -13,6 +13,8 @@ pub struct Daemon {
     arguments: Vec<String>,
     kubeconfig: PathBuf,
     filter: String,
+    /// A program that becomes the daemon, with its arguments.
+    wrapper: Vec<String>,
 }
 
 /// What tests log, unless they ask for more.
@@ -37,8 +39,26 @@ impl Daemon {
         Self::start_logging(repo, kubeconfig, flags, FILTER)
     }
 
+    /// Starts with its cache on a file system of its own, of so many bytes.
+    pub fn start_on_disk(repo: &str, kubeconfig: &Path, cache: &Path, bytes: u32) -> Self {
+        let cache = cache.display().to_string();
+        let mount = format!("mount -t tmpfs -o size={bytes} tmpfs {cache} && exec \"$@\"");
+        let wrapper = ["unshare", "--mount", "sh", "-c", &mount, "sh"].map(str::to_owned).to_vec();
+        Self::start_wrapped(repo, kubeconfig, &["--cache-dir", &cache], FILTER, wrapper)
+    }
+
     /// Starts with another filter of log lines.
     pub fn start_logging(repo: &str, kubeconfig: &Path, flags: &[&str], filter: &str) -> Self {
+        Self::start_wrapped(repo, kubeconfig, flags, filter, Vec::new())
+    }
+
+    fn start_wrapped(
+        repo: &str,
+        kubeconfig: &Path,
+        flags: &[&str],
+        filter: &str,
+        wrapper: Vec<String>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = vec!["run".into(), "--listen".into(), "127.0.0.1:0".into()];
         if !flags.contains(&"--follow") {
@@ -48,8 +68,15 @@ impl Daemon {
             arguments.extend(["--cache-dir".into(), folder.path().join("cache").display().to_string()]);
         }
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let child = spawn(&arguments, kubeconfig, folder.path(), filter);
-        Self { child, folder, arguments, kubeconfig: kubeconfig.to_owned(), filter: filter.to_owned() }
+        let child = spawn(&wrapper, &arguments, kubeconfig, folder.path(), filter);
+        Self {
+            child,
+            folder,
+            arguments,
+            kubeconfig: kubeconfig.to_owned(),
+            filter: filter.to_owned(),
+            wrapper,
+        }
     }
 
     /// Everything that it logged so far.
@@ -65,7 +92,8 @@ impl Daemon {
 
     /// Starts it again with the same cache, as an init system would.
     pub fn restart(&mut self) {
-        self.child = spawn(&self.arguments, &self.kubeconfig, self.folder.path(), &self.filter);
+        self.child =
+            spawn(&self.wrapper, &self.arguments, &self.kubeconfig, self.folder.path(), &self.filter);
     }
 
     /// SIGTERM; how long it took to end, and its exit code.
@@ -75,6 +103,10 @@ impl Daemon {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let status = self.child.wait().unwrap();
         (start.elapsed(), status.code().unwrap_or(-1))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -105,9 +137,9 @@ impl Drop for Daemon {
     }
 }
 
-fn spawn(arguments: &[String], kubeconfig: &Path, folder: &Path, filter: &str) -> Child {
+fn spawn(wrapper: &[String], arguments: &[String], kubeconfig: &Path, folder: &Path, filter: &str) -> Child {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
-    command(kubeconfig)
+    command(wrapper, kubeconfig)
         .args(arguments)
         .env("TIDEGATE_LOG", filter)
         .stdin(Stdio::null())
@@ -119,7 +151,7 @@ fn spawn(arguments: &[String], kubeconfig: &Path, folder: &Path, filter: &str) -
 
 /// Runs a command to its end.
 pub fn tidegate(kubeconfig: &Path, arguments: &[&str]) -> Output {
-    let output = command(kubeconfig).args(arguments).output().unwrap();
+    let output = command(&[], kubeconfig).args(arguments).output().unwrap();
     Output {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -128,9 +160,11 @@ pub fn tidegate(kubeconfig: &Path, arguments: &[&str]) -> Output {
 }
 
 /// The binary with nothing of this machine's settings.
-fn command(kubeconfig: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    command.env_clear();
+fn command(wrapper: &[String], kubeconfig: &Path) -> Command {
+    let binary = [env!("CARGO_BIN_EXE_tidegate").to_owned()];
+    let mut words = wrapper.iter().chain(&binary);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).env_clear();
     for name in ["PATH", "HOME"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);

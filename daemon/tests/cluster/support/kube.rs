@@ -108,8 +108,18 @@ impl Kube {
             .unwrap_or(Value::Null)
     }
 
-    /// Removes what a test of this name left behind: its environments (prefix), namespaces and parents.
+    /// Removes what a test of this name left behind: its environments (prefix), namespaces and parents. Returns when all is
+    /// gone.
     pub fn clean(&self, name: &str) {
+        self.remove(name, "--wait=true");
+    }
+
+    /// The same without waiting.
+    pub fn leave(&self, name: &str) {
+        self.remove(name, "--wait=false");
+    }
+
+    fn remove(&self, name: &str, wait: &str) {
         let parents =
             self.run(&["get", "configmap", "-n", "tidegate-system", "-o", "name"]).unwrap_or_default();
         for parent in parents.lines() {
@@ -131,7 +141,7 @@ impl Kube {
             if namespace == format!("namespace/{name}")
                 || namespace.starts_with(&format!("namespace/{name}-"))
             {
-                let _ = self.run(&["delete", namespace, "--ignore-not-found", "--timeout=60s"]);
+                let _ = self.run(&["delete", namespace, "--ignore-not-found", "--timeout=60s", wait]);
             }
         }
     }

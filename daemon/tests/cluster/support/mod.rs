@@ -1,7 +1,9 @@
 //! What every test uses: a repository, a daemon, the cluster, and waiting with a limit.
 
+mod api;
 mod audit;
 mod daemon;
+mod faults;
 mod kube;
 mod proxy;
 mod repo;
@@ -9,8 +11,10 @@ mod repo;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use api::Api;
 pub use audit::{Audited, Request};
 pub use daemon::{Daemon, Output, tidegate};
+pub use faults::{Call, Fault, FaultProxy, status_of};
 pub use kube::Kube;
 pub use proxy::Proxy;
 pub use repo::Repo;
@@ -137,7 +141,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.kube.clean(&self.name);
+            self.kube.leave(&self.name);
         }
     }
 }
