@@ -30,6 +30,7 @@ pub mod outcome;
 pub mod plan;
 pub mod problem;
 pub mod render;
+pub mod review;
 pub mod schedule;
 pub mod schema;
 pub mod status;

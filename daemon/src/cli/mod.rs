@@ -8,6 +8,7 @@ pub mod history;
 pub mod live;
 pub mod options;
 pub mod person;
+pub mod plan;
 pub mod problems;
 pub mod render;
 pub mod requests;
@@ -47,6 +48,8 @@ pub enum Command {
     Validate(validate::ValidateArgs),
     /// Print what would be sent to the cluster for an environment, byte for byte the same everywhere
     Render(render::RenderArgs),
+    /// Show what a change in git would do, before it is merged: from git alone, or with --live from the clusters too
+    Plan(plan::PlanArgs),
     /// Show how live objects differ from what git asks for
     Diff(diff::DiffArgs),
     /// Show where each environment stands
@@ -93,6 +96,7 @@ pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&global, *args).await,
         Command::Validate(args) => validate::run(&global, &args).await,
         Command::Render(args) => render::run(&global, &args).await,
+        Command::Plan(args) => plan::run(&global, &args).await,
         Command::Diff(args) => diff::run(&global, &args).await,
         Command::Status(args) => status::run(&global, &args).await,
         Command::Wait(args) => wait::run(&global, &args).await,

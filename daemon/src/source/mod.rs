@@ -17,6 +17,7 @@
 //! | `carrier` | the bytes on the wire: https, ssh, file; guarded by deadline and cap |
 //! | [`mirror`], `history`, `snapshot` | the bare mirror: poll, rewind rule, commits, files |
 //! | [`folder`] | the files of a followed work tree |
+//! | [`clone`] | commits of a clone on this machine, for `tidegate plan` |
 //! | `watch`, [`handle`] | waking up, the loop, and what the daemon holds in its hands |
 
 // A problem is built once per failed call, never in a hot path.
@@ -24,6 +25,7 @@
 
 mod cache;
 mod carrier;
+pub mod clone;
 pub mod config;
 pub mod error;
 pub mod folder;
@@ -38,6 +40,7 @@ pub mod url;
 mod wake;
 mod watch;
 
+pub use clone::{LocalClone, Named, Relation};
 pub use config::{Credentials, Limits, SourceConfig, SshSettings, Token};
 pub use error::SourceError;
 pub use folder::{Folder, FolderConfig};

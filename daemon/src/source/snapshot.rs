@@ -9,7 +9,7 @@ use tidegate_core::location::Location;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::tree::FileTree;
 
-use super::config::Limits;
+use super::config::{Limits, SourceConfig as Config};
 use super::error::SourceError;
 use super::history::find;
 use super::mirror::{Listing, Mirror, TreeIds};
@@ -39,26 +39,19 @@ impl Mirror {
     /// The files at or below these paths, and what stands there that cannot be read. A damaged cache or an exceeded
     /// budget is an error of the whole: who knows what else is missing.
     pub fn read_partly(&self, commit: &CommitId, paths: &[String]) -> Result<Partial, Vec<Problem>> {
-        let one = |problem: Problem| vec![problem];
-        let paths = distinct(paths)?;
-        let subpath = plain(&self.config().subpath).map_err(one)?;
-        let (repository, root) = self.root(commit).map_err(|error| one(error.problem()))?;
-        let mut walk = Walk::new(self, &repository, &subpath);
-        for path in paths {
-            match walk.lookup(root, &join(&subpath, &path)) {
-                Ok(Some(entry)) => walk.read(&entry, path),
-                Ok(None) => {}
-                Err(problem) => walk.found(problem),
-            }
-        }
-        walk.finish()
+        let (repository, root) = self.root(commit).map_err(|error| vec![error.problem()])?;
+        let unreadable = self.on_unreadable();
+        let Config { subpath, limits, .. } = self.config();
+        read_files(&Place { repository: &repository, root, limits, unreadable: &unreadable }, subpath, paths)
     }
 
     /// The ids of these paths. Ids of what is not a folder carry their mode: it matters too.
     pub fn tree_ids(&self, commit: &CommitId, paths: &[String]) -> Result<TreeIds, Problem> {
         let subpath = plain(&self.config().subpath)?;
         let (repository, root) = self.root(commit).map_err(|error| error.problem())?;
-        let walk = Walk::new(self, &repository, &subpath);
+        let (unreadable, limits) = (self.on_unreadable(), &self.config().limits);
+        let place = Place { repository: &repository, root, limits, unreadable: &unreadable };
+        let walk = Walk::new(&place, &subpath);
         let mut ids = TreeIds::new();
         for path in paths {
             let entry = walk.lookup(root, &join(&subpath, &plain(path)?))?;
@@ -79,7 +72,9 @@ impl Mirror {
         let subpath = plain(&self.config().subpath)?;
         let path = join(&subpath, &plain(path)?);
         let (repository, root) = self.root(commit).map_err(|error| error.problem())?;
-        let walk = Walk::new(self, &repository, &subpath);
+        let (unreadable, limits) = (self.on_unreadable(), &self.config().limits);
+        let place = Place { repository: &repository, root, limits, unreadable: &unreadable };
+        let walk = Walk::new(&place, &subpath);
         let mut listing = Listing::default();
         let Some(Entry { mode, id }) = walk.lookup(root, &path)? else { return Ok(listing) };
         if !mode.is_tree() {
@@ -98,6 +93,11 @@ impl Mirror {
         Ok(listing)
     }
 
+    /// An object of our own mirror that cannot be read.
+    fn on_unreadable(&self) -> impl Fn(&str) -> Problem {
+        |reason| self.unreadable(reason).problem()
+    }
+
     fn root(&self, commit: &CommitId) -> Result<(gix::Repository, ObjectId), SourceError> {
         let repository = self.repository()?;
         let tree = find(&repository, commit)?
@@ -108,9 +108,41 @@ impl Mirror {
     }
 }
 
+/// The folder of a commit that is read, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'r> {
+    /// The repository.
+    pub repository: &'r gix::Repository,
+    /// The root of the commit.
+    pub root: ObjectId,
+    /// What is too much.
+    pub limits: &'r Limits,
+    /// What is said about an object that cannot be read.
+    pub unreadable: &'r dyn Fn(&str) -> Problem,
+}
+
+/// The files at or below these paths of a sub-path, and what stands there that cannot be read.
+pub(super) fn read_files(
+    place: &Place<'_>,
+    subpath: &str,
+    paths: &[String],
+) -> Result<Partial, Vec<Problem>> {
+    let paths = distinct(paths)?;
+    let subpath = plain(subpath).map_err(|problem| vec![problem])?;
+    let mut walk = Walk::new(place, &subpath);
+    for path in paths {
+        match walk.lookup(place.root, &join(&subpath, &path)) {
+            Ok(Some(entry)) => walk.read(&entry, path),
+            Ok(None) => {}
+            Err(problem) => walk.found(problem),
+        }
+    }
+    walk.finish()
+}
+
 /// One reading: what was found, and how much of the budget is left.
 struct Walk<'r> {
-    mirror: &'r Mirror,
+    unreadable: &'r dyn Fn(&str) -> Problem,
     repository: &'r gix::Repository,
     prefix: String,
     limits: Limits,
@@ -123,12 +155,12 @@ struct Walk<'r> {
 }
 
 impl<'r> Walk<'r> {
-    fn new(mirror: &'r Mirror, repository: &'r gix::Repository, subpath: &str) -> Self {
+    fn new(place: &Place<'r>, subpath: &str) -> Self {
         Self {
-            mirror,
-            repository,
+            unreadable: place.unreadable,
+            repository: place.repository,
             prefix: prefix(subpath),
-            limits: mirror.config().limits.clone(),
+            limits: place.limits.clone(),
             tree: FileTree::default(),
             problems: Vec::new(),
             entries: 0,
@@ -263,7 +295,7 @@ impl<'r> Walk<'r> {
     }
 
     fn unreadable(&self, path: &str, reason: &str) -> Problem {
-        self.mirror.unreadable(&format!("{path}: {reason}")).problem().at(Location::file(path))
+        (self.unreadable)(&format!("{path}: {reason}")).at(Location::file(path))
     }
 }
 
