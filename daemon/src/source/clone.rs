@@ -180,16 +180,10 @@ impl LocalClone {
             .repository
             .find_commit(self.object(commit).map_err(|problem| vec![problem])?)
             .and_then(|commit| Ok(commit.tree_id()?.detach()))
-            .map_err(|error| vec![self.unreadable(&clean(&error.to_string()))])?;
-        let unreadable = |reason: &str| self.unreadable(reason);
+            .map_err(|error| vec![unreadable(&clean(&error.to_string()))])?;
         let place =
             Place { repository: &self.repository, root, limits: &self.limits, unreadable: &unreadable };
         read_files(&place, subpath, paths)
-    }
-
-    fn unreadable(&self, reason: &str) -> Problem {
-        Problem::error(Code::SourceUnreachable, format!("the clone lacks an object: {reason}"))
-            .help("a partial clone does not have all files: `git fetch --refetch --no-filter` brings them; else look with `git fsck`")
     }
 
     fn unknown(&self, name: &str) -> Problem {
@@ -222,4 +216,10 @@ impl LocalClone {
     fn id(&self, id: ObjectId) -> Result<CommitId, Problem> {
         commit_id(id).map_err(|_| self.unknown(&id.to_string()))
     }
+}
+
+/// An object that the clone should have.
+fn unreadable(reason: &str) -> Problem {
+    Problem::error(Code::SourceUnreachable, format!("the clone lacks an object: {reason}"))
+        .help("a partial clone does not have all files: `git fetch --refetch --no-filter` brings them; else look with `git fsck`")
 }

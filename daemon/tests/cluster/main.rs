@@ -36,6 +36,7 @@ mod kinds;
 mod order;
 mod pace;
 mod partial;
+mod plan;
 mod prune;
 mod reads;
 mod replicas;

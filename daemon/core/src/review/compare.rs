@@ -92,7 +92,10 @@ fn removed(review: &mut EnvironmentReview, base: &Complete) {
     }
     let why = "its environment left git without `decommission: true`";
     review.changes = base.objects.iter().map(|object| kept(base, object, why)).collect();
-    let what = format!("its {} objects", base.objects.len());
+    let what = match base.objects.len() {
+        1 => "its 1 object".to_owned(),
+        count => format!("its {count} objects"),
+    };
     let place = base.place(base.environment.location.clone());
     review.problems.push(missing(&review.name, &what).at(place));
     sort(&mut review.changes);
@@ -100,7 +103,7 @@ fn removed(review: &mut EnvironmentReview, base: &Complete) {
 
 fn missing(name: &str, what: &str) -> Problem {
     let message = format!(
-        "environment `{name}` leaves git without `decommission: true`: nothing is deleted, {what} stay in the cluster"
+        "environment `{name}` leaves git without `decommission: true`: nothing is deleted, and the cluster keeps {what}"
     );
     let help = "to take it down, set `decommission: true` in one commit and remove its folder in a later one";
     Problem::error(Code::EnvironmentMissing, message).help(help)
@@ -195,7 +198,7 @@ fn updated(
 }
 
 fn created(side: &Complete, object: &DesiredObject) -> ObjectChange {
-    ObjectChange { content: Some(conceal::shown(&object.value)), ..change(side, object, Action::Create) }
+    ObjectChange { content: Some(conceal::shown(object.value())), ..change(side, object, Action::Create) }
 }
 
 fn kept(side: &Complete, object: &DesiredObject, why: &str) -> ObjectChange {

@@ -131,17 +131,14 @@ fn touches(pointer: &str, root: &str) -> bool {
 
 /// A default that is written down, or no longer.
 fn is_default(change: &FieldChange) -> bool {
-    let written = match (&change.old, &change.new) {
-        (None, Some(value)) | (Some(value), None) => value,
-        (Some(_), Some(_)) | (None, None) => return false,
-    };
+    let ((None, Some(written)) | (Some(written), None)) = (&change.old, &change.new) else { return false };
     DEFAULTS.iter().any(|(pointer, value)| change.pointer == *pointer && written.as_str() == Some(value))
 }
 
 /// An address of a Service stays; one that leaves git stays too, and is no conflict.
 fn service(old: &DesiredObject, new: &DesiredObject, change: &FieldChange) -> bool {
     let is_external = |object: &DesiredObject| {
-        object.value.pointer("/spec/type").and_then(Value::as_str) == Some("ExternalName")
+        object.value().pointer("/spec/type").and_then(Value::as_str) == Some("ExternalName")
     };
     let address =
         matches!(change.pointer.as_str(), "/spec/clusterIP" | "/spec/clusterIPs" | "/spec/clusterIPs/0");
@@ -150,7 +147,7 @@ fn service(old: &DesiredObject, new: &DesiredObject, change: &FieldChange) -> bo
 
 /// A ConfigMap or Secret that says `immutable: true` keeps its content, and that word; a Secret keeps its type.
 fn sealed(old: &DesiredObject, kind: &str, pointer: &str) -> bool {
-    let sealed = old.value.get("immutable") == Some(&Value::Bool(true));
+    let sealed = old.value().get("immutable") == Some(&Value::Bool(true));
     let top = pointer.split('/').nth(1).unwrap_or_default();
     (sealed && matches!(top, "data" | "binaryData" | "immutable")) || (kind == "Secret" && top == "type")
 }

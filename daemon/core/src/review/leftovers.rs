@@ -27,7 +27,7 @@ pub(super) fn fate(object: &DesiredObject, head: &Complete, wanted: &BTreeSet<Ob
 fn keeps(object: &DesiredObject, head: &Complete, wanted: &BTreeSet<ObjectId>) -> Option<String> {
     let id = object.reference.id();
     let prune = &head.environment.prune;
-    let annotations = object.value.pointer("/metadata/annotations");
+    let annotations = object.value().pointer("/metadata/annotations");
     if annotations.and_then(|all| all.get(PRUNE)).and_then(Value::as_str) == Some("disabled") {
         return Some(format!("`{PRUNE}: disabled` stands on it"));
     }

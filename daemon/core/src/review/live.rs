@@ -141,7 +141,7 @@ pub fn overwritten(
             by.sort();
             by.dedup();
             by.reverse();
-            let hidden = is_secret(&head.value) && is_value(&change.pointer);
+            let hidden = is_secret(head.value()) && is_value(&change.pointer);
             let show = |value: &Option<Value>| {
                 value.as_ref().map(|value| if hidden { conceal(value) } else { value.clone() })
             };
@@ -175,7 +175,7 @@ pub fn added_by_hand(
         })
         .map(|field| Drift {
             path: field.path.clone(),
-            live: if is_secret(&head.value) { None } else { scalar_at(live, &field.path) },
+            live: if is_secret(head.value()) { None } else { scalar_at(live, &field.path) },
             planned: None,
             location: head.location(),
             by: vec![Holder { time: time(&field.manager), manager: field.manager.clone() }],

@@ -11,10 +11,10 @@ use crate::review::input::Complete;
 /// The fields in which an object differs, what cannot change marked.
 pub(super) fn edits(base: (&Complete, &DesiredObject), head: (&Complete, &DesiredObject)) -> Vec<FieldEdit> {
     let ((base, old), (head, new)) = (base, head);
-    let secret = is_secret(&old.value) || is_secret(&new.value);
+    let secret = is_secret(old.value()) || is_secret(new.value());
     let none = Vec::new();
     let ignored = head.ignored.get(&new.reference.id()).unwrap_or(&none);
-    diff(&old.value, &new.value)
+    diff(old.value(), new.value())
         .into_iter()
         .map(|change| {
             let immutable = immutable::cannot_change(old, new, &change);

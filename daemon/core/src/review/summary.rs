@@ -79,13 +79,10 @@ impl Counts {
             .filter(|(count, _, _)| *count > 0)
             .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
             .collect();
-        if delete + replace + keep + create + update + settings > 0 {
-            parts.join(", ")
-        } else if parts.is_empty() {
-            "no changes".to_owned()
-        } else {
-            format!("no changes, {}", parts.join(", "))
-        }
+        let changes = delete + replace + keep + create + update + settings;
+        // With errors it is not known that nothing changes.
+        let first = if changes + errors == 0 { Some("no changes".to_owned()) } else { None };
+        first.into_iter().chain(parts).collect::<Vec<_>>().join(", ")
     }
 }
 

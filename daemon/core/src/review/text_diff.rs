@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn texts_that_are_too_long_to_compare_are_shown_as_wholes() {
-        let text = |word: &str| (0..700).map(|n| format!("{word}{n}\n")).collect::<String>();
+        let text = |word: &str| (0..700).map(|n| format!("{word}{n}\n")).collect::<Vec<_>>().concat();
         let (old, new) = (text("a"), text("b"));
         assert_eq!(text_diff(&old, &new).len(), 1_400);
     }

@@ -208,7 +208,7 @@ impl Question<'_> {
     fn unserved(&self, object: &DesiredObject) -> LiveReview {
         let gvk = &object.reference.gvk;
         let defines = |other: &Arc<DesiredObject>| {
-            let text = |pointer: &str| other.value.pointer(pointer).and_then(Value::as_str);
+            let text = |pointer: &str| other.value().pointer(pointer).and_then(Value::as_str);
             other.reference.gvk.kind == "CustomResourceDefinition"
                 && text("/spec/group") == Some(gvk.group.as_str())
                 && text("/spec/names/kind") == Some(gvk.kind.as_str())
@@ -236,7 +236,7 @@ impl Question<'_> {
     ) -> Result<LiveReview, CallError> {
         let review = LiveReview::of(id.clone());
         let Some(live) = self.cluster.writer.read(kind, id).await? else {
-            let body = marked(object.value.clone(), &self.marks(), &Precondition::default());
+            let body = marked(object.value().clone(), &self.marks(), &Precondition::default());
             return match self.cluster.writer.apply(kind, id, &body, Mode::DryRun).await {
                 Ok(_) => Ok(review),
                 Err(CallError::NotFound(_)) if self.brings_namespace(id) => {
@@ -273,7 +273,7 @@ impl Question<'_> {
             uid: Some(text(live, "/metadata/uid")),
             resource_version: Some(text(live, "/metadata/resourceVersion")),
         };
-        let body = marked(ignore::body(&object.value, live, ignored), &self.marks(), &precondition);
+        let body = marked(ignore::body(object.value(), live, ignored), &self.marks(), &precondition);
         let would = self.cluster.writer.apply(kind, &id, &body, Mode::DryRun).await?;
         Ok(drift_changes(live, &would, MASK_KEY))
     }
@@ -288,7 +288,7 @@ impl Question<'_> {
         // Without a base nobody has said what it should have been.
         let Some(base) = self.base else { return Ok(Vec::new()) };
         let Some(before) = self.before.get(&object.reference.id()) else { return Ok(Vec::new()) };
-        let from_base = if before.value == object.value {
+        let from_base = if before.value() == object.value() {
             from_head.to_vec()
         } else {
             match self.changes(base, before, kind, live).await {

@@ -54,8 +54,10 @@ fn a_name_in_html_is_escaped() {
 
 #[test]
 fn a_comment_stays_short_and_counts_what_it_leaves_out() {
-    let large: String =
-        (0..3_000).map(|n| format!("    line {n} of a file that is far too long\n")).collect();
+    let large: String = (0..3_000)
+        .map(|n| format!("    line {n} of a file that is far too long\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let map = |text: &str| {
         format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: big}}\ndata:\n  file: |\n{text}")
     };

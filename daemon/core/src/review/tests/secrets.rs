@@ -17,9 +17,10 @@ fn shown(environment: EnvironmentReview) -> String {
 fn hides(text: &str, words: &[&str]) {
     for word in words {
         let encoded = base64::engine::general_purpose::STANDARD.encode(word);
-        let stem = encoded.trim_end_matches('=');
-        let stem = &stem[..stem.len() - 1];
-        assert!(!text.contains(word) && !text.contains(stem), "{word}: {text}");
+        // The last digits depend on what follows.
+        let mut stem = encoded.trim_end_matches('=').to_owned();
+        stem.pop();
+        assert!(!text.contains(word) && !text.contains(&stem), "{word}: {text}");
         assert!(!text.contains("sha:"), "{text}");
     }
 }
