@@ -29,8 +29,9 @@ pub struct Printed {
 
 impl Printed {
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+        let read = serde_json::from_str(&self.stdout);
+        assert!(read.is_ok(), "{}\n{}", self.stdout, self.stderr);
+        read.unwrap_or_default()
     }
 }
 

@@ -77,7 +77,7 @@ fn with_texts(object: &DesiredObject, texts: &[String]) -> Arc<DesiredObject> {
 fn hostile() -> impl Strategy<Value = String> {
     let part =
         prop_oneof![3 => prop::sample::select(HOSTILE.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,20}"];
-    (prop::collection::vec(part, 0..6), prop_oneof![9 => Just(1_usize), 1 => Just(2_000_usize)])
+    (prop::collection::vec(part, 0..6), prop_oneof![9 => Just(1_usize), 1 => Just(300_usize)])
         .prop_map(|(parts, times)| parts.concat().repeat(times))
 }
 
@@ -94,6 +94,11 @@ fn closed(text: &str) -> Result<(), TestCaseError> {
             None => {
                 prop_assert_eq!(line.matches('`').count() % 2, 0, "{}", line);
                 let plain: String = line.split('`').step_by(2).collect();
+                // What stands in a `<code>` is escaped, and no Markdown.
+                let plain: String = plain
+                    .split("<code>")
+                    .map(|part| part.rsplit("</code>").next().unwrap_or_default())
+                    .collect();
                 for word in ["@", "script", "http", "# b", "\u{202e}", "\u{1b}"] {
                     prop_assert!(!plain.contains(word), "{}: {}", word, line);
                 }
@@ -211,14 +216,14 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_comment_is_short_and_closed_whatever_stands_in_it(
-        base in desired(48),
-        head in desired(48),
-        texts in prop::collection::vec(hostile(), 0..8),
-        names in prop::collection::vec(hostile(), 1..120),
+        base in desired(24),
+        head in desired(24),
+        texts in prop::collection::vec(hostile(), 0..4),
+        names in prop::collection::vec(hostile(), 1..90),
         label in hostile(),
     ) {
         let turned: Vec<String> = texts.iter().rev().cloned().collect();

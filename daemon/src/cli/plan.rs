@@ -7,7 +7,7 @@ mod live;
 mod sides;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tidegate_core::problem::Problem;
@@ -16,8 +16,9 @@ use tidegate_core::review::markdown::{Comment, markdown};
 use tidegate_core::review::{Review, review};
 
 use super::exit::{Exit, Failure};
-use super::options::{Global, print};
+use super::options::{Given, Global, print};
 use super::problems;
+use crate::source::{LocalClone, Named};
 use sides::{Comparison, Wanted};
 
 /// What to compare.
@@ -82,17 +83,17 @@ pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
 
 /// Reads both commits where blocking is no harm, within the time that the command may take.
 async fn read(global: &Global, args: &PlanArgs) -> Result<Comparison, Failure> {
-    let place = match (&args.path, &global.repo) {
-        (Some(path), _) => path.display().to_string(),
-        (None, Some(repo)) => repo.clone(),
-        (None, None) => ".".to_owned(),
+    let here = Path::new(".");
+    let place = match (&args.path, &global.repo, global.repo_given) {
+        (Some(path), _, _) => path.clone(),
+        // The variable is there for the daemon's sake; whoever stands in a clone means this.
+        (None, Some(_), Given::Variable) if LocalClone::open(here).is_ok() => here.to_owned(),
+        (None, Some(repo), Given::Variable | Given::Flag | Given::Nowhere) => PathBuf::from(repo),
+        (None, None, _) => here.to_owned(),
     };
-    let wanted = Wanted {
-        place: place.clone(),
-        subpath: global.subpath.clone(),
-        base: args.base.clone(),
-        head: args.head.clone(),
-    };
+    let shown = place.display().to_string();
+    let wanted =
+        Wanted { place, subpath: global.subpath.clone(), base: args.base.clone(), head: args.head.clone() };
     let reading = tokio::task::spawn_blocking(move || sides::compare(&wanted));
     match tokio::time::timeout(global.timeout, reading).await {
         Ok(Ok(Ok(comparison))) => Ok(comparison),
@@ -101,8 +102,8 @@ async fn read(global: &Global, args: &PlanArgs) -> Result<Comparison, Failure> {
             let text: String = all.iter().map(|problem| problems::render(problem, None, style)).collect();
             Err(Failure::new(Exit::OutOfReach, text))
         }
-        Ok(Err(_)) => Err(Failure::new(Exit::OutOfReach, format!("reading {place} crashed"))),
-        Err(_) => Err(Failure::new(Exit::TimedOut, format!("{place} could not be read in time"))),
+        Ok(Err(_)) => Err(Failure::new(Exit::OutOfReach, format!("reading {shown} crashed"))),
+        Err(_) => Err(Failure::new(Exit::TimedOut, format!("{shown} could not be read in time"))),
     }
 }
 
@@ -122,7 +123,7 @@ fn no_environment(global: &Global, args: &PlanArgs, comparison: &Comparison) -> 
 }
 
 fn data(comparison: &Comparison, review: &Review, live: Option<&Vec<Live>>) -> Value {
-    let named = |named: &crate::source::Named| json!({ "name": named.name, "commit": named.commit });
+    let named = |named: &Named| json!({ "name": named.name, "commit": named.commit });
     let mut data = json!({
         "schema": "tidegate.plan/v1",
         "planId": review.plan_id,

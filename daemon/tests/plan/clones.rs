@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::git_repo::{GitRepo, run};
 use crate::repository::{config_map, environment, example};
-use crate::{Printed, tidegate};
+use crate::{Printed, tidegate, tidegate_with};
 
 /// `base` and `head` of a plan, as they are called.
 fn compared(plan: &Printed) -> (String, String) {
@@ -158,6 +158,17 @@ fn a_partial_clone_without_files_says_which_are_missing() {
     assert_eq!(plan.code, 5, "{}", plan.stdout);
     assert!(plan.stderr.contains("the clone lacks an object: environments/"), "{}", plan.stderr);
     assert!(plan.stderr.contains("git fetch --refetch"), "{}", plan.stderr);
+}
+
+#[test]
+fn the_variable_of_the_daemon_is_overruled_by_the_clone_that_one_stands_in() {
+    let repo = example();
+    let settings = [("TIDEGATE_REPO", "https://git.example.invalid/acme/environments.git")];
+    let plan = tidegate_with(&repo.work(), &settings, &["plan", "staging"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    let plan = tidegate(&repo.work(), &["plan", "--repo", settings[0].1]);
+    assert_eq!(plan.code, 5);
+    assert!(plan.stderr.contains("git clone"), "{}", plan.stderr);
 }
 
 #[test]

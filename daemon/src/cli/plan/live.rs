@@ -10,7 +10,7 @@ use serde_json::Value;
 use tidegate_core::diff::{FieldChange, drift_changes};
 use tidegate_core::drift::{AllowList, Flips, blame, foreign_fields};
 use tidegate_core::ignore;
-use tidegate_core::inventory::Inventory;
+use tidegate_core::inventory::{Inventory, Marks, Precondition, marked};
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId};
 use tidegate_core::observed::Observed;
 use tidegate_core::plan::{Plan, PlanInput, WaitingReason, plan};
@@ -28,7 +28,7 @@ use crate::cluster::failure;
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
 use crate::cluster::parent::apply_set_of;
-use crate::cluster::write::{Marks, Mode, Precondition, marked};
+use crate::cluster::write::Mode;
 use crate::reconcile::{access_of, observe, settings};
 use crate::world::prefixed;
 

@@ -1,7 +1,7 @@
 //! The two commits that are compared, read and rendered. No cluster is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate_core::ids::CommitId;
@@ -21,7 +21,7 @@ const LEVELS_CAP: u32 = 20;
 /// What the command line asks for.
 pub struct Wanted {
     /// The clone, or a folder in it.
-    pub place: String,
+    pub place: PathBuf,
     /// The folder that holds `environments/`, when it is named.
     pub subpath: String,
     /// The commit to compare with.
@@ -66,7 +66,7 @@ fn label(Named { name, commit }: &Named) -> String {
 /// Reads and renders both commits.
 pub fn compare(wanted: &Wanted) -> Result<Comparison, Vec<Problem>> {
     let one = |problem: Problem| vec![problem];
-    let place = Path::new(&wanted.place);
+    let place = wanted.place.as_path();
     let clone = LocalClone::open(place).map_err(one)?;
     let subpath = subpath(wanted, place, &clone);
     let head = clone.resolve(&wanted.head).map_err(one)?;

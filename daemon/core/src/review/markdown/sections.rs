@@ -229,6 +229,9 @@ fn html(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
+            // Not HTML, but Markdown.
+            '`' => out.push_str("&#96;"),
+            '@' => out.push_str("&#64;"),
             c => out.push(c),
         }
     }
