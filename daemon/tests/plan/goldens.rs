@@ -12,7 +12,8 @@ fn is_golden(name: &str, text: &str) {
         std::fs::write(&path, text).expect("written");
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(golden, text, "{name} differs; UPDATE_GOLDENS=1 writes it anew");
+    let differs = golden.lines().zip(text.lines()).find(|(golden, text)| golden != text);
+    assert!(golden == text, "{name} differs; UPDATE_GOLDENS=1 writes it anew: {differs:#?}");
 }
 
 #[test]
