@@ -12,7 +12,7 @@ use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
 use tidegate_core::plan::plan_id;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::render::encode_string_data;
-use tidegate_core::schema::{self, Catalogue};
+use tidegate_core::schema::{self, Catalogue, suggest};
 use tidegate_core::tree::FileTree;
 
 use crate::source::{CommitInfo, Partial, Revision, Snapshot};
@@ -274,9 +274,13 @@ fn ignored(environment: &Environment, objects: &[Arc<DesiredObject>]) -> BTreeMa
 /// The problem of an environment that a command was asked about and that does not exist.
 pub fn unknown_environment(name: &str, world: &World) -> Problem {
     let known: Vec<&str> = world.environments.keys().map(String::as_str).collect();
+    let near = suggest::nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
     let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-    Problem::error(Code::EnvironmentMissing, format!("there is no environment `{name}`"))
-        .help(format!("environments at {}: {known}", world.revision))
+    Problem::error(Code::EnvironmentMissing, format!("there is no environment `{name}`")).help(format!(
+        "{}environments at {}: {known}",
+        near.unwrap_or_default(),
+        world.revision
+    ))
 }
 
 /// The names of a world's environments that are valid names.

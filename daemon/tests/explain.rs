@@ -87,3 +87,10 @@ fn a_symlink_is_told_as_the_catalogue_tells_it() {
     let Example::Situation { says, .. } = explain(Code::TreeEntry).example else { panic!("a situation") };
     assert!(said.contains(&format!("error[E0208]: {says}")), "{said}");
 }
+
+#[test]
+fn the_schema_for_editors_is_printed_as_it_is_committed() {
+    let output = tidegate(&["schema"], Path::new("/"));
+    assert_eq!(text(&output.stdout), include_str!("../schemas/environment.schema.json"));
+    assert_eq!(tidegate(&["schema", "pod"], Path::new("/")).status.code(), Some(64));
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tidegate_core::explain::{self, EXAMPLE_ENVIRONMENT, Example, Explanation};
 use tidegate_core::problem::{Code, Problem};
+use tidegate_core::schema::suggest;
 
 use super::exit::{Exit, Failure};
 use super::options::{Global, print};
@@ -60,9 +61,11 @@ fn find(text: &str) -> Result<Code, Failure> {
         return Ok(*code);
     }
     let shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+    let near = suggest::nearest(text.trim(), Code::ALL.iter().map(|code| code.as_str()));
+    let near = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
     Err(Failure::new(
         Exit::Usage,
-        format!("there is no code `{shown}`\n  help: `tidegate explain` lists all codes"),
+        format!("there is no code `{shown}`\n  help: {near}`tidegate explain` lists all codes"),
     ))
 }
 

@@ -4,6 +4,7 @@ pub mod completion;
 pub mod diff;
 pub mod exit;
 pub mod explain;
+pub mod health;
 pub mod history;
 pub mod live;
 pub mod options;
@@ -13,6 +14,7 @@ pub mod problems;
 pub mod render;
 pub mod requests;
 pub mod run;
+pub mod schema;
 pub mod status;
 pub mod style;
 pub mod target;
@@ -62,8 +64,12 @@ pub enum Command {
     Suspend(requests::SuspendArgs),
     /// Lift a suspension that was set by `suspend`
     Resume(requests::ResumeArgs),
+    /// Say how objects in a file stand, by the rules that environments are judged by
+    Health(health::HealthArgs),
     /// Say what a code of an error means, with an example and what to do; all codes without one
     Explain(explain::ExplainArgs),
+    /// Print the JSON Schema of a file that people write, for editors
+    Schema(schema::SchemaArgs),
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -103,7 +109,9 @@ pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Sync(args) => requests::sync(&global, &args).await,
         Command::Suspend(args) => requests::suspend(&global, &args).await,
         Command::Resume(args) => requests::resume(&global, &args).await,
+        Command::Health(args) => health::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),
+        Command::Schema(args) => Ok(schema::run(&args)),
         Command::Version => Ok(version::run(&global)),
         Command::Completion(args) => Ok(completion::run(&args)),
     }

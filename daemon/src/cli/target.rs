@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::Client;
 use serde::Serialize;
+use tidegate_core::schema::suggest;
 
 use super::exit::{Exit, Failure};
 use super::options::Global;
@@ -171,10 +172,12 @@ pub async fn unknown(targets: &Targets, environment: &str, mut away: Vec<Away>) 
         let text: Vec<String> = away.iter().map(Away::text).collect();
         return Failure::new(exit_with(&away, Exit::OutOfReach), text.join("\n"));
     }
+    let near = suggest::nearest(environment, names.iter().copied());
+    let near = near.map(|near| format!("\n  help: did you mean `{near}`?")).unwrap_or_default();
     let names =
         if names.is_empty() { "none yet; is the daemon running?".to_owned() } else { names.join(", ") };
     let mut text =
-        format!("there is no environment `{environment}` in this cluster\n  environments: {names}");
+        format!("there is no environment `{environment}` in this cluster\n  environments: {names}{near}");
     if !away.is_empty() {
         text = format!("environment `{environment}` is in no cluster that answers\n  environments: {names}");
         for away in &away {

@@ -214,6 +214,10 @@ impl Fields {
         if found.is_none() {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
             self.wrong(spot, &names.join(" or "));
+            let near = spot.node.as_str().and_then(|text| suggest::nearest(text, names.iter().copied()));
+            if let (Some(near), Some(problem)) = (near, self.problems.last_mut()) {
+                problem.help = Some(format!("did you mean `{near}`?"));
+            }
         }
         found
     }

@@ -8,6 +8,7 @@ use super::{Environment, Placed, Source};
 use crate::location::Location;
 use crate::problem::{Code, Problem};
 use crate::render::Substitution;
+use crate::schema::suggest;
 use crate::tree::FileTree;
 use crate::yaml::{Budget, Node, NodeValue, parse};
 
@@ -68,7 +69,11 @@ fn source_files<'t>(
     }
     if *path != environment.folder && !tree.has_folder(path) {
         let message = format!("there is no file or folder `{path}`");
-        problems.push(Problem::error(Code::SourcePath, message).at(location.clone()));
+        let problem = Problem::error(Code::SourcePath, message).at(location.clone());
+        problems.push(match nearest_path(tree, path) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem,
+        });
     }
     let inside = |file: &&str| {
         let below = file.strip_prefix(path.as_str()).unwrap_or(file);
@@ -80,6 +85,18 @@ fn source_files<'t>(
         .filter(inside)
         .filter(|file| is_manifest(file))
         .collect()
+}
+
+/// A file or folder beside the one that is missing whose name is nearly the same.
+fn nearest_path(tree: &FileTree, path: &str) -> Option<String> {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let below = |file: &str| match parent {
+        "" => file.split('/').next().map(str::to_owned),
+        parent => file.strip_prefix(parent)?.strip_prefix('/')?.split('/').next().map(str::to_owned),
+    };
+    let siblings: BTreeSet<String> = tree.iter().filter_map(|(file, _)| below(file)).collect();
+    let near = suggest::nearest(name, siblings.iter().map(String::as_str))?;
+    Some(if parent.is_empty() { near.to_owned() } else { format!("{parent}/{near}") })
 }
 
 fn is_manifest(file: &str) -> bool {

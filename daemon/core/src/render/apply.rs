@@ -1,10 +1,13 @@
 //! Patches applied to objects: all of a patch or nothing, with its places, and with caps on growth.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Change, MergePatch, Operation, Patch, Target};
 use crate::location::Location;
 use crate::problem::{Code, Problem};
+use crate::schema::suggest;
 use crate::yaml::{Spans, escape};
 use json_patch::PatchOperation;
 
@@ -46,7 +49,12 @@ pub fn apply(patches: &[Patch], drafts: &mut [Draft], default_namespace: &str) -
         }
         if matches == 0 {
             let message = format!("the patch matches no object: {}", patch.target.describe());
-            applied.unmatched.push(Problem::error(Code::Patch, message).at(patch.location.clone()));
+            let problem = Problem::error(Code::Patch, message).at(patch.location.clone());
+            let near = patch.target.nearest(drafts);
+            applied.unmatched.push(match near {
+                Some(near) => problem.help(format!("did you mean {near}?")),
+                None => problem,
+            });
         }
     }
     applied
@@ -65,6 +73,27 @@ impl Target {
             && namespace
                 .as_deref()
                 .is_none_or(|own| metadata("namespace").unwrap_or(default_namespace) == own)
+    }
+
+    /// What was probably meant: a name of its kind, else a kind.
+    fn nearest(&self, drafts: &[Draft]) -> Option<String> {
+        let Self { group: _, kind, name, namespace: _ } = self;
+        let text = |draft: &Draft, pointer: &str| {
+            draft.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let names: BTreeSet<String> = drafts
+            .iter()
+            .filter(|draft| text(draft, "/kind") == *kind)
+            .map(|draft| text(draft, "/metadata/name"))
+            .collect();
+        let others = |all: &BTreeSet<String>, own: &str| {
+            suggest::nearest(own, all.iter().map(String::as_str).filter(|other| *other != own))
+                .map(|near| format!("`{near}`"))
+        };
+        if !names.is_empty() {
+            return others(&names, name.as_deref()?);
+        }
+        others(&drafts.iter().map(|draft| text(draft, "/kind")).collect(), kind)
     }
 
     fn describe(&self) -> String {

@@ -22,7 +22,7 @@ mod node;
 mod parse;
 pub mod path;
 mod required;
-pub(crate) mod suggest;
+pub mod suggest;
 mod unknown;
 mod walk;
 

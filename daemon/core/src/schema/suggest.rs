@@ -5,7 +5,7 @@ const MAX_LENGTH: usize = 64;
 
 /// The nearest name that a typing mistake explains; none when no name is near. Upper and lower case count as equal,
 /// and an exchange of two neighbours as one edit. Of equally near names the first one counts.
-pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let length = name.chars().count();
     if length > MAX_LENGTH {
         return None;
