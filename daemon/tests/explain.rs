@@ -69,10 +69,12 @@ fn a_list_of_errors_points_to_their_explanations_once_and_a_quiet_one_does_not()
         repository("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndta: {}\nbinarydata: {}\n");
     let output = tidegate(&["validate"], folder.path());
     assert_eq!(text(&output.stdout).matches("error[E0301]").count(), 2);
-    assert_eq!(text(&output.stderr), "`tidegate explain E0301` says more\n");
+    let stderr = text(&output.stderr);
+    assert!(stderr.ends_with("\n`tidegate explain E0301` says more\n"), "{stderr}");
+    assert_eq!(stderr.matches("tidegate explain").count(), 1, "{stderr}");
     assert_eq!(text(&tidegate(&["validate", "--quiet"], folder.path()).stderr), "");
     let json = tidegate(&["validate", "-o", "json"], folder.path());
-    assert_eq!(text(&json.stderr), "", "programs read the code itself");
+    assert!(!text(&json.stderr).contains("explain"), "programs read the code itself");
     let render = tidegate(&["render", "dev"], folder.path());
     let stderr = text(&render.stderr);
     assert!(stderr.ends_with("dev: 2 errors\n`tidegate explain E0301` says more\n"), "{stderr}");

@@ -16,6 +16,7 @@ use tidegate_core::desired::discover;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::tree::FileTree;
 use tidegate_core::yaml::{Budget, parse};
+use tidegate_proptests::cases::Cases;
 
 const SCHEMA: &str = include_str!("../../daemon/schemas/environment.schema.json");
 
@@ -386,7 +387,7 @@ fn mutate(value: &mut Value, at: prop::sample::Index, mutation: Mutation) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(Cases { sample: 500, full: 20_000 }.config())]
 
     #[test]
     fn parser_and_schema_agree_on_files_with_mistakes(

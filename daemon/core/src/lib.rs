@@ -18,6 +18,7 @@
 pub mod desired;
 pub mod diff;
 pub mod drift;
+pub mod edit;
 pub mod explain;
 pub mod health;
 pub mod ids;

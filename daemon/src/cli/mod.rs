@@ -15,6 +15,7 @@ pub mod render;
 pub mod requests;
 pub mod run;
 pub mod schema;
+pub mod set;
 pub mod status;
 pub mod style;
 pub mod target;
@@ -64,6 +65,8 @@ pub enum Command {
     Suspend(requests::SuspendArgs),
     /// Lift a suspension that was set by `suspend`
     Resume(requests::ResumeArgs),
+    /// Set one value in the files of an environment, and leave everything else as it is
+    Set(set::SetArgs),
     /// Say how objects in a file stand, by the rules that environments are judged by
     Health(health::HealthArgs),
     /// Say what a code of an error means, with an example and what to do; all codes without one
@@ -109,6 +112,7 @@ pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Sync(args) => requests::sync(&global, &args).await,
         Command::Suspend(args) => requests::suspend(&global, &args).await,
         Command::Resume(args) => requests::resume(&global, &args).await,
+        Command::Set(args) => set::run(&global, &args).await,
         Command::Health(args) => health::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),
         Command::Schema(args) => Ok(schema::run(&args)),

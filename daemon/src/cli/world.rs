@@ -36,7 +36,8 @@ pub async fn read_followed(global: &Global, reference: Option<&str>) -> Result<W
     Opened::followed(global, reference).await?.world(global, reference).await
 }
 
-fn place(global: &Global, path: Option<&Path>) -> String {
+/// The repository or folder that a command means; see [`read`].
+pub fn place(global: &Global, path: Option<&Path>) -> String {
     let here = || ".".to_owned();
     match (path, &global.repo, global.repo_given) {
         (Some(path), _, _) => path.display().to_string(),
@@ -159,7 +160,7 @@ fn repository(global: &Global, place: &str, cache: &Path) -> Result<SourceConfig
 }
 
 /// The folder with `environments/` that `path` is, is in, or is below.
-fn root(path: &Path) -> Option<PathBuf> {
+pub fn root(path: &Path) -> Option<PathBuf> {
     around(path, |folder| folder.join(crate::world::ENVIRONMENTS).is_dir())
 }
 

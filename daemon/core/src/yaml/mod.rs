@@ -11,12 +11,14 @@ mod parse;
 mod scalar;
 mod spans;
 mod value;
+mod written;
 
 pub use budget::Budget;
 pub use node::{Document, Entry, Node, NodeValue};
 pub use parse::parse;
 pub use scalar::{Meaning, is_base_sixty, meaning};
 pub use spans::Spans;
+pub use written::{Style, Written};
 
 /// Reads a text as if it stood unquoted in a file.
 pub fn plain(text: &str) -> Result<Node, Box<crate::problem::Problem>> {

@@ -1,0 +1,103 @@
+//! `tidegate set` by the real program: files in a folder, what is printed, and how it exits.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn tidegate(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("TIDEGATE_REPO")
+        .output()
+        .expect("the program was built for this test")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A copy of the example environments.
+fn example() -> (tempfile::TempDir, PathBuf) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the daemon stands below the root");
+    let folder = tempfile::tempdir().expect("a folder");
+    let copied = Command::new("cp").arg("-a").arg(root.join("environments")).arg(folder.path()).status();
+    assert!(copied.expect("cp runs").success());
+    let staging = folder.path().join("environments/staging/environment.yaml");
+    (folder, staging)
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("a file")
+}
+
+#[test]
+fn a_release_is_one_line_and_the_rest_of_the_file_stays() {
+    let (folder, file) = example();
+    let before = read(&file);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("rights");
+    let output = tidegate(folder.path(), &["set", "substitute", "staging", "SHOP_VERSION=1.1.0"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("environments/staging/environment.yaml:"), "{said}");
+    assert_eq!(lines[1..], ["-    SHOP_VERSION: \"1.0.0\"", "+    SHOP_VERSION: \"1.1.0\""]);
+    assert_eq!(read(&file), before.replace("SHOP_VERSION: \"1.0.0\"", "SHOP_VERSION: \"1.1.0\""));
+    let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o640, "the file keeps its rights");
+    assert_eq!(tidegate(folder.path(), &["validate"]).status.code(), Some(0));
+    let again = tidegate(folder.path(), &["set", "substitute", "staging", "SHOP_VERSION=1.1.0"]);
+    assert!(text(&again.stdout).starts_with("no changes: "), "{}", text(&again.stdout));
+    let left = std::fs::read_dir(file.parent().expect("a folder")).expect("a folder").count();
+    assert_eq!(left, 1, "no file is left behind");
+}
+
+#[test]
+fn an_image_is_set_by_the_name_in_its_tag() {
+    let (folder, file) = example();
+    let before = read(&file);
+    let arguments = ["set", "image", "staging", "house-price=docker.io/local/shop:1.1.0", "-o", "json"];
+    let output = tidegate(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let data: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&data["schema"], &data["changed"]), (&"tidegate.set/v1".into(), &true.into()));
+    assert_eq!(
+        read(&file),
+        before.replace("HOUSE_PRICE_VERSION: \"1.0.0\"", "HOUSE_PRICE_VERSION: \"1.1.0\"")
+    );
+}
+
+#[test]
+fn what_concerns_others_or_is_unknown_is_refused_and_nothing_is_written() {
+    let (folder, file) = example();
+    let before = read(&file);
+    let refused = |arguments: &[&str]| {
+        let output = tidegate(folder.path(), arguments);
+        (output.status.code().unwrap_or_default(), text(&output.stderr))
+    };
+    let (code, shared) = refused(&["set", "image", "staging", "Deployment/web=docker.io/local/shop:1.1.0"]);
+    assert!(code == 2 && shared.contains("  = staging: Deployment shop-staging/api\n"), "{shared}");
+    let (code, unknown) = refused(&["set", "substitute", "staging", "SHOP_VERSON=1"]);
+    assert!(code == 2 && unknown.contains("help: did you mean `SHOP_VERSION`?"), "{unknown}");
+    let (code, usage) = refused(&["set", "substitute", "staging", "SHOP_VERSION"]);
+    assert!(code == 64 && usage.contains("TARGET=VALUE"), "{usage}");
+    let (code, remote) =
+        refused(&["--repo", "https://git.example.com/x.git", "set", "substitute", "staging", "A=1"]);
+    assert!(code == 64 && remote.contains("check the repository out"), "{remote}");
+    assert_eq!(read(&file), before);
+}
+
+#[test]
+fn with_a_subpath_the_file_below_it_is_edited() {
+    let (folder, _) = example();
+    std::fs::create_dir(folder.path().join("deep")).expect("a folder");
+    std::fs::rename(folder.path().join("environments"), folder.path().join("deep/environments"))
+        .expect("moved");
+    let arguments = ["--repo", ".", "--subpath", "deep", "set", "substitute", "dev", "SHOP_VERSION=1.1.0"];
+    let output = tidegate(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(
+        read(&folder.path().join("deep/environments/dev/environment.yaml"))
+            .contains("SHOP_VERSION: \"1.1.0\"")
+    );
+}
