@@ -88,6 +88,8 @@ codes! {
     ClusterScopedNotAllowed = "E0306",
     /// The API version is deprecated or removed.
     DeprecatedVersion = "E0307",
+    /// A Namespace or definition comes in a later wave than what needs it.
+    WaveOrder = "E0308",
     /// The API server refused the object.
     Rejected = "E0401",
     /// A field is immutable.
@@ -114,6 +116,8 @@ codes! {
     ClusterUnreachable = "E0503",
     /// The environment left git without `decommission: true`.
     EnvironmentMissing = "E0504",
+    /// The environment names another cluster than before; its objects stay in the old one.
+    ClusterMoved = "E0505",
 }
 
 impl fmt::Display for Code {

@@ -415,3 +415,40 @@ fn what_tidegate_itself_keeps_is_no_desired_state() {
     let namespaces = loaded.objects.iter().filter(|object| object.reference.gvk.kind == "Namespace").count();
     assert_eq!(namespaces, 0, "Tidegate's namespace is not an environment's to make or to prune");
 }
+
+#[test]
+fn a_namespace_or_a_definition_in_a_later_wave_than_what_needs_it_is_refused_with_both_places() {
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  annotations:\n    tidegate.dev/wave: \"1\"\n";
+    let inside = format!("{}---\n{}", config_map("b"), config_map("a"));
+    let files = [("environments/dev/n.yaml", namespace), ("environments/dev/c.yaml", &inside)];
+    let found = loaded("", &files).problems;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(
+        found[0].to_string().lines().next().unwrap_or_default(),
+        "environments/dev/n.yaml:6:24: error[E0308]: Namespace shop: it comes in wave 1, after 2 objects that cannot be made \
+         without it: neither would ever be applied"
+    );
+    assert_eq!(found[0].related[0].location.to_string(), "environments/dev/c.yaml:7:1");
+    assert!(found[0].help.as_deref().is_some_and(|help| help.contains("wave 0 or an earlier one")));
+    let same = namespace.replace("\"1\"", "\"0\"");
+    assert_eq!(problems(&loaded("", &[("environments/dev/n.yaml", &same), files[1]])), [""; 0]);
+
+    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets.example.com, annotations: {tidegate.dev/wave: \"3\"}}\nspec: {group: example.com, scope: Namespaced, names: {kind: Widget}}\n";
+    let widget = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w, annotations: {tidegate.dev/wave: \"2\"}}\n";
+    let found = loaded(
+        "  clusterScoped: [CustomResourceDefinition]\n",
+        &[("environments/dev/d.yaml", definition), ("environments/dev/w.yaml", widget)],
+    );
+    assert!(problems(&found)[0].contains("E0308") && found.problems.len() == 1, "{:#?}", found.problems);
+}
+
+#[test]
+fn a_namespace_that_is_made_for_objects_of_an_early_wave_comes_with_the_first_of_them() {
+    let early = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: z, namespace: extra, annotations: {tidegate.dev/wave: \"-1\"}}\n";
+    let loaded = loaded("  createNamespaces: true\n", &[("environments/dev/c.yaml", early)]);
+    assert_eq!(problems(&loaded), [""; 0]);
+    let waves: Vec<(String, i32)> =
+        loaded.objects.iter().map(|object| (object.reference.to_string(), object.wave)).collect();
+    let expected = [("ConfigMap extra/z", -1), ("Namespace extra", -1), ("Namespace shop", 0)];
+    assert_eq!(waves, expected.map(|(name, wave)| (name.to_owned(), wave)));
+}

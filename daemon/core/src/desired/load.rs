@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::files::{Manifest, manifests};
-use super::{Environment, KindScopes, Loaded, Placed, identity, text_fields};
+use super::{Environment, KindScopes, Loaded, Placed, identity, text_fields, waves};
 use crate::location::Location;
 use crate::object::{DesiredObject, Gvk, ObjectId, ObjectRef, Scope};
 use crate::problem::{Code, Problem};
@@ -16,8 +16,9 @@ use crate::tree::FileTree;
 use crate::yaml::Spans;
 
 /// The annotation that puts an object into a wave.
-const WAVE: &str = "tidegate.dev/wave";
-const WAVE_POINTER: &str = "/metadata/annotations/tidegate.dev~1wave";
+pub(super) const WAVE: &str = "tidegate.dev/wave";
+/// Where it stands in an object.
+pub(super) const WAVE_POINTER: &str = "/metadata/annotations/tidegate.dev~1wave";
 /// Namespaces that every cluster has; they are not made, and not owned unless a manifest says so.
 const BUILT_IN: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
 /// Where Tidegate keeps parents, inventories and Leases.
@@ -50,9 +51,11 @@ pub fn load(tree: &FileTree, environment: &Environment, catalogue: &dyn KindScop
     }
     let mut objects = without_duplicates(objects, &mut problems);
     objects.sort_by_cached_key(|object| (object.wave, object.reference.id()));
+    let objects: Vec<Arc<DesiredObject>> = objects.into_iter().map(Arc::new).collect();
+    problems.extend(waves::check(&objects));
     problems.sort_by(|left, right| left.location.cmp(&right.location).then(left.code.cmp(&right.code)));
     problems.dedup();
-    Loaded { objects: objects.into_iter().map(Arc::new).collect(), problems }
+    Loaded { objects, problems }
 }
 
 /// Whether objects may be missing because of a problem.
@@ -229,7 +232,7 @@ fn wave(reference: &ObjectRef, draft: &Draft, problems: &mut Vec<Problem>) -> i3
     })
 }
 
-/// The Namespace objects that `createNamespaces` adds; each stands where the list names it.
+/// The Namespace objects that `createNamespaces` adds; each stands where the list names it, and comes before what is in it.
 fn missing_namespaces(objects: &[DesiredObject], environment: &Environment) -> Vec<DesiredObject> {
     let stands = |name: &str| {
         objects.iter().any(|object| is_namespace(&object.reference) && object.reference.name == name)
@@ -243,7 +246,9 @@ fn missing_namespaces(objects: &[DesiredObject], environment: &Environment) -> V
             let gvk = Gvk::from_api_version("v1", "Namespace");
             let reference = ObjectRef { gvk, namespace: None, name: name.clone() };
             let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-            DesiredObject::new(reference, value, Spans::new(file.clone(), *position), 0)
+            let inside = objects.iter().filter(|object| object.reference.namespace.as_ref() == Some(name));
+            let wave = inside.map(|object| object.wave).min().unwrap_or_default().min(0);
+            DesiredObject::new(reference, value, Spans::new(file.clone(), *position), wave)
         })
         .collect()
 }

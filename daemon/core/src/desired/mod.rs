@@ -15,6 +15,7 @@ mod read;
 mod read_cluster;
 mod read_patches;
 mod text_fields;
+mod waves;
 
 use std::sync::Arc;
 

@@ -71,6 +71,7 @@ pub fn explain(code: Code) -> &'static Explanation {
         Code::NamespaceNotAllowed => &schema::NAMESPACE,
         Code::ClusterScopedNotAllowed => &schema::CLUSTER_SCOPED,
         Code::DeprecatedVersion => &schema::DEPRECATED,
+        Code::WaveOrder => &schema::WAVE_ORDER,
         Code::Rejected => &cluster::REJECTED,
         Code::Immutable => &cluster::IMMUTABLE,
         Code::Ownership => &cluster::OWNERSHIP,
@@ -84,6 +85,7 @@ pub fn explain(code: Code) -> &'static Explanation {
         Code::SourceRewound => &source::REWOUND,
         Code::ClusterUnreachable => &source::CLUSTER,
         Code::EnvironmentMissing => &source::MISSING,
+        Code::ClusterMoved => &source::MOVED,
     }
 }
 

@@ -98,3 +98,25 @@ pub const DEPRECATED: Explanation = Explanation {
     )]),
     remedy: "Move to the version or kind that the message names before the cluster is upgraded.",
 };
+
+pub const WAVE_ORDER: Explanation = Explanation {
+    title: "A Namespace or a definition comes after what needs it",
+    meaning: "Objects of a later wave wait until those of the earlier ones are healthy, and an object cannot be made before its Namespace \
+              or the definition of its kind. In this order each would wait for the other for ever.",
+    example: Example::Files(&[
+        (
+            "environments/dev/namespace.yaml",
+            b"apiVersion: v1
+kind: Namespace
+metadata:
+  name: shop
+  annotations: {tidegate.dev/wave: \"1\"}
+",
+        ),
+        (
+            "environments/dev/settings.yaml",
+            b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\n",
+        ),
+    ]),
+    remedy: "Give the Namespace or definition the wave of the first object that needs it, or an earlier one.",
+};

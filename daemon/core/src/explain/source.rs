@@ -46,3 +46,15 @@ pub const MISSING: Explanation = Explanation {
     remedy: "Correct the name, or restore the folder. To take an environment down, commit `decommission: true`, wait until its objects are gone, then remove \
              the folder.",
 };
+
+pub const MOVED: Explanation = Explanation {
+    title: "The environment was moved to another cluster and its objects stay in the old one",
+    meaning: "`spec.cluster` names another cluster than before. The environment is applied there; what it owns in the cluster that it \
+              left is neither looked after nor deleted, because a wrong line must not take an environment down.",
+    example: Example::Situation {
+        when: "A commit changes the kubeconfig context of an environment that is live.",
+        says: "the environment was moved: its objects in kubeconfig (context old) stay there and are no longer looked after",
+    },
+    remedy: "To take the old ones down, point `cluster` back, commit `decommission: true`, wait until they are gone, then move the \
+             environment. To keep them, delete its ConfigMap `tidegate-ENVIRONMENT` in the namespace tidegate-system of the old cluster.",
+};
