@@ -1,6 +1,6 @@
 //! `tidegate run`, wired together: the source, the lanes, the clusters, the HTTP endpoints, and how all of it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cluster::connect::Access;
 use crate::cluster::lease::Identity;
 use crate::cluster::pace::in_line;
 use crate::clusters::Clusters;
-use crate::reconcile::{Board, Lane, Shared, Wanted, read_world};
+use crate::reconcile::{Board, Lane, Shared, Unreadable, Wanted, keep_records, read_world};
 use crate::source::{Origin, Source, SourceHandle, SourceHead, SourceState};
 use crate::telemetry::Metrics;
 use crate::web::{Web, serve};
@@ -80,7 +81,9 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Resu
         replica: options.replica,
         key: secret_key(),
         board: Board::default(),
+        unreadable: Unreadable::default(),
     });
+    tasks.spawn(keep_records(shared.clone(), shutdown.clone()));
     let ready = Arc::new(AtomicBool::new(false));
     if let Some(address) = options.listen {
         let web = Web { metrics, ready: ready.clone() };
@@ -129,6 +132,9 @@ struct Daemon {
 /// The running lanes, each with the channel that says what git asks of it.
 type Lanes = BTreeMap<EnvironmentName, watch::Sender<Wanted>>;
 
+/// The clusters in which an environment has a parent, where these are several.
+type Homes = BTreeMap<EnvironmentName, BTreeSet<Access>>;
+
 impl Daemon {
     /// Follows the source until shutdown: every new head is handed to the lanes that it concerns.
     async fn follow(&self) -> Ended {
@@ -137,6 +143,7 @@ impl Daemon {
         let mut known: Option<SourceHead> = None;
         let mut trouble: Option<Problem> = None;
         let mut look = tokio::time::interval(ORPHANS_INTERVAL);
+        let mut homes = Homes::new();
         loop {
             let state = states.borrow_and_update().clone();
             if note(&state, &mut trouble) {
@@ -155,7 +162,10 @@ impl Daemon {
             tokio::select! {
                 () = self.shutdown.cancelled() => return Ended::Signal,
                 changed = states.changed() => if changed.is_err() { return Ended::Signal },
-                _ = look.tick() => if known.is_some() { self.adopt_orphans(&mut lanes).await },
+                _ = look.tick() => if known.is_some() {
+                    self.adopt_orphans(&mut lanes).await;
+                    self.tell_moved(&lanes, &mut homes).await;
+                },
             }
         }
     }
@@ -164,10 +174,7 @@ impl Daemon {
     async fn once(&self, limit: Duration) -> Ended {
         let settled = async {
             loop {
-                let standings = self.shared.board.all();
-                let ready = self.ready.load(Ordering::Relaxed);
-                let all = standings.values().all(|standing| standing.settled && standing.is_current());
-                if ready && all && standings.len() >= self.expected() {
+                if self.ready.load(Ordering::Relaxed) && self.shared.board.is_settled() {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -189,10 +196,6 @@ impl Daemon {
         }
     }
 
-    fn expected(&self) -> usize {
-        self.shared.board.expected()
-    }
-
     /// Environments that clusters know as ours and git does not name (any more): they get a lane that says so.
     async fn adopt_orphans(&self, lanes: &mut Lanes) {
         for (access, cluster) in self.shared.clusters.all().await {
@@ -209,6 +212,24 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// Wakes the lanes of environments that stand in several clusters, when these are others than before: one that was moved
+    /// says what it left behind.
+    async fn tell_moved(&self, lanes: &Lanes, known: &mut Homes) {
+        let mut homes = Homes::new();
+        for (access, cluster) in self.shared.clusters.all().await {
+            for parent in cluster.seen_parents() {
+                homes.entry(parent.environment).or_default().insert(access.clone());
+            }
+        }
+        homes.retain(|_, clusters| clusters.len() > 1);
+        for name in homes.keys().chain(known.keys()).filter(|name| homes.get(*name) != known.get(*name)) {
+            if let Some(lane) = lanes.get(name) {
+                lane.send_modify(|_| {});
+            }
+        }
+        *known = homes;
     }
 
     /// Hands a new head to the lanes; false when it could not be read (tried again with the next state).
@@ -234,8 +255,8 @@ impl Daemon {
         for name in lanes.keys() {
             wanted.entry(name.clone()).or_insert(Wanted::Missing);
         }
-        self.shared.board.expect(wanted.len());
         let watchful = world.watchful();
+        self.shared.board.expect(wanted.keys().cloned().collect());
         for (name, wanted) in wanted {
             match lanes.get(&name) {
                 // A commit that leaves an environment as it is wakes nobody: its lane finds it with the next pass.

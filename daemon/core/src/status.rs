@@ -3,6 +3,8 @@
 //! Read by `status` with or without the daemon, so it is versioned and bounded. Not the deploy log: it says how things
 //! stand, not how they came about.
 
+mod repository;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -13,6 +15,10 @@ use crate::ids::{Digest, EnvironmentName};
 use crate::location::Location;
 use crate::object::{ObjectId, ObjectRef};
 use crate::problem::Problem;
+
+pub use repository::{
+    MAX_REPOSITORY_BYTES, MAX_UNREADABLE, REPOSITORY_SCHEMA, RepositoryStatus, UnreadableEnvironment,
+};
 
 /// The schema of [`EnvironmentStatus`].
 pub const SCHEMA: &str = "tidegate.environment/v1";
@@ -79,6 +85,9 @@ pub struct EnvironmentStatus {
     /// The last repairs, newest first.
     #[serde(default)]
     pub drift: Vec<DriftRecord>,
+    /// Changes of others that stand, because nothing may be written (a suspension): each with when it was seen first.
+    #[serde(default)]
+    pub drifted: Listed<DriftRecord>,
     /// Fields that others added to our objects.
     #[serde(default)]
     pub foreign: Listed<ForeignRecord>,
@@ -351,7 +360,8 @@ impl EnvironmentStatus {
         self.foreign.items.truncate(foreign);
         self.foreign.items.iter_mut().for_each(|record| cut_text(&mut record.field.path, text));
         self.drift.truncate(MAX_DRIFT.min(objects));
-        for record in &mut self.drift {
+        self.drifted.items.truncate(MAX_DRIFT.min(objects));
+        for record in self.drift.iter_mut().chain(&mut self.drifted.items) {
             record.changes.truncate(MAX_DRIFT);
             record.changes.iter_mut().for_each(|change| cut_text(change, text));
         }

@@ -13,6 +13,7 @@
 //! | `store` | what they have seen |
 //! | `write`, `failure` | execute |
 //! | `parent` | the parent object and the inventory shards |
+//! | `repository` | the record of a repository: environments whose file could never be read (`repositories` reads all of them) |
 //! | `version` | which resourceVersion is later |
 //! | `lease` | replicas and who owns which environment |
 //! | `pods` | why a workload is not ready |
@@ -29,6 +30,7 @@ pub mod lease;
 pub mod pace;
 pub mod parent;
 pub mod pods;
+pub mod repository;
 pub mod schemas;
 pub mod store;
 pub mod version;

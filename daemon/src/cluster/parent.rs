@@ -48,6 +48,8 @@ const SHARD_KEY: &str = "entries";
 const MANAGER: &str = "tidegate-state";
 /// More shards than this are not read; the core writes no more (40,000 objects fill about a dozen).
 const SHARDS_CAP: u32 = inventory::MAX_SHARDS;
+/// How often the shards of a parent that is made again are written, while the garbage collector takes the old ones.
+const SHARD_ATTEMPTS: u32 = 5;
 /// More environments than this in one cluster are not listed by commands.
 const PARENTS_CAP: u32 = 5_000;
 
@@ -209,6 +211,40 @@ impl Parents {
         }
     }
 
+    /// Makes a parent that is gone again, with the marks and the people's requests that it had. It names its shards before
+    /// they are written ([`Self::write_again`]), so that nobody takes the inventory for empty meanwhile.
+    pub async fn create_again(&self, lost: &Parent, inventory: &Inventory) -> Result<Parent, CallError> {
+        let Parent {
+            environment,
+            seen,
+            seen_inputs,
+            applied,
+            shards,
+            source,
+            suspension,
+            resumed,
+            rewind,
+            ..
+        } = lost;
+        let shards = shards.map(|shards| inventory::encode_at(inventory, shards).len().to_string());
+        let json = |error: serde_json::Error| CallError::Server(error.to_string());
+        let suspension = suspension.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
+        let resumed = resumed.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
+        let rewind = rewind.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
+        let marks = [
+            (SEEN, seen.clone()),
+            (SEEN_INPUTS, seen_inputs.clone()),
+            (APPLIED, applied.clone()),
+            (SHARDS, shards),
+            (SOURCE, source.clone()),
+            (SUSPEND, suspension),
+            (RESUMED, resumed),
+            (REWIND, rewind),
+        ];
+        let marks = marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        self.create(environment, &marks.chain(members_of(inventory)).collect()).await
+    }
+
     /// Makes the parent with these annotations; a conflict means that it was there.
     pub async fn create(
         &self,
@@ -282,18 +318,7 @@ impl Parents {
 
     /// The inventory; a shard that cannot be read is an error, never an empty inventory.
     pub async fn read_inventory(&self, parent: &Parent) -> Result<(Inventory, StoredShards), CallError> {
-        let filter = format!("{SHARD_LABEL}={}", parent.environment);
-        let params = ListParams::default().labels(&filter).limit(SHARDS_CAP);
-        let list = repeated(|| self.api.list(&params)).await?;
-        let mut stored = StoredShards::default();
-        for shard in list.items {
-            let bytes = shard.binary_data.and_then(|mut data| data.remove(SHARD_KEY)).map(|data| data.0);
-            if let (Some(name), Some(resource_version), Some(bytes)) =
-                (shard.metadata.name, shard.metadata.resource_version, bytes)
-            {
-                stored.shards.insert(name, Stored { resource_version, bytes });
-            }
-        }
+        let stored = self.stored(&parent.environment).await?;
         let Some(count) = parent.shards else {
             // A kill came between the shards and the parent that was to point to them: what is whole of them counts, and
             // all of them are known, because to create one a second time would be refused for ever.
@@ -308,6 +333,21 @@ impl Parents {
         let inventory =
             inventory::decode(&current).map_err(|error| unreadable_inventory(&parent.environment, &error))?;
         Ok((inventory, stored))
+    }
+
+    async fn stored(&self, environment: &EnvironmentName) -> Result<StoredShards, CallError> {
+        let params = ListParams::default().labels(&format!("{SHARD_LABEL}={environment}")).limit(SHARDS_CAP);
+        let list = repeated(|| self.api.list(&params)).await?;
+        let mut stored = StoredShards::default();
+        for shard in list.items {
+            let bytes = shard.binary_data.and_then(|mut data| data.remove(SHARD_KEY)).map(|data| data.0);
+            if let (Some(name), Some(resource_version), Some(bytes)) =
+                (shard.metadata.name, shard.metadata.resource_version, bytes)
+            {
+                stored.shards.insert(name, Stored { resource_version, bytes });
+            }
+        }
+        Ok(stored)
     }
 
     /// Writes the shards that changed, each with the resourceVersion that was read. When their number changes, the new
@@ -344,6 +384,40 @@ impl Parents {
         let updated = self.update(parent, &ParentChange { annotations, status: None }).await?;
         self.drop_unused(&parent.environment, count, stored).await?;
         Ok(ShardsWritten::Said(Box::new(updated)))
+    }
+
+    /// Writes every shard of a parent that was made again. Those of the old one may still stand there, until the garbage
+    /// collector sees that their owner is gone: they are written over, under the resourceVersion that they have, or made anew.
+    pub async fn write_again(
+        &self,
+        parent: &Parent,
+        inventory: &Inventory,
+    ) -> Result<StoredShards, CallError> {
+        let Some(count) = parent.shards else { return Ok(StoredShards::default()) };
+        let shards = inventory::encode_at(inventory, count);
+        let mut attempt = 1;
+        loop {
+            let mut stored = self.stored(&parent.environment).await?;
+            let mut written = Ok(());
+            for shard in &shards {
+                let name = shard_name(&parent.environment, count, shard.index);
+                let version = stored.shards.get(&name).map(|known| known.resource_version.clone());
+                match self.write_shard(parent, &name, version, &shard.bytes).await {
+                    Ok(resource_version) => {
+                        let bytes = shard.bytes.clone();
+                        stored.shards.insert(name, Stored { resource_version, bytes });
+                    }
+                    Err(error) => written = Err(error),
+                }
+            }
+            match written {
+                Ok(()) => return Ok(stored),
+                Err(CallError::Conflict(_) | CallError::NotFound(_)) if attempt < SHARD_ATTEMPTS => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     async fn drop_unused(

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tidegate_core::ids::CommitId;
 use tidegate_core::object::ObjectId;
+use tidegate_core::plan::{Failure, Plan};
 use tidegate_core::problem::Problem;
 
 use super::lane::Lane;
@@ -15,6 +17,9 @@ use crate::cluster::parent::{APPLIED, Parent, ParentChange, REWIND, SEEN, SEEN_I
 use crate::source::Revision;
 use crate::telemetry::EnvironmentLabel;
 use crate::world::DesiredSet;
+
+/// How the files of a followed folder are named instead of a commit.
+const FOLDER: &str = "uncommitted-";
 
 impl Lane {
     /// Writes "this commit is being applied" before its first change. False: it may not be applied, because another
@@ -29,13 +34,20 @@ impl Lane {
         // A rewind to it is written down whatever the inputs: later commits descend from it, not from what was seen before.
         let rewound =
             parent.rewind.as_ref().is_some_and(|rewind| desired.revision.commit() == Some(&rewind.commit));
-        if !rewound && (parent.seen.as_ref() == Some(&revision) || same_inputs) {
+        let lost = is_lost(&parent);
+        if !rewound && !lost && (parent.seen.as_ref() == Some(&revision) || same_inputs) {
             self.begin(desired);
             return Ok(true);
         }
         if !self.may_move(&parent, &desired.revision).await {
             self.memory.behind = true;
             return Ok(false);
+        }
+        if lost {
+            tracing::warn!(
+                environment = %self.name, found = parent.seen.as_deref().unwrap_or_default(),
+                "the annotation {SEEN} did not name a commit: it is written anew"
+            );
         }
         let mut annotations: BTreeMap<String, Option<String>> =
             claim_of(desired, cluster).map(|(key, value)| (key, Some(value))).collect();
@@ -50,21 +62,23 @@ impl Lane {
     /// True when going from what was seen to `revision` is forward, or a person allowed it.
     async fn may_move(&self, parent: &Parent, revision: &Revision) -> bool {
         let Revision::Commit(to) = revision else { return true };
-        let Some(Ok(from)) = parent.seen.as_ref().map(|seen| seen.parse()) else { return true };
         // What descends from it is allowed with it: a commit that leaves this environment as it is claims nothing.
         if let Some(rewind) = &parent.rewind
             && (rewind.commit == *to || self.shared.source.is_ancestor(&rewind.commit, to).await == Ok(true))
         {
             return true;
         }
-        // A commit that this mirror does not know was seen by another replica (this one is behind) or was force-pushed away.
-        match self.shared.source.is_ancestor(&from, to).await {
-            Ok(forward) => forward,
-            Err(problem) => {
+        for from in last_seen(parent) {
+            // A commit that this mirror does not know was seen by another replica (this one is behind) or was force-pushed away.
+            let forward = self.shared.source.is_ancestor(&from, to).await.unwrap_or_else(|problem| {
                 tracing::warn!(environment = %self.name, "{problem}");
                 false
+            });
+            if !forward {
+                return false;
             }
         }
+        true
     }
 
     fn begin(&mut self, desired: &DesiredSet) {
@@ -91,8 +105,10 @@ impl Lane {
         cluster: &Cluster,
         desired: &Arc<DesiredSet>,
     ) -> Result<(), CallError> {
-        self.drop_failures_of_the_gone(desired);
         let Some((_, plan)) = &self.memory.last else { return Ok(()) };
+        self.memory.failed = drop_overcome(std::mem::take(&mut self.memory.failed), plan);
+        let failed = &self.memory.failed;
+        self.memory.further.retain(|id, _| failed.contains_key(id));
         let blocked = plan.waiting.iter().any(|waiting| waiting.reason.holds_commit())
             || plan.problems.iter().any(Problem::is_error);
         if blocked || !self.memory.failed.is_empty() {
@@ -124,17 +140,8 @@ impl Lane {
         Ok(())
     }
 
-    /// A refused object that is neither in git nor in the inventory any more concerns nobody.
-    fn drop_failures_of_the_gone(&mut self, desired: &DesiredSet) {
-        let inventory = self.inventory();
-        let wanted: BTreeSet<_> = desired.objects.iter().map(|object| object.reference.id()).collect();
-        self.memory.failed.retain(|id, _| wanted.contains(id) || inventory.entries.contains_key(id));
-        let failed = &self.memory.failed;
-        self.memory.further.retain(|id, _| failed.contains_key(id));
-    }
-
     /// Everything that a decommissioned environment owned is gone: so goes what we kept of it.
-    async fn take_down(&mut self, cluster: &Cluster) -> Result<(), CallError> {
+    pub(super) async fn take_down(&mut self, cluster: &Cluster) -> Result<(), CallError> {
         let kept = self.kept();
         let inventory = self.inventory();
         if inventory.entries.keys().any(|id| !kept.contains(id)) {
@@ -147,6 +154,7 @@ impl Lane {
         tracing::info!(environment = %self.name, kept = %kept.join(", "), "taken down");
         self.memory.parent = None;
         self.memory.inventory = None;
+        self.memory.remembered = None;
         Ok(())
     }
 
@@ -165,4 +173,68 @@ pub(super) fn claim_of(desired: &DesiredSet, cluster: &Cluster) -> impl Iterator
         (SEEN_INPUTS.to_owned(), desired.inputs.as_str().to_owned()),
     ];
     seen.into_iter().chain(source)
+}
+
+/// True when the annotation stands there, or should, and names neither a commit nor a followed folder's files.
+fn is_lost(parent: &Parent) -> bool {
+    match &parent.seen {
+        Some(seen) => !seen.starts_with(FOLDER) && seen.parse::<CommitId>().is_err(),
+        None => parent.applied.is_some(),
+    }
+}
+
+/// The commits that the environment may not go back behind: the one that was seen; where somebody wrote something else into
+/// the annotation, those that the other marks name.
+pub(super) fn last_seen(parent: &Parent) -> Vec<CommitId> {
+    if !is_lost(parent) {
+        return parent.seen.iter().filter_map(|seen| seen.parse().ok()).collect();
+    }
+    let recorded = parent.status.as_ref().filter(|_| parent.seen.is_some());
+    let recorded = recorded.and_then(|status| status.seen.as_ref()).map(|seen| seen.id.as_str());
+    parent.applied.as_deref().into_iter().chain(recorded).filter_map(|id| id.parse().ok()).collect()
+}
+
+/// The failures that still hold something up. A plan that has settled and finds nothing to do about an object needs no retry
+/// of what failed on it: it is as git asks for by now, or gone, by somebody else's hand or by a write whose answer was lost.
+fn drop_overcome(mut failed: BTreeMap<ObjectId, Failure>, plan: &Plan) -> BTreeMap<ObjectId, Failure> {
+    let held: BTreeSet<&ObjectId> = plan
+        .waiting
+        .iter()
+        .filter(|waiting| waiting.reason.holds_commit())
+        .map(|waiting| &waiting.object)
+        .collect();
+    failed.retain(|id, _| held.contains(id));
+    failed
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::plan::{Waiting, WaitingReason};
+    use tidegate_core::problem::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_ends_when_a_settled_plan_finds_nothing_to_do_about_the_object() {
+        let id = |name: &str| ObjectId {
+            group: String::new(),
+            kind: "ConfigMap".into(),
+            namespace: Some("n".into()),
+            name: name.into(),
+        };
+        let failure = Failure {
+            desired: None,
+            uid: None,
+            problem: Problem::error(Code::Rejected, "a timeout"),
+            retry_at: None,
+        };
+        let failed: BTreeMap<ObjectId, Failure> =
+            ["gone", "kept", "refused"].iter().map(|name| (id(name), failure.clone())).collect();
+        let waiting = vec![
+            Waiting { object: id("kept"), reason: WaitingReason::PruneNotAllowed("it is marked".into()) },
+            Waiting { object: id("refused"), reason: WaitingReason::Refused("a timeout".into()) },
+        ];
+        let left = drop_overcome(failed, &Plan { waiting, ..Plan::default() });
+        assert_eq!(left.into_keys().collect::<Vec<_>>(), [id("refused")]);
+    }
 }

@@ -48,7 +48,7 @@ impl Lane {
         if let Some(access) = asked {
             if self.known_access.as_ref().is_some_and(|known| *known != access) {
                 // Another cluster: nothing that was read from the old one holds.
-                self.memory.forget_cluster();
+                self.memory.leave_cluster();
             }
             self.known_access = Some(access);
         }
@@ -123,15 +123,24 @@ impl Lane {
     async fn load_last_good(&mut self, cluster: &Cluster) -> Result<(), CallError> {
         let Some(parent) = &self.memory.parent else { return Ok(()) };
         for text in [parent.seen.clone(), parent.applied.clone()].into_iter().flatten() {
-            let Ok(commit) = text.parse() else { continue };
-            let Some(target) = self.target_at(commit).await else { continue };
-            if let Ok(set) = self.load(cluster, &target).await? {
+            if let Some(set) = self.set_at(cluster, &text).await? {
                 tracing::info!(environment = %self.name, revision = %set.revision, "the last good commit stays enforced");
-                self.memory.good = Some(Arc::new(set));
+                self.memory.good = Some(set);
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// The set of an older commit; none when there is no such commit or it is broken.
+    pub(super) async fn set_at(
+        &self,
+        cluster: &Cluster,
+        commit: &str,
+    ) -> Result<Option<Arc<DesiredSet>>, CallError> {
+        let Ok(commit) = commit.parse() else { return Ok(None) };
+        let Some(target) = self.target_at(commit).await else { return Ok(None) };
+        Ok(self.load(cluster, &target).await?.ok().map(Arc::new))
     }
 
     /// What a commit asks of the environment; none when it cannot be read or does not name it.

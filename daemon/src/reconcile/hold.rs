@@ -39,6 +39,17 @@ impl Lane {
         source.is_some_and(|source| cluster.view().is_some_and(|view| view.is_other(source)))
     }
 
+    /// True when git does not name the environment and it owns nothing that could be lost by forgetting it.
+    pub(super) fn owns_nothing_and_is_gone(&self, wanted: &Wanted) -> bool {
+        match wanted {
+            Wanted::Missing => {
+                let inventory = self.memory.inventory.as_ref();
+                self.memory.parent.is_some() && inventory.is_some_and(|(owned, _)| owned.entries.is_empty())
+            }
+            Wanted::Present(_) => false,
+        }
+    }
+
     /// True when git does not name the environment and the cluster holds nothing of it: it was taken down properly.
     pub(super) fn is_taken_down(&self, wanted: &Wanted) -> bool {
         let gone = match wanted {

@@ -1,6 +1,6 @@
 //! The lane of one environment: when passes run. A broken, slow or unreachable environment holds up only its own lane.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::memory::Memory;
+use super::unreadable::Unreadable;
 use crate::cluster::connect::Access;
 use crate::cluster::parent::apply_set_of;
 use crate::clusters::Clusters;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub key: Vec<u8>,
     /// Where each environment stands, for those that depend on it.
     pub board: Board,
+    /// Environments whose file could never be read.
+    pub unreadable: Unreadable,
 }
 
 /// Where environments stand.
@@ -69,7 +72,7 @@ pub struct Board {
     standing: RwLock<BTreeMap<EnvironmentName, Standing>>,
     changed: Notify,
     wakers: RwLock<BTreeMap<EnvironmentName, Arc<Notify>>>,
-    expected: std::sync::atomic::AtomicUsize,
+    expected: RwLock<BTreeSet<EnvironmentName>>,
 }
 
 /// Where one environment stands.
@@ -97,14 +100,17 @@ impl Standing {
 }
 
 impl Board {
-    /// How many environments git names.
-    pub fn expect(&self, count: usize) {
-        self.expected.store(count, std::sync::atomic::Ordering::Relaxed);
+    /// These environments are worked on.
+    pub fn expect(&self, names: BTreeSet<EnvironmentName>) {
+        *self.expected.write().unwrap_or_else(std::sync::PoisonError::into_inner) = names;
     }
 
-    /// See [`Board::expect`].
-    pub fn expected(&self) -> usize {
-        self.expected.load(std::sync::atomic::Ordering::Relaxed)
+    /// True when each of them stands at its newest inputs, and will not change by itself.
+    pub fn is_settled(&self) -> bool {
+        let standing = self.standing.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let expected = self.expected.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        standing.values().all(|standing| standing.settled && standing.is_current())
+            && expected.iter().all(|name| standing.contains_key(name))
     }
 
     /// Where an environment stands.
@@ -135,8 +141,9 @@ impl Board {
         }
     }
 
-    /// Forgets an environment that is taken down.
+    /// Forgets an environment that is taken down; nobody waits for it any more.
     pub fn remove(&self, name: &EnvironmentName) {
+        self.expected.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
         self.standing.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use tidegate_core::drift::Flips;
+use tidegate_core::drift::{Evidence, Flips};
 use tidegate_core::health::Health;
 use tidegate_core::ids::Digest;
 use tidegate_core::inventory::Inventory;
@@ -15,15 +15,19 @@ use tidegate_core::plan::{Failure, Plan};
 use tidegate_core::problem::Problem;
 use tidegate_core::status::{DriftRecord, EnvironmentStatus, ForeignRecord};
 
+use super::rescue::Remembered;
 use crate::cluster::parent::{Parent, Resumption, StoredShards};
 use crate::world::DesiredSet;
-use tidegate_core::drift::Evidence;
 
 /// What a lane remembers.
 #[derive(Default)]
 pub struct Memory {
     /// The newest set that was free of errors: this one is enforced.
     pub good: Option<Arc<DesiredSet>>,
+    /// The set that the objects were compared with while the environment is suspended; none when they were not.
+    pub examined: Option<Arc<DesiredSet>>,
+    /// The set of the commit that was applied last, once it had to be loaded for that; none inside when it cannot be.
+    pub applied: Option<(String, Option<Arc<DesiredSet>>)>,
     /// What is wrong with newer inputs, by their digest.
     pub rejected: Option<(Digest, Vec<Problem>)>,
     /// When they were looked at last.
@@ -32,6 +36,8 @@ pub struct Memory {
     pub parent: Option<Parent>,
     /// The inventory and its shards; none until read.
     pub inventory: Option<(Inventory, StoredShards)>,
+    /// What was in the two when they were last known; while they are being read again.
+    pub remembered: Option<Remembered>,
     /// What the API server refused.
     pub failed: BTreeMap<ObjectId, Failure>,
     /// Further problems of a refused object (the first stands in its [`Failure`]).
@@ -52,6 +58,8 @@ pub struct Memory {
     pub last: Option<(Observed, Plan)>,
     /// When the inputs that are now enforced were first seen, and when they were applied whole.
     pub progress: Progress,
+    /// What was left in other clusters, as a warning for each.
+    pub moved: Vec<Problem>,
     /// The last record that was written.
     pub written: Option<EnvironmentStatus>,
     /// Annotations that are due on the parent with the next record: one write instead of several.
@@ -103,10 +111,22 @@ impl Memory {
 
     /// Forgets everything that was read from the cluster, so that the next pass reads it again.
     pub fn forget_cluster(&mut self) {
-        self.parent = None;
-        self.inventory = None;
-        self.unsaid.clear();
+        self.set_aside();
         self.evidence.clear();
         self.last = None;
+    }
+
+    /// The same when the environment is no longer ours there: what was known of it is of no use.
+    pub fn leave_cluster(&mut self) {
+        self.forget_cluster();
+        self.remembered = None;
+    }
+
+    /// The parent and the inventory are to be read again. They are remembered until then: the parent may turn out to be gone.
+    pub fn set_aside(&mut self) {
+        self.unsaid.clear();
+        if let (Some(parent), Some((inventory, _))) = (self.parent.take(), self.inventory.take()) {
+            self.remembered = Some(Remembered { parent, inventory, made: None });
+        }
     }
 }

@@ -13,13 +13,17 @@
 //! | `standings`, `judge` | how it stands |
 //! | `record`, `reports` | the status record, logs, metrics; what is said where there can be no record |
 //! | `parent`, `claim` | the parent object: read, written, marked with the commit that is begun and the one that is applied |
+//! | `rescue` | a parent that was deleted by hand, made again |
 //! | `inventory`, `account` | what is owned: noted, corrected, written; what came of the actions |
+//! | `examine` | what has drifted while nothing may be written |
+//! | `moved`, `unreadable` | environments that left a cluster; those whose file was never readable |
 //! | `hold` | what holds an environment back: suspensions, others that come first |
 //! | `lane`, `next`, `memory` | when passes run, and what is remembered between them |
 //! | `settings` | what plans depend on of `environment.yaml` |
 
 mod account;
 mod claim;
+mod examine;
 mod execute;
 mod fetch;
 mod hold;
@@ -28,14 +32,17 @@ mod inventory;
 mod judge;
 mod lane;
 mod memory;
+mod moved;
 mod next;
 mod observe;
 mod parent;
 mod record;
 mod recreate;
 mod reports;
+mod rescue;
 mod settings;
 mod standings;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +55,7 @@ pub use inspect::{Answer, Inspection, inspect};
 pub use lane::{Board, Lane, Shared, Standing, Wanted};
 pub use observe::observe;
 pub use settings::settings;
+pub use unreadable::{Unreadable, keep_records};
 
 use crate::cluster::call::CallError;
 use crate::cluster::handle::{Cluster, ClusterState};
@@ -85,18 +93,19 @@ impl Lane {
         let Some(access) = access else {
             return self.report_without_cluster(&wanted);
         };
+        self.shared.unreadable.remove(&self.name);
         let cluster = match self.shared.clusters.get(&access).await {
             Ok(cluster) => cluster,
-            Err(error) => return self.report_unreachable(&error.to_string()),
+            Err(error) => return self.report_unreachable(&error.to_string(), &wanted).await,
         };
         cluster.register(&self.name, self.wake.clone());
         match cluster.state() {
             ClusterState::Ready => {}
             ClusterState::Connecting => return Next(Duration::from_secs(1)),
-            ClusterState::Unreachable(reason) => return self.report_unreachable(&reason),
+            ClusterState::Unreachable(reason) => return self.report_unreachable(&reason, &wanted).await,
         }
         if !cluster.owns(&self.name) {
-            self.memory.forget_cluster();
+            self.memory.leave_cluster();
             self.follow_others(&cluster, &wanted);
             return Next(SAFETY_INTERVAL);
         }
@@ -119,11 +128,16 @@ impl Lane {
             return Ok(self.report_contested(wanted));
         }
         self.memory.contested = false;
+        self.look_behind(wanted).await;
+        if self.owns_nothing_and_is_gone(wanted) {
+            self.take_down(cluster).await?;
+        }
         if self.is_taken_down(wanted) {
             return Ok(Next(SAFETY_INTERVAL));
         }
         self.serve_requests().await;
         self.fetch(cluster, wanted).await?;
+        self.examine(cluster, wanted).await?;
         let desired = self.enforced(wanted);
         self.ensure_parent(cluster, wanted, desired.as_deref()).await?;
         let Some(desired) = desired else {

@@ -34,10 +34,11 @@ impl Lane {
             (None, None)
                 if self.memory.failures == 0 && may_create(wanted) && cluster.has_listed_parents() => {}
             (_, _) => {
+                self.memory.set_aside();
                 self.memory.parent = cluster.parents.read(&self.name).await?;
-                self.memory.inventory = None;
             }
         }
+        self.rescue(cluster, wanted).await?;
         self.read_inventory(cluster).await
     }
 
@@ -82,6 +83,7 @@ impl Lane {
             self.memory.inventory = Some(cluster.parents.read_inventory(parent).await?);
             self.memory.written.clone_from(&parent.status);
         }
+        self.memory.remembered = None;
         Ok(())
     }
 

@@ -31,7 +31,7 @@ impl Lane {
         rounds: Option<Rounds>,
     ) -> Result<Next, CallError> {
         let now = Timestamp::now();
-        let desired = self.memory.good.clone();
+        let desired = self.memory.examined.clone().or_else(|| self.memory.good.clone());
         let standings = self.standings(cluster, wanted, desired.as_deref(), rounds, now).await;
         if standings.state == State::Live && self.memory.progress.live.is_none() {
             self.memory.progress.live = Some(now);
@@ -97,6 +97,7 @@ impl Lane {
             plan_id: desired
                 .map(|set| set.plan_id.clone())
                 .or_else(|| before.as_ref().and_then(|before| before.plan_id.clone())),
+            drifted: Listed::all(self.drifted(now)),
             drift: before.map(|before| before.drift).unwrap_or_default(),
             foreign: Listed::all(self.memory.foreign.values().flatten().cloned().collect()),
             unchecked: desired.map(|set| set.unchecked.clone()).unwrap_or_default(),
@@ -243,7 +244,7 @@ fn says_the_same(before: &EnvironmentStatus, now: &EnvironmentStatus) -> bool {
 }
 
 /// A commit as the status record names it.
-fn commit_info(revision: &Revision, info: Option<&source::CommitInfo>) -> CommitInfo {
+pub(super) fn commit_info(revision: &Revision, info: Option<&source::CommitInfo>) -> CommitInfo {
     CommitInfo {
         id: revision.id(),
         subject: info.map_or_else(|| "uncommitted files".to_owned(), |info| info.subject.clone()),

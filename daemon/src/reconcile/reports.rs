@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use tidegate_core::problem::{Code, Problem};
-use tidegate_core::status::{EnvironmentStatus, Listed, State};
+use tidegate_core::status::{EnvironmentStatus, Listed, State, UnreadableEnvironment};
 
 use super::lane::{Lane, Standing, Wanted};
 use super::next::PROGRESS_INTERVAL;
-use super::record::{wanted_inputs, wanted_revision};
+use super::record::{commit_info, wanted_inputs, wanted_revision};
 use super::{Next, SAFETY_INTERVAL};
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
@@ -81,13 +81,13 @@ impl Lane {
     }
 
     /// The cluster does not answer: nothing can be recorded there.
-    pub(super) fn report_unreachable(&mut self, reason: &str) -> Next {
+    pub(super) async fn report_unreachable(&mut self, reason: &str, wanted: &Wanted) -> Next {
+        self.look_behind(wanted).await;
         if self.memory.failures == 0 {
             tracing::warn!(environment = %self.name, reason, "the cluster is out of reach");
         }
         self.memory.forget_cluster();
-        let wanted = self.target.borrow().clone();
-        self.stand(&wanted, State::Unreachable, false);
+        self.stand(wanted, State::Unreachable, false);
         self.back_off()
     }
 
@@ -101,21 +101,34 @@ impl Lane {
             );
         }
         self.memory.contested = true;
-        self.memory.forget_cluster();
+        self.memory.leave_cluster();
         self.stand(wanted, State::Failed, true);
         Next(PROGRESS_INTERVAL)
     }
 
     /// The environment's file is broken from the start, so that not even its cluster is known.
     pub(super) fn report_without_cluster(&mut self, wanted: &Wanted) -> Next {
+        let target = match wanted {
+            Wanted::Present(target) => target,
+            // Gone from git, and nowhere in a cluster.
+            Wanted::Missing => {
+                self.shared.unreadable.remove(&self.name);
+                self.shared.board.remove(&self.name);
+                return Next(SAFETY_INTERVAL);
+            }
+        };
         for problem in self.source_problems(wanted) {
             if self.memory.rejected.is_none() {
                 tracing::error!(environment = %self.name, "{problem}");
             }
         }
-        if let Wanted::Present(target) = wanted {
-            self.memory.rejected = Some((target.inputs.clone(), self.source_problems(wanted)));
-        }
+        let problems = self.source_problems(wanted);
+        self.shared.unreadable.put(UnreadableEnvironment {
+            environment: self.name.clone(),
+            seen: commit_info(&target.revision, target.info.as_ref()),
+            problems: Listed::all(problems.clone()),
+        });
+        self.memory.rejected = Some((target.inputs.clone(), problems));
         self.stand(wanted, State::Failed, true);
         Next(SAFETY_INTERVAL)
     }

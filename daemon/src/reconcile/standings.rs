@@ -10,6 +10,7 @@ use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{ObjectCounts, State};
 
 use super::Rounds;
+use super::claim::last_seen;
 use super::judge::{Judgement, PODS_LOOKS, judge, overdue, unwell_since};
 use super::lane::{Lane, Wanted};
 use super::memory::Memory;
@@ -44,6 +45,7 @@ impl Lane {
         let mut problems = self.source_problems(wanted);
         let rejected = !problems.is_empty();
         problems.extend(self.rewound());
+        problems.extend(self.memory.moved.iter().cloned());
         let mut judgement = Judgement::default();
         let mut state = State::Waiting;
         let mut reason = "not looked at yet".to_owned();
@@ -88,7 +90,12 @@ impl Lane {
         rejected: bool,
         (state, reason): (State, String),
     ) -> (State, String, Option<String>) {
-        if let Some((why, until)) = self.suspension(wanted) {
+        if let Some((mut why, until)) = self.suspension(wanted) {
+            match self.drifted(Timestamp::UNIX_EPOCH).len() {
+                0 => {}
+                1 => why.push_str("; 1 object differs from what was applied"),
+                count => why.push_str(&format!("; {count} objects differ from what was applied")),
+            }
             return (State::Suspended, why, Some(until));
         }
         if rejected {
@@ -107,8 +114,8 @@ impl Lane {
         match rounds {
             None => {
                 let seen =
-                    self.memory.parent.as_ref().and_then(|parent| parent.seen.as_deref()).unwrap_or_default();
-                let short: String = seen.chars().take(7).collect();
+                    self.memory.parent.as_ref().and_then(|parent| last_seen(parent).into_iter().next());
+                let short: String = seen.iter().flat_map(|seen| seen.as_str().chars()).take(7).collect();
                 let why =
                     format!("{short} was seen before, and the newest commit here is no descendant of it");
                 let next =

@@ -151,3 +151,56 @@ fn a_suspension_in_git_is_lifted_only_in_git() {
         check(world.kube.field("configmap", "saf-gitstop", "c", "/data/k") == "three", "not yet")
     });
 }
+
+#[test]
+fn a_suspended_environment_says_what_has_drifted_and_writes_nothing_to_it() {
+    let world = World::new("saf-drifted");
+    let first = value(&world, "one", "");
+    let mut daemon = world.daemon();
+    world.wait_for("live", &first);
+    let suspended = world.tidegate(&["suspend", "saf-drifted", "--reason", "incident 4711"]);
+    assert_eq!(suspended.code, 0, "{}", suspended.stderr);
+    let status = record(&world, "saf-drifted", "suspended", |status| status["state"] == "suspended");
+    assert_eq!(status["drifted"]["total"], 0, "{status:#}");
+    // Git goes on meanwhile: the drift is what differs from what was applied.
+    let second = value(&world, "two", "");
+    let wrong = r#"{"data":{"k":"by hand"}}"#;
+    world.kube.must(&["patch", "configmap", "c", "-n", "saf-drifted", "--type=merge", "-p", wrong]);
+    let drifted = |what: &str| {
+        let status = record(&world, "saf-drifted", what, |status| status["drifted"]["total"] == 1);
+        let found = &status["drifted"]["items"][0];
+        assert_eq!(found["object"]["name"], "c", "{status:#}");
+        assert!(found["changes"][0].as_str().unwrap().contains("by hand"), "{status:#}");
+        assert_eq!(found["manager"], "kubectl-patch", "{status:#}");
+        assert!(found["repaired"].is_null() && status["seen"]["id"] == second.as_str(), "{status:#}");
+        assert!(
+            status["reason"].as_str().unwrap().ends_with("1 object differs from what was applied"),
+            "{status:#}"
+        );
+        found["seen"].clone()
+    };
+    let seen = drifted("it is said");
+    let before = versions(&world);
+    throughout(Duration::from_secs(3), "nothing is written", || versions(&world) == before);
+    daemon.kill();
+    daemon.restart();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(drifted("also after a restart"), seen);
+    let right = r#"{"data":{"k":"one"}}"#;
+    world.kube.must(&["patch", "configmap", "c", "-n", "saf-drifted", "--type=merge", "-p", right]);
+    record(&world, "saf-drifted", "put right by hand, and held by another hand", |status| {
+        status["drifted"]["items"][0]["changes"][0] == "data.k is held by kubectl-patch"
+    });
+    world.kube.must(&["delete", "configmap", "c", "-n", "saf-drifted"]);
+    record(&world, "saf-drifted", "deleted", |status| {
+        status["drifted"]["items"][0]["changes"][0] == "the object was deleted"
+    });
+    throughout(Duration::from_secs(2), "it is not made again", || {
+        world.kube.get("configmap", "saf-drifted", "c").is_none()
+    });
+    let resumed = world.tidegate(&["resume", "saf-drifted", "--reason", "over"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    let status = world.wait_for("live", &second);
+    assert_eq!(status["drifted"]["total"], 0, "{status:#}");
+    field_is(&world, "configmap", "saf-drifted", "c", "/data/k", "two");
+}

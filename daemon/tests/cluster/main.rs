@@ -33,6 +33,7 @@ mod hostile_rights;
 mod idle;
 mod ignore;
 mod kinds;
+mod moved;
 mod order;
 mod pace;
 mod partial;
@@ -46,3 +47,4 @@ mod support;
 mod tampered;
 #[path = "../support/tls_front.rs"]
 mod tls_front;
+mod unreadable;

@@ -282,3 +282,44 @@ fn an_environment_that_is_decommissioned_keeps_what_may_not_be_deleted_and_ends(
     assert!(world.kube.get("configmap", "saf-down-kept", "a").is_none());
     assert_eq!(world.kube.field("namespace", "", "saf-down-kept", "/status/phase"), "Active");
 }
+
+#[test]
+fn a_refused_delete_that_somebody_else_does_holds_up_nothing() {
+    let world = World::new("saf-undone");
+    world.kube.must(&["create", "namespace", "saf-undone"]);
+    let environment = world.environment("");
+    let files = [("environment.yaml", environment.as_str()), ("b.yaml", &config_map("b", "k", "v"))];
+    let commit = world.commit("up", &files);
+    let daemon = world.daemon();
+    world.wait_for("live", &commit);
+    deny(&world, "saf-undone", "DELETE", "oldObject.metadata.name != 'b'", "b is precious");
+    eventually("the policy is in force", || {
+        let tried = world.kube.run(&["delete", "configmap", "b", "-n", "saf-undone", "--dry-run=server"]);
+        check(tried.is_err(), "not yet")
+    });
+    world.commit("down", &[("environment.yaml", &world.environment("  decommission: true\n"))]);
+    eventually("the delete is refused", || check(daemon.log().contains("b is precious"), "not yet"));
+    allow(&world, "saf-undone");
+    eventually("somebody deletes it", || {
+        world.kube.run(&["delete", "configmap", "b", "-n", "saf-undone", "--ignore-not-found"]).map(drop)
+    });
+    gone(&world, "configmap", "tidegate-system", "tidegate-saf-undone");
+}
+
+#[test]
+fn a_folder_that_goes_before_anything_was_applied_leaves_no_trace() {
+    let world = World::new("saf-never");
+    let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: [1]\n";
+    let commit = world.commit("broken", &[("environment.yaml", &world.environment("")), ("c.yaml", broken)]);
+    let mut daemon = world.daemon();
+    world.wait_for("failed", &commit);
+    world.repo.remove("environments/saf-never");
+    world.repo.write("environments/readme.md", "empty\n");
+    world.repo.commit("away");
+    gone(&world, "configmap", "tidegate-system", "tidegate-saf-never");
+    daemon.kill();
+    daemon.restart();
+    throughout(Duration::from_secs(2), "it stays away", || {
+        world.kube.get("configmap", "tidegate-system", "tidegate-saf-never").is_none()
+    });
+}

@@ -36,6 +36,7 @@ fn status() -> EnvironmentStatus {
         problems: Listed::default(),
         objects: Listed::default(),
         drift: Vec::new(),
+        drifted: Listed::default(),
         foreign: Listed::default(),
         unchecked: Vec::new(),
         times: Times::default(),
