@@ -20,6 +20,7 @@ pub mod status;
 pub mod style;
 pub mod target;
 pub mod troubles;
+pub mod unreadable;
 pub mod validate;
 pub mod version;
 pub mod wait;

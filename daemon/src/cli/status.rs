@@ -15,6 +15,7 @@ use super::options::{Global, print};
 use super::style::{Format, Style, Tone};
 use super::target::{self, Answers, Away, TargetCluster, exit_with, say_away};
 use super::troubles::troubles;
+use super::unreadable::{self, Named};
 use crate::cluster::call::CallError;
 use crate::cluster::lease::{Presence, replicas};
 use crate::cluster::parent::{Parent, Resumption};
@@ -58,23 +59,26 @@ pub async fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
         let Answers { found, mut away } = targets.ask(async |cluster| read(args, cluster).await).await;
         // Where no cluster answers from the start, the flags are wrong more often than a cluster is about to come back.
         let nobody = found.is_empty() && before.is_null();
-        let mut shown: Vec<Shown> = found.into_iter().flat_map(|(_, shown)| shown).collect();
+        let (shown, named): (Vec<_>, Vec<_>) = found.into_iter().map(|(_, read)| read).unzip();
+        let mut shown: Vec<Shown> = shown.into_iter().flatten().collect();
+        let named: Named = named.into_iter().flatten().collect();
+        let none = shown.is_empty() && named.is_empty();
         shown.sort_by(|a, b| a.parent.environment.cmp(&b.parent.environment));
-        if args.environment.is_some() && !shown.is_empty() {
+        if args.environment.is_some() && !none {
             // Everything that was asked for is there.
             away.clear();
         }
-        if let (true, Some(name)) = (shown.is_empty() && before.is_null(), &args.environment) {
+        if let (true, Some(name)) = (none && before.is_null(), &args.environment) {
             return Err(target::unknown(&targets, name, away).await);
         }
         // By what is recorded, not by the text: that says how long ago, and would change every second.
-        let data = data(&shown, &away);
+        let data = data(&shown, &named, &away);
         if data != before {
             if args.watch && global.output == Format::Text && !before.is_null() {
                 print("\n");
             }
             let text =
-                if shown.is_empty() && !away.is_empty() { String::new() } else { text(global, args, &shown) };
+                if none && !away.is_empty() { String::new() } else { text(global, args, &shown, &named) };
             global.print(&text, &data);
             before = data;
         }
@@ -89,7 +93,7 @@ pub async fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     }
 }
 
-async fn read(args: &StatusArgs, cluster: &TargetCluster) -> Result<Vec<Shown>, CallError> {
+async fn read(args: &StatusArgs, cluster: &TargetCluster) -> Result<(Vec<Shown>, Named), CallError> {
     let replicas = replicas(&cluster.client).await?;
     let mut shown = Vec::new();
     for parent in cluster.parents.list().await? {
@@ -101,7 +105,7 @@ async fn read(args: &StatusArgs, cluster: &TargetCluster) -> Result<Vec<Shown>, 
         let live = if ask { Some(ask_health(cluster, &parent).await?) } else { None };
         shown.push(Shown { parent, daemon, live });
     }
-    Ok(shown)
+    Ok((shown, unreadable::read(cluster, args.environment.as_deref()).await?))
 }
 
 /// The live health; an environment whose inventory cannot be read does not keep the others from being shown.
@@ -113,15 +117,16 @@ async fn ask_health(cluster: &TargetCluster, parent: &Parent) -> Result<Health, 
     }
 }
 
-fn text(global: &Global, args: &StatusArgs, shown: &[Shown]) -> String {
+fn text(global: &Global, args: &StatusArgs, shown: &[Shown], named: &Named) -> String {
     let style = global.style();
-    if shown.is_empty() {
+    if shown.is_empty() && named.is_empty() {
         return "no environments: no daemon has recorded any in this cluster yet\n".to_owned();
     }
-    let mut text = table(shown, style);
+    let mut text = if shown.is_empty() { String::new() } else { table(shown, style) };
     for shown in shown {
         text.push_str(&details(shown, args.environment.is_some(), style));
     }
+    text.push_str(&unreadable::text(named, style));
     let daemons: BTreeSet<String> = shown.iter().map(|shown| daemon_line(&shown.daemon, style)).collect();
     text.push('\n');
     for line in &daemons {
@@ -235,6 +240,17 @@ fn facts(status: &EnvironmentStatus) -> String {
 
 fn drift(status: &EnvironmentStatus, count: usize) -> String {
     let mut text = String::new();
+    for stands in status.drifted.items.iter().take(count) {
+        let who = stands.manager.as_deref().unwrap_or("somebody");
+        text.push_str(&format!(
+            "  drift seen {} ago, not repaired: {} changed by {who}\n",
+            ago(stands.seen),
+            stands.object
+        ));
+        for change in &stands.changes {
+            text.push_str(&format!("    {change}\n"));
+        }
+    }
     for repair in status.drift.iter().take(count) {
         let who = repair.manager.as_deref().unwrap_or("somebody");
         let when = repair.repaired.map(ago).unwrap_or_default();
@@ -269,7 +285,7 @@ fn ago(time: Timestamp) -> String {
     }
 }
 
-fn data(shown: &[Shown], away: &[Away]) -> Value {
+fn data(shown: &[Shown], named: &Named, away: &[Away]) -> Value {
     let environments: Vec<Value> = shown
         .iter()
         .map(|Shown { parent, daemon, live }| {
@@ -283,5 +299,8 @@ fn data(shown: &[Shown], away: &[Away]) -> Value {
             })
         })
         .collect();
-    json!({ "schema": "tidegate.status/v1", "environments": environments, "unreachable": away })
+    let unreadable: Vec<_> = named.values().collect();
+    json!({
+        "schema": "tidegate.status/v1", "environments": environments, "unreadable": unreadable, "unreachable": away,
+    })
 }

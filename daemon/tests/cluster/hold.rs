@@ -180,6 +180,8 @@ fn a_suspended_environment_says_what_has_drifted_and_writes_nothing_to_it() {
         found["seen"].clone()
     };
     let seen = drifted("it is said");
+    let shown = world.tidegate(&["status", "saf-drifted"]).stdout;
+    assert!(shown.contains("not repaired: ConfigMap saf-drifted/c changed by kubectl-patch"), "{shown}");
     let before = versions(&world);
     throughout(Duration::from_secs(3), "nothing is written", || versions(&world) == before);
     daemon.kill();

@@ -34,6 +34,15 @@ fn an_environment_that_could_never_be_read_is_named_with_its_error_until_it_can_
     assert_eq!(problem["code"], "E0101", "{entry:#}");
     assert_eq!(problem["location"]["file"], "environments/saf-unread-b/environment.yaml", "{entry:#}");
     eventually("so is the other", || named(&world, "saf-unread-c").map(drop).ok_or("not yet".to_owned()));
+    let shown = world.tidegate(&["status"]);
+    let place = "environments/saf-unread-b/environment.yaml:";
+    assert!(
+        shown.stdout.contains("saf-unread-b: its file cannot be read") && shown.stdout.contains(place),
+        "{}",
+        shown.stdout
+    );
+    let shown = world.tidegate(&["status", "saf-unread-c", "-o", "json"]);
+    assert_eq!(shown.json()["unreadable"][0]["environment"], "saf-unread-c", "{}", shown.stdout);
     daemon.kill();
     world.repo.remove("environments/saf-unread-c");
     world.repo.write(&broken("saf-unread-b"), &environment("saf-unread-b", "saf-unread-b", ""));
