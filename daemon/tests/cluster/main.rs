@@ -34,6 +34,7 @@ mod idle;
 mod ignore;
 mod kinds;
 mod moved;
+mod once;
 mod order;
 mod pace;
 mod partial;
