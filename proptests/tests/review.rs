@@ -69,7 +69,9 @@ fn with_texts(object: &DesiredObject, texts: &[String]) -> Arc<DesiredObject> {
     let mut value = object.value().clone();
     let data: serde_json::Map<String, serde_json::Value> =
         texts.iter().enumerate().map(|(n, text)| (format!("k{n}{text}"), text.as_str().into())).collect();
-    value["spec"] = data.into();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("spec".to_owned(), data.into());
+    }
     Arc::new(object.clone().with_value(value))
 }
 

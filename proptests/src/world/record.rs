@@ -166,6 +166,7 @@ impl Lane {
             problems: Listed::default(),
             objects: Listed::default(),
             drift: Vec::new(),
+            drifted: Listed::default(),
             foreign: Listed::default(),
             unchecked: Vec::new(),
             times: Times::default(),

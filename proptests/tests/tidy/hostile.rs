@@ -8,17 +8,17 @@ const PAGE: &str = "daemon/tests/HOSTILE.md";
 
 /// Rows without a test, and tests that do not exist.
 fn unfounded(page: &Source, sources: &[Source]) -> Vec<String> {
-    let texts: BTreeMap<&str, &str> =
+    let by_path: BTreeMap<&str, &str> =
         sources.iter().map(|source| (source.path.as_str(), source.text.as_str())).collect();
     let mut complaints = Vec::new();
     let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| input |");
     for row in page.text.lines().filter(is_row) {
-        let tests: Vec<(&str, &str)> = row.split('`').filter_map(|span| span.split_once(".rs::")).collect();
-        if tests.is_empty() {
+        let named: Vec<(&str, &str)> = row.split('`').filter_map(|span| span.split_once(".rs::")).collect();
+        if named.is_empty() {
             complaints.push(format!("{}: no test: {row}", page.path));
         }
-        for (file, name) in tests {
-            let text = texts.get(format!("{file}.rs").as_str()).copied().unwrap_or_default();
+        for (file, name) in named {
+            let text = by_path.get(format!("{file}.rs").as_str()).copied().unwrap_or_default();
             if !text.contains(&format!("fn {name}(")) {
                 complaints.push(format!("{}: {file}.rs has no test {name}", page.path));
             }
