@@ -258,11 +258,13 @@ impl Cluster {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(environment.clone(), parent.clone());
         let asks = |parent: &Parent| (parent.suspension.clone(), parent.sync.clone(), parent.rewind.clone());
-        // What another replica records, ours follows for the environments that depend on it.
+        // What another replica records, ours follows for the environments that depend on it; and where the environment is
+        // ours, it says how it really stands.
         let stands = |parent: &Parent| {
             parent.status.as_ref().map(|status| (status.state, status.inputs.clone(), status.seen.clone()))
         };
-        let followed = !self.owns(&environment);
+        let writer = parent.status.as_ref().map(|status| status.replica.as_str());
+        let followed = self.view().is_none_or(|view| writer.is_some_and(|writer| !view.is_me(writer)));
         let news = before.is_none_or(|before| {
             asks(&before) != asks(parent) || (followed && stands(&before) != stands(parent))
         });

@@ -174,6 +174,11 @@ impl View {
         owner(environment, &self.live).is_none_or(|owner| *owner == self.me)
     }
 
+    /// True for the name of this replica.
+    pub fn is_me(&self, replica: &str) -> bool {
+        self.me.0 == replica
+    }
+
     /// The digest of the repository that this daemon follows.
     pub fn source(&self) -> &str {
         &self.source

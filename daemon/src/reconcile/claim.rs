@@ -26,20 +26,20 @@ impl Lane {
     /// replica has seen a newer one (`seen` never moves backwards without a recorded rewind).
     pub(super) async fn claim(&mut self, cluster: &Cluster, desired: &DesiredSet) -> Result<bool, CallError> {
         let Some(parent) = self.memory.parent.clone() else { return Ok(desired.environment.decommission) };
-        let revision = desired.revision.id();
+        let newest = self.newest_revision(desired);
+        let revision = newest.id();
         let inputs = desired.inputs.as_str();
         // Not by the status record: that is also written by a replica that is behind, or that has begun nothing yet.
         let same_inputs = parent.seen.is_some() && parent.seen_inputs.as_deref() == Some(inputs);
         self.memory.behind = false;
         // A rewind to it is written down whatever the inputs: later commits descend from it, not from what was seen before.
-        let rewound =
-            parent.rewind.as_ref().is_some_and(|rewind| desired.revision.commit() == Some(&rewind.commit));
+        let rewound = parent.rewind.as_ref().is_some_and(|rewind| newest.commit() == Some(&rewind.commit));
         let lost = is_lost(&parent);
         if !rewound && !lost && (parent.seen.as_ref() == Some(&revision) || same_inputs) {
             self.begin(desired);
             return Ok(true);
         }
-        if !self.may_move(&parent, &desired.revision).await {
+        if !self.may_move(&parent, &newest).await {
             self.memory.behind = true;
             return Ok(false);
         }
@@ -50,8 +50,10 @@ impl Lane {
             );
         }
         let mut annotations: BTreeMap<String, Option<String>> =
-            claim_of(desired, cluster).map(|(key, value)| (key, Some(value))).collect();
-        if parent.rewind.is_some() {
+            claim_of(desired, &newest, cluster).map(|(key, value)| (key, Some(value))).collect();
+        if let Some(rewind) = &parent.rewind
+            && self.is_used_up(rewind, &newest).await
+        {
             annotations.insert(REWIND.to_owned(), None);
         }
         self.begin(desired);
@@ -165,13 +167,14 @@ impl Lane {
     }
 }
 
-/// What the parent says of a commit that is about to be applied.
-pub(super) fn claim_of(desired: &DesiredSet, cluster: &Cluster) -> impl Iterator<Item = (String, String)> {
+/// What the parent says of a commit that is about to be applied: the newest that asks for this set.
+pub(super) fn claim_of(
+    desired: &DesiredSet,
+    newest: &Revision,
+    cluster: &Cluster,
+) -> impl Iterator<Item = (String, String)> {
     let source = cluster.view().map(|view| (SOURCE.to_owned(), view.source().to_owned()));
-    let seen = [
-        (SEEN.to_owned(), desired.revision.id()),
-        (SEEN_INPUTS.to_owned(), desired.inputs.as_str().to_owned()),
-    ];
+    let seen = [(SEEN.to_owned(), newest.id()), (SEEN_INPUTS.to_owned(), desired.inputs.as_str().to_owned())];
     seen.into_iter().chain(source)
 }
 

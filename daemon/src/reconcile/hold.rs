@@ -62,7 +62,7 @@ impl Lane {
         gone
     }
 
-    /// What people asked for on the parent: a poll now, a rewind.
+    /// What people asked for on the parent: a poll now, a resumption, a rewind.
     pub(super) async fn serve_requests(&mut self) {
         let Some(parent) = &self.memory.parent else { return };
         if parent.sync.is_some() && parent.sync != self.memory.served_sync {
@@ -83,17 +83,7 @@ impl Lane {
             let Resumption { reason, by, at, was: _ } = resumption;
             tracing::warn!(environment = %self.name, %by, %reason, %at, "resumed");
         }
-        let Some(rewind) = &parent.rewind else { return };
-        let waiting = self.shared.source.subscribe().borrow().rewound.clone();
-        if waiting.is_some_and(|(_, to)| to == rewind.commit) {
-            match self.shared.source.accept_rewind(&rewind.commit).await {
-                Ok(head) => tracing::warn!(
-                    environment = %self.name, commit = %head.commit, by = %rewind.by, reason = %rewind.reason,
-                    "rewind accepted"
-                ),
-                Err(problem) => tracing::error!(environment = %self.name, "{problem}"),
-            }
-        }
+        self.serve_rewind(parent).await;
     }
 
     /// Why the environment is suspended, and what ends it.
@@ -121,28 +111,32 @@ impl Lane {
     /// The suspension that holds now; one in git counts before one by hand.
     fn stop<'a>(&'a self, wanted: &'a Wanted) -> Option<Stop<'a>> {
         let now = Timestamp::now();
-        let environment = match wanted {
-            Wanted::Present(target) => target.environment.as_ref().ok(),
-            Wanted::Missing => None,
-        };
         let holds = |until: Option<Timestamp>| until.is_none_or(|until| until > now);
-        let in_git = environment.and_then(|environment| environment.suspend.as_ref());
         let by_hand = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref());
-        let in_git = in_git.filter(|suspend| holds(suspend.until)).map(Stop::Git);
+        let in_git = self.in_git(wanted).find(|suspend| holds(suspend.until)).map(Stop::Git);
         in_git.or_else(|| by_hand.filter(|suspension| holds(suspension.until)).map(Stop::Hand))
     }
 
-    /// When the suspensions of now end by themselves.
-    pub(super) fn suspension_ends(&self, wanted: &Wanted) -> impl Iterator<Item = Timestamp> {
-        let now = Timestamp::now();
-        let in_git = match wanted {
-            Wanted::Present(target) => {
-                target.environment.as_ref().ok().and_then(|it| it.suspend.as_ref()?.until)
-            }
-            Wanted::Missing => None,
+    /// The suspensions that git asks for: of the newest commit, and of the set that stays enforced while the newest commit is
+    /// broken. (A broken commit is not applied at all, so it lifts no suspension either.)
+    fn in_git<'a>(&'a self, wanted: &'a Wanted) -> impl Iterator<Item = &'a Suspend> {
+        let (newest, enforced) = match wanted {
+            Wanted::Present(target) => (
+                target.environment.as_ref().ok(),
+                self.memory.good.as_ref().filter(|good| good.inputs != target.inputs),
+            ),
+            Wanted::Missing => (None, None),
         };
+        let all = newest.into_iter().chain(enforced.map(|good| &good.environment));
+        all.filter_map(|environment| environment.suspend.as_ref())
+    }
+
+    /// When the suspensions of now end by themselves.
+    pub(super) fn suspension_ends<'a>(&'a self, wanted: &'a Wanted) -> impl Iterator<Item = Timestamp> + 'a {
+        let now = Timestamp::now();
+        let in_git = self.in_git(wanted).filter_map(|suspend| suspend.until);
         let by_hand = self.memory.parent.as_ref().and_then(|parent| parent.suspension.as_ref()?.until);
-        [in_git, by_hand].into_iter().flatten().filter(move |until| *until > now)
+        in_git.chain(by_hand).filter(move |until| *until > now)
     }
 
     /// The first environment that must be live at its newest inputs before this one is applied.

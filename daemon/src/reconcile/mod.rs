@@ -14,6 +14,7 @@
 //! | `record`, `reports` | the status record, logs, metrics; what is said where there can be no record |
 //! | `parent`, `claim` | the parent object: read, written, marked with the commit that is begun and the one that is applied |
 //! | `rescue` | a parent that was deleted by hand, made again |
+//! | `rewind` | who allowed a rewound branch to be followed |
 //! | `inventory`, `account` | what is owned: noted, corrected, written; what came of the actions |
 //! | `examine` | what has drifted while nothing may be written |
 //! | `moved`, `unreadable` | environments that left a cluster; those whose file was never readable |
@@ -40,6 +41,7 @@ mod record;
 mod recreate;
 mod reports;
 mod rescue;
+mod rewind;
 mod settings;
 mod standings;
 mod unreadable;

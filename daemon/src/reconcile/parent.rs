@@ -7,6 +7,7 @@ use tidegate_core::inventory::Inventory;
 
 use super::claim::claim_of;
 use super::lane::{Lane, Wanted};
+use super::memory::Memory;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::{Parent, ParentChange, StoredShards, members_of};
@@ -22,6 +23,8 @@ impl Lane {
         match (&self.memory.parent, cluster.seen_parent(&self.name)) {
             (Some(known), Some(seen)) if seen.uid == known.uid => {
                 if is_newer(&seen, known) {
+                    // Another replica's record may stand there now: what was written last is not what people read.
+                    self.memory.written.clone_from(&seen.status);
                     self.memory.parent = Some(seen);
                 }
             }
@@ -32,7 +35,7 @@ impl Lane {
                 self.memory.inventory = None;
             }
             (None, None)
-                if self.memory.failures == 0 && may_create(wanted) && cluster.has_listed_parents() => {}
+                if self.memory.failures == 0 && self.may_create(wanted) && cluster.has_listed_parents() => {}
             (_, _) => {
                 self.memory.set_aside();
                 self.memory.parent = cluster.parents.read(&self.name).await?;
@@ -49,12 +52,13 @@ impl Lane {
         wanted: &Wanted,
         desired: Option<&DesiredSet>,
     ) -> Result<(), CallError> {
-        if self.memory.parent.is_some() || !may_create(wanted) {
+        let taken_down = desired.is_some_and(|desired| desired.environment.decommission);
+        if self.memory.parent.is_some() || taken_down || !self.may_create(wanted) {
             return Ok(());
         }
         let mut annotations = BTreeMap::new();
         if let Some(desired) = desired {
-            annotations.extend(claim_of(desired, cluster));
+            annotations.extend(claim_of(desired, &self.newest_revision(desired), cluster));
             let mut inventory = Inventory::default();
             for object in &desired.objects {
                 inventory.record_pending(&object.reference);
@@ -116,15 +120,20 @@ impl Lane {
         }
         Ok(())
     }
-}
 
-/// A parent is made for an environment that is to be deployed, not for one that is gone or being taken down.
-fn may_create(wanted: &Wanted) -> bool {
-    match wanted {
-        Wanted::Present(target) => {
-            target.environment.as_ref().is_ok_and(|environment| !environment.decommission)
+    /// A parent is made for an environment that is to be deployed: not for one that is gone or being taken down, nor for one
+    /// that was taken down and whose newest commit is broken (it would be deleted again at once, for ever).
+    pub(super) fn may_create(&self, wanted: &Wanted) -> bool {
+        match wanted {
+            Wanted::Present(target) => {
+                let Memory { good, rejected, .. } = &self.memory;
+                let rejected = rejected.as_ref().is_some_and(|(inputs, _)| *inputs == target.inputs);
+                let was_taken_down = good.as_ref().is_some_and(|good| good.environment.decommission);
+                target.environment.as_ref().is_ok_and(|environment| !environment.decommission)
+                    && !(rejected && was_taken_down)
+            }
+            Wanted::Missing => false,
         }
-        Wanted::Missing => false,
     }
 }
 

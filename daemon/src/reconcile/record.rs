@@ -140,7 +140,10 @@ impl Lane {
         }
         let same_state =
             before.is_some_and(|before| before.state == status.state && before.drift == status.drift);
-        if same_state && self.memory.written_at.is_some_and(|at| at.elapsed() < WRITE_INTERVAL) {
+        // Two replicas that both take the environment for theirs, until their Leases are seen, do not outshout each other.
+        let by_other = before.is_some_and(|before| before.replica != status.replica);
+        if (same_state || by_other) && self.memory.written_at.is_some_and(|at| at.elapsed() < WRITE_INTERVAL)
+        {
             return Ok(false);
         }
         self.log_change(&status);

@@ -206,3 +206,23 @@ fn a_suspended_environment_says_what_has_drifted_and_writes_nothing_to_it() {
     assert_eq!(status["drifted"]["total"], 0, "{status:#}");
     field_is(&world, "configmap", "saf-drifted", "c", "/data/k", "two");
 }
+
+#[test]
+fn a_broken_commit_lifts_no_suspension_of_the_commit_before_it() {
+    let world = World::new("saf-still-held");
+    let first = value(&world, "one", "");
+    let _daemon = world.daemon();
+    world.wait_for("live", &first);
+    value(&world, "two", "  suspend: { reason: an incident }\n");
+    let suspended = |status: &Value| status["state"] == "suspended";
+    record(&world, "saf-still-held", "suspended", suspended);
+    world.commit(
+        "lifts the suspension, and is broken",
+        &[("environment.yaml", &world.environment("")), ("c.yaml", "kind: [ConfigMap\n")],
+    );
+    let unchanged = || world.kube.field("configmap", "saf-still-held", "c", "/data/k") == "one";
+    throughout(Duration::from_secs(5), "the suspended commit is not applied", unchanged);
+    record(&world, "saf-still-held", "still suspended", suspended);
+    let mended = value(&world, "three", "");
+    world.wait_for("live", &mended);
+}
