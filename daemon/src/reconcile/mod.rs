@@ -33,7 +33,7 @@ mod inventory;
 mod judge;
 mod lane;
 mod memory;
-mod moved;
+pub mod moved;
 mod next;
 mod observe;
 mod parent;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use tidegate_core::ids::EnvironmentName;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{EnvironmentStatus, Listed, State};
 
@@ -32,7 +33,7 @@ impl Lane {
             if same || !ours {
                 continue;
             }
-            let problem = self.moved(&access.to_string()).at(environment.cluster.location.clone());
+            let problem = moved(&self.name, &access.to_string()).at(environment.cluster.location.clone());
             let problem = prefixed(vec![problem], &target.prefix);
             if other.owns(&self.name) {
                 self.say_moved(&other, &parent, &problem).await;
@@ -43,20 +44,6 @@ impl Lane {
             tracing::warn!(environment = %self.name, "{problem}");
         }
         self.memory.moved = problems;
-    }
-
-    fn moved(&self, from: &str) -> Problem {
-        let message = format!(
-            "the environment was moved: its objects in {from} stay there and are no longer looked after"
-        );
-        let set = apply_set_of(&self.name);
-        let parent = parent_name(&self.name);
-        let help = format!(
-            "to take them down, point `cluster` back, commit `decommission: true`, and move the environment once they are gone \
-             (they carry the label applyset.kubernetes.io/part-of={set}); to keep them, delete ConfigMap {parent} in \
-             {SYSTEM_NAMESPACE} of that cluster"
-        );
-        Problem::warning(Code::ClusterMoved, message).help(help)
     }
 
     /// In the cluster that was left, unless it stands there already.
@@ -84,4 +71,19 @@ impl Lane {
             tracing::debug!(environment = %self.name, %error, "the cluster that was left is not told");
         }
     }
+}
+
+/// What is said of an environment whose objects stay in the cluster `from`.
+pub fn moved(environment: &EnvironmentName, from: &str) -> Problem {
+    let message = format!(
+        "the environment was moved: what it owns in the cluster of before ({from}) stays and is no longer looked after"
+    );
+    let set = apply_set_of(environment);
+    let parent = parent_name(environment);
+    let help = format!(
+        "to take them down, point `cluster` back, commit `decommission: true`, and move the environment once they are gone \
+         (they carry the label applyset.kubernetes.io/part-of={set}); to keep them, delete ConfigMap {parent} in \
+         {SYSTEM_NAMESPACE} of that cluster"
+    );
+    Problem::warning(Code::ClusterMoved, message).help(help)
 }

@@ -53,7 +53,7 @@ pub const MOVED: Explanation = Explanation {
               left is neither looked after nor deleted, because a wrong line must not take an environment down.",
     example: Example::Situation {
         when: "A commit changes the kubeconfig context of an environment that is live.",
-        says: "the environment was moved: its objects in kubeconfig (context old) stay there and are no longer looked after",
+        says: "the environment was moved: what it owns in the cluster of before (the daemon's kubeconfig, context old) stays and is no longer looked after",
     },
     remedy: "To take the old ones down, point `cluster` back, commit `decommission: true`, wait until they are gone, then move the \
              environment. To keep them, delete its ConfigMap `tidegate-ENVIRONMENT` in the namespace tidegate-system of the old cluster.",

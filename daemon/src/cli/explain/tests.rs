@@ -8,7 +8,9 @@ use tidegate_core::schema::Catalogue;
 
 use super::*;
 use crate::cluster::call::CallError;
+use crate::cluster::connect::Access;
 use crate::cluster::failure;
+use crate::reconcile::moved::moved;
 use crate::source::{Partial, Revision, SourceError};
 use crate::world::{self, World};
 
@@ -63,6 +65,10 @@ fn reported(code: Code, says: &str) -> Option<Problem> {
             let url = "https://git.example.com/acme/environments.git".to_owned();
             let (from, to) = (id("9b03d7e"), id("4f1c2aa"));
             Some(SourceError::Rewound { url, branch: "main".to_owned(), from, to }.problem())
+        }
+        Code::ClusterMoved => {
+            let from = Access::Kubeconfig { path: None, context: Some("old".to_owned()) };
+            Some(moved(&"staging".parse().expect("a name"), &from.to_string()))
         }
         Code::EnvironmentMissing => {
             let revision = Revision::Commit(format!("{:0<40}", "9b03d7e").parse().expect("an id"));
