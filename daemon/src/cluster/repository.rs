@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::json;
@@ -41,13 +42,13 @@ pub async fn record(
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let name = format!("tidegate-repository.{source}");
     let known = repeated(|| api.get_opt(&name)).await?;
-    let version = known.as_ref().and_then(|known| known.metadata.resource_version.clone());
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     match (known, status) {
         (None, None) => Ok(()),
-        (Some(_), None) => {
-            let params =
-                DeleteParams::default().preconditions(Preconditions { uid: None, resource_version: version });
+        (Some(known), None) => {
+            let (uid, version) = identity(&known)?;
+            let params = DeleteParams::default()
+                .preconditions(Preconditions { uid: Some(uid), resource_version: Some(version) });
             match once(api.delete(&name, &params)).await {
                 Ok(_) | Err(CallError::NotFound(_)) => Ok(()),
                 Err(error) => Err(error),
@@ -58,7 +59,7 @@ pub async fn record(
                 return Ok(());
             }
             let mut object = object(&name, source, status)?;
-            object.metadata.resource_version = version;
+            object.metadata.resource_version = Some(identity(&known)?.1);
             once(api.replace(&name, &params, &object)).await.map(drop)
         }
         (None, Some(status)) => {
@@ -66,6 +67,16 @@ pub async fn record(
             once(api.create(&params, &object)).await.map(drop)
         }
     }
+}
+
+/// Its uid and resourceVersion. An answer without them is no object: nothing is written on the strength of it.
+fn identity(known: &ConfigMap) -> Result<(String, String), CallError> {
+    let ObjectMeta { uid, resource_version, .. } = &known.metadata;
+    uid.clone().zip(resource_version.clone()).ok_or_else(|| {
+        CallError::Server(
+            "the record of the repository was answered without uid and resourceVersion".to_owned(),
+        )
+    })
 }
 
 fn object(name: &str, source: &str, status: &RepositoryStatus) -> Result<ConfigMap, CallError> {

@@ -66,7 +66,8 @@ impl Lane {
                 Outcome::Refused(problem) => {
                     tracing::error!(environment = %self.name, "{problem}");
                     let uid = self.seen_uid(&id);
-                    let retry_at = now.checked_add(RETRY_REFUSED).ok();
+                    let pause = if passes_soon(&problem) { RETRY_UNKNOWN } else { RETRY_REFUSED };
+                    let retry_at = now.checked_add(pause).ok();
                     let desired = result.desired;
                     let failure = Failure { desired, uid, problem: *problem, retry_at };
                     self.memory.further.insert(id.clone(), result.problems.into_iter().skip(1).collect());
@@ -121,6 +122,12 @@ impl Lane {
         };
         self.shared.metrics.actions.get_or_create(&labels).inc();
     }
+}
+
+/// What is refused only while its namespace or its definition goes away is allowed, or has another reason, soon after. Of
+/// definitions the API server says so in words alone.
+fn passes_soon(problem: &Problem) -> bool {
+    ["because it is being terminated", "is terminating"].iter().any(|words| problem.message.contains(words))
 }
 
 fn applies(plan: &Plan) -> impl Iterator<Item = &Apply> {

@@ -184,13 +184,27 @@ fn a_verb_that_is_lacking_on_an_environments_objects_is_said_and_the_others_are_
 #[test]
 fn a_verb_that_is_lacking_on_tidegates_own_records_is_said_and_nothing_is_applied_without_a_record() {
     let world = World::new("hor-system");
-    let lacks = ["get", "list", "create", "patch"].map(|verb| Lack("system", "configmaps", verb));
+    let [get, list, create, patch] =
+        ["get", "list", "create", "patch"].map(|verb| Lack("system", "configmaps", verb));
     let leases = ["list", "patch"].map(|verb| Lack("system", "leases", verb));
-    let all: Vec<Lack> = lacks.into_iter().chain(leases).collect();
+    let stopping: Vec<Lack> = [list, create].into_iter().chain(leases).collect();
+    let all: Vec<Lack> = stopping.iter().copied().chain([get, patch]).collect();
     lacking(&world, &all, |world, daemon| {
-        for lack in &all {
+        for lack in &stopping {
             says(world, daemon, *lack);
             assert!(world.kube.get("configmap", &lack.name(world), "a").is_none(), "{}", lack.name(world));
+        }
+        // What is listed and watched need not be read, as long as nothing goes wrong.
+        is_live(world, get);
+        // What is to be applied is recorded by creates, before the first of it; how it went would be a patch.
+        says(world, daemon, patch);
+        let name = patch.name(world);
+        if world.kube.get("configmap", &name, "a").is_some() {
+            let shard = format!("tidegate-{name}-inventory-1-0");
+            assert!(
+                world.kube.get("configmap", "tidegate-system", &shard).is_some(),
+                "it is in the inventory"
+            );
         }
     });
 }

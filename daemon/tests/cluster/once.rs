@@ -7,9 +7,9 @@ use crate::support::{World, check, config_map, deployment, eventually};
 
 #[test]
 fn once_ends_when_an_environment_was_taken_down_and_its_folder_went_meanwhile() {
-    let world = World::new("saf-once-down");
-    let other = "environments/saf-once-down-b";
-    let neighbour = bare_environment("saf-once-down-b", "saf-once-down-b", "  createNamespaces: true\n");
+    let world = World::new("saf-folder-went");
+    let other = "environments/saf-folder-went-b";
+    let neighbour = bare_environment("saf-folder-went-b", "saf-folder-went-b", "  createNamespaces: true\n");
     // A pod that cannot run until git is mended keeps the run going.
     let stuck = deployment("web", 1, "").replace("local/pause:1", "local/none:1");
     world.repo.write(&format!("{other}/environment.yaml"), &neighbour);
@@ -30,12 +30,12 @@ fn once_ends_when_an_environment_was_taken_down_and_its_folder_went_meanwhile() 
         .spawn()
         .unwrap();
     eventually("the other one is on its way", || {
-        check(world.status_of("saf-once-down-b")["state"] == "progressing", "not yet")
+        check(world.status_of("saf-folder-went-b")["state"] == "progressing", "not yet")
     });
-    world.repo.remove("environments/saf-once-down");
+    world.repo.remove("environments/saf-folder-went");
     world.repo.write(&format!("{other}/web.yaml"), &config_map("c", "k", "v"));
     world.repo.commit("away, and mended");
     let output = child.wait_with_output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(0) && log.contains("saf-once-down-b: live"), "{log}");
+    assert!(output.status.code() == Some(0) && log.contains("saf-folder-went-b: live"), "{log}");
 }
