@@ -14,6 +14,9 @@ use super::pace::PaceLayer;
 
 /// Longest wait for a TCP and TLS connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// An open watch on which nothing comes for so long is dead: an API server sends bookmarks once a minute
+/// (`defaultBookmarkFrequency` of its watch cache).
+const SILENCE_LIMIT: Duration = Duration::from_mins(2);
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +102,7 @@ pub async fn connect(access: &Access, default: Option<&Path>) -> Result<Client, 
         }
     };
     config.connect_timeout = Some(CONNECT_DEADLINE);
+    config.read_timeout = Some(SILENCE_LIMIT);
     // Retries are ours (call.rs): kube's own waits up to 1,000 s and hides a sick API server.
     config.default_retry = false;
     client_of(config)

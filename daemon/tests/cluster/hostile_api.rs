@@ -2,7 +2,7 @@
 //! deleted on what could not be read, it is said, nothing is asked without end, and the first good answer goes on.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::scene::{field_is, gone, problems, record, throughout};
 use crate::support::{
@@ -122,8 +122,8 @@ fn empty_objects_in_place_of_every_answer_are_no_empty_cluster() {
 }
 
 /// How often and when each object was applied for real.
-fn applies(proxy: &FaultProxy) -> BTreeMap<String, Vec<std::time::Instant>> {
-    let mut applies: BTreeMap<String, Vec<std::time::Instant>> = BTreeMap::new();
+fn applies(proxy: &FaultProxy) -> BTreeMap<String, Vec<Instant>> {
+    let mut applies: BTreeMap<String, Vec<Instant>> = BTreeMap::new();
     let is_apply =
         |call: &&Call| call.method == "PATCH" && call.is_write() && !call.path.contains("tidegate-system");
     for call in proxy.calls().iter().filter(is_apply) {
@@ -241,6 +241,37 @@ fn watches_that_are_cut_again_and_again_miss_no_drift_and_do_not_spin() {
     }
     // Each lives for a tenth of a second and comes again after a pause.
     assert!(watches.values().all(|count| *count < 60), "{watches:?}");
+    drop(daemon);
+}
+
+#[test]
+fn a_watch_that_falls_silent_is_given_up_within_two_minutes_and_misses_no_drift() {
+    let behind = Behind::live("apf-silent");
+    behind.proxy.script(|call| {
+        if call.is_watch() { Fault::Silence(Duration::from_millis(100)) } else { Fault::Pass }
+    });
+    // Those that run are not heard of again.
+    let Behind { mut daemon, proxy, world, .. } = behind;
+    daemon.kill();
+    daemon.restart();
+    eventually("it watches", || {
+        check(
+            proxy.calls().iter().any(|call| call.is_watch() && call.path == "/api/v1/configmaps"),
+            "not yet",
+        )
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    let patch = r#"{"data":{"k":"unseen"}}"#;
+    world.kube.must(&["patch", "configmap", "a", "-n", "apf-silent", "--type=merge", "-p", patch]);
+    let start = Instant::now();
+    throughout(Duration::from_secs(5), "nobody has heard of it", || {
+        world.kube.field("configmap", "apf-silent", "a", "/data/k") == "unseen"
+    });
+    proxy.script(|_| Fault::Pass);
+    within(Duration::from_secs(150), "a new watch finds it", || {
+        check(world.kube.field("configmap", "apf-silent", "a", "/data/k") == "one", daemon.log())
+    });
+    println!("found after {:?}", start.elapsed());
     drop(daemon);
 }
 

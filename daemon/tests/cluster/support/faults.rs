@@ -41,6 +41,8 @@ pub enum Fault {
     Slow { bytes: usize, pause: Duration },
     /// The connection is closed so long after the first byte of the answer.
     Cut(Duration),
+    /// Nothing more comes so long after the first byte of the answer, and the connection stays open.
+    Silence(Duration),
     /// The daemon is killed before the API server sees the request.
     KillBefore,
     /// The daemon is killed once the API server has carried the request out.
@@ -257,6 +259,7 @@ async fn exchange(
         | Fault::Half
         | Fault::Slow { .. }
         | Fault::Cut(_)
+        | Fault::Silence(_)
         | Fault::KillAfter => forward(stream, shared, request, (&call, index)).await,
     }
 }
@@ -303,6 +306,7 @@ async fn forward(
         Fault::Pass
         | Fault::Pages(_)
         | Fault::Cut(_)
+        | Fault::Silence(_)
         | Fault::LostRequest
         | Fault::Status(_)
         | Fault::Answer { .. }
@@ -328,7 +332,8 @@ async fn relay(
         .write_all(format!("HTTP/1.1 200 OK\r\n{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())
         .await?;
     let (mut from, mut to) = stream.split();
-    let limit = if let Fault::Cut(after) = fault { *after } else { Duration::from_hours(1) };
+    let limit =
+        if let Fault::Cut(after) | Fault::Silence(after) = fault { *after } else { Duration::from_hours(1) };
     let events = async {
         while let Some(Ok(frame)) = body.frame().await {
             let Ok(data) = frame.into_data() else { continue };
@@ -346,7 +351,13 @@ async fn relay(
         done = events => done,
         // The daemon hung up.
         _ = from.read(&mut nothing) => Ok(()),
-        () = tokio::time::sleep(limit) => Ok(()),
+        () = tokio::time::sleep(limit) => {
+            if let Fault::Silence(_) = fault {
+                // Until the daemon hangs up.
+                let _ = from.read(&mut nothing).await;
+            }
+            Ok(())
+        }
     }
 }
 
