@@ -261,7 +261,12 @@ impl Daemon {
             match lanes.get(&name) {
                 // A commit that leaves an environment as it is wakes nobody: its lane finds it with the next pass.
                 Some(sender) => drop(sender.send_if_modified(|known| {
-                    let wakes = watchful.contains(name.as_str()) || !known.asks_the_same(&wanted);
+                    // One that is gone says so again, because it is expected again.
+                    let gone = match wanted {
+                        Wanted::Missing => true,
+                        Wanted::Present(_) => false,
+                    };
+                    let wakes = gone || watchful.contains(name.as_str()) || !known.asks_the_same(&wanted);
                     *known = wanted;
                     wakes
                 })),

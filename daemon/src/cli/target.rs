@@ -28,6 +28,13 @@ pub struct TargetCluster {
     pub parents: Parents,
 }
 
+impl TargetCluster {
+    /// True where git puts the environment here.
+    pub fn holds(&self, environment: &str) -> bool {
+        self.environments.iter().any(|name| name == environment)
+    }
+}
+
 /// A cluster that was asked and gave no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Away {
@@ -151,7 +158,10 @@ pub async fn parent(global: &Global, environment: &str) -> Result<(TargetCluster
     let mut targets = clusters(global).await?;
     let answers = targets.ask(async |cluster| cluster.parents.read(&name).await).await;
     let place = |asked: &TargetCluster| targets.clusters.iter().position(|it| std::ptr::eq(it, asked));
-    let found = answers.found.into_iter().find_map(|(cluster, parent)| Some((place(cluster)?, parent?)));
+    let found = answers.found.into_iter().filter_map(|(cluster, parent)| Some((cluster, parent?)));
+    // One that was moved has left a parent in the cluster of before.
+    let found = found.min_by_key(|(cluster, _)| !cluster.holds(environment));
+    let found = found.and_then(|(cluster, parent)| Some((place(cluster)?, parent)));
     let away = answers.away;
     match found {
         Some((place, parent)) => Ok((targets.clusters.swap_remove(place), parent)),

@@ -16,6 +16,7 @@ use super::options::Global;
 use super::style::Style;
 use super::target::{self, Away, Targets};
 use super::troubles::troubles;
+use crate::cluster::parent::Parent;
 use crate::world::Target;
 
 /// How often the record is read.
@@ -276,9 +277,18 @@ fn is_gone(target: &Target, known: &BTreeMap<String, EnvironmentStatus>) -> bool
 async fn read(targets: &Targets) -> Reading {
     let answers = targets.ask(async |cluster| cluster.parents.list().await).await;
     let silent = answers.found.is_empty();
-    let parents = answers.found.into_iter().flat_map(|(_, parents)| parents);
-    let statuses = parents.filter_map(|parent| Some((parent.environment.to_string(), parent.status?)));
-    Reading { statuses: statuses.collect(), away: answers.away, silent }
+    let mut statuses = BTreeMap::new();
+    for (cluster, parents) in answers.found {
+        for Parent { environment, status, .. } in parents {
+            let Some(status) = status else { continue };
+            let name = environment.to_string();
+            // One that was moved has left a record in the cluster of before: where git puts it counts.
+            if cluster.holds(&name) || !statuses.contains_key(&name) {
+                statuses.insert(name, status);
+            }
+        }
+    }
+    Reading { statuses, away: answers.away, silent }
 }
 
 fn print(global: &Global, verdicts: &[(&String, Verdict)], reading: &Reading, goals: &Goals, exit: Exit) {

@@ -3,7 +3,7 @@
 //! Lanes of several environments share one handle. A cluster that is out of reach delays only its own lanes: they read
 //! [`Cluster::state`] and wait for it to change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -224,10 +224,17 @@ impl Cluster {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
         let config = watcher::Config::default().labels(PARENT_LABEL);
         let mut events = watcher(api, config).default_backoff().boxed();
+        let mut listed = BTreeSet::new();
         while let Some(event) = events.next().await {
             match event {
-                Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                Ok(watcher::Event::Apply(object)) => {
                     if let Some(parent) = parse(&object) {
+                        self.note_parent(&parent);
+                    }
+                }
+                Ok(watcher::Event::InitApply(object)) => {
+                    if let Some(parent) = parse(&object) {
+                        listed.insert(parent.environment.clone());
                         self.note_parent(&parent);
                     }
                 }
@@ -240,12 +247,27 @@ impl Cluster {
                         self.wake(&parent.environment);
                     }
                 }
-                Ok(watcher::Event::Init) => {}
-                Ok(watcher::Event::InitDone) => drop(self.listed_parents.send_replace(true)),
+                Ok(watcher::Event::Init) => listed.clear(),
+                Ok(watcher::Event::InitDone) => {
+                    self.drop_unlisted(&listed);
+                    self.listed_parents.send_replace(true);
+                }
                 Err(error) => {
                     tracing::debug!(error = %super::call::chain(&error), "watch of the parents interrupted");
                 }
             }
+        }
+    }
+
+    /// Parents that went while the watch was interrupted are in no list after it.
+    fn drop_unlisted(&self, listed: &BTreeSet<EnvironmentName>) {
+        let mut seen = self.seen_parents.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let gone: Vec<EnvironmentName> =
+            seen.keys().filter(|name| !listed.contains(*name)).cloned().collect();
+        seen.retain(|name, _| listed.contains(name));
+        drop(seen);
+        for name in gone {
+            self.wake(&name);
         }
     }
 

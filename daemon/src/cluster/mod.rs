@@ -32,6 +32,7 @@ pub mod parent;
 pub mod pods;
 pub mod repository;
 pub mod schemas;
+pub mod shards;
 pub mod store;
 pub mod version;
 pub mod watch;

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
@@ -22,8 +21,6 @@ use super::call::{CallError, once, repeated};
 pub const SYSTEM_NAMESPACE: &str = "tidegate-system";
 /// On the parent: the environment's name. Watches select by it.
 pub const PARENT_LABEL: &str = "tidegate.dev/parent-of";
-/// On a shard: the environment's name.
-pub const SHARD_LABEL: &str = "tidegate.dev/inventory-of";
 /// The newest revision that any replica began to apply; never moves backwards without a recorded rewind.
 pub const SEEN: &str = "tidegate.dev/seen";
 /// Digest of the inputs that [`SEEN`] asks for; written with it.
@@ -44,12 +41,7 @@ pub const SYNC: &str = "tidegate.dev/sync";
 pub const REWIND: &str = "tidegate.dev/rewind";
 
 const STATUS_KEY: &str = "status.json";
-const SHARD_KEY: &str = "entries";
-const MANAGER: &str = "tidegate-state";
-/// More shards than this are not read; the core writes no more (40,000 objects fill about a dozen).
-const SHARDS_CAP: u32 = inventory::MAX_SHARDS;
-/// How often the shards of a parent that is made again are written, while the garbage collector takes the old ones.
-const SHARD_ATTEMPTS: u32 = 5;
+pub(super) const MANAGER: &str = "tidegate-state";
 /// More environments than this in one cluster are not listed by commands.
 const PARENTS_CAP: u32 = 5_000;
 
@@ -136,34 +128,11 @@ pub struct ParentChange {
     pub status: Option<EnvironmentStatus>,
 }
 
-/// Shards as they stand in the cluster, so that only changed ones are written.
-#[derive(Debug, Clone, Default)]
-pub struct StoredShards {
-    shards: BTreeMap<String, Stored>,
-}
-
-#[derive(Debug, Clone)]
-struct Stored {
-    resource_version: String,
-    bytes: Vec<u8>,
-}
-
-/// What a write of the shards means for the parent.
-#[derive(Debug)]
-pub enum ShardsWritten {
-    /// The parent says what it has to.
-    AsBefore,
-    /// The parent was changed.
-    Said(Box<Parent>),
-    /// These annotations are due with the next write of the parent.
-    ToSay(BTreeMap<String, Option<String>>),
-}
-
 /// Reads and writes of parents and shards in one cluster.
 #[derive(Clone)]
 pub struct Parents {
     client: Client,
-    api: Api<ConfigMap>,
+    pub(super) api: Api<ConfigMap>,
 }
 
 impl Parents {
@@ -226,6 +195,8 @@ impl Parents {
             rewind,
             ..
         } = lost;
+        // Also where that was still to be said: with an inventory to lose, the new parent names its shards.
+        let shards = shards.or_else(|| (!inventory.entries.is_empty()).then_some(1));
         let shards = shards.map(|shards| inventory::encode_at(inventory, shards).len().to_string());
         let json = |error: serde_json::Error| CallError::Server(error.to_string());
         let suspension = suspension.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
@@ -311,161 +282,7 @@ impl Parents {
             Ok(_) | Err(CallError::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
-        let filter = ListParams::default().labels(&format!("{SHARD_LABEL}={}", parent.environment));
-        let background = DeleteParams::background();
-        repeated(|| self.api.delete_collection(&background, &filter)).await.map(drop)
-    }
-
-    /// The inventory; a shard that cannot be read is an error, never an empty inventory.
-    pub async fn read_inventory(&self, parent: &Parent) -> Result<(Inventory, StoredShards), CallError> {
-        let stored = self.stored(&parent.environment).await?;
-        let Some(count) = parent.shards else {
-            // A kill came between the shards and the parent that was to point to them: what is whole of them counts, and
-            // all of them are known, because to create one a second time would be refused for ever.
-            let all: Vec<&[u8]> = stored.shards.values().map(|shard| shard.bytes.as_slice()).collect();
-            let inventory = inventory::decode(&all).unwrap_or_default();
-            return Ok((inventory, stored));
-        };
-        let current: Vec<&[u8]> = (0..count.min(SHARDS_CAP))
-            .filter_map(|index| stored.shards.get(&shard_name(&parent.environment, count, index)))
-            .map(|shard| shard.bytes.as_slice())
-            .collect();
-        let inventory =
-            inventory::decode(&current).map_err(|error| unreadable_inventory(&parent.environment, &error))?;
-        Ok((inventory, stored))
-    }
-
-    async fn stored(&self, environment: &EnvironmentName) -> Result<StoredShards, CallError> {
-        let params = ListParams::default().labels(&format!("{SHARD_LABEL}={environment}")).limit(SHARDS_CAP);
-        let list = repeated(|| self.api.list(&params)).await?;
-        let mut stored = StoredShards::default();
-        for shard in list.items {
-            let bytes = shard.binary_data.and_then(|mut data| data.remove(SHARD_KEY)).map(|data| data.0);
-            if let (Some(name), Some(resource_version), Some(bytes)) =
-                (shard.metadata.name, shard.metadata.resource_version, bytes)
-            {
-                stored.shards.insert(name, Stored { resource_version, bytes });
-            }
-        }
-        Ok(stored)
-    }
-
-    /// Writes the shards that changed, each with the resourceVersion that was read. When their number changes, the new
-    /// set is written first, then the parent points to it, then the old set goes. The first shard of a new parent is found
-    /// without being pointed to (see [`Parents::read_inventory`]), so that it can be said with the next record.
-    pub async fn write_inventory(
-        &self,
-        parent: &Parent,
-        stored: &mut StoredShards,
-        inventory: &Inventory,
-    ) -> Result<ShardsWritten, CallError> {
-        let shards = inventory::encode_at(inventory, parent.shards.unwrap_or(1));
-        let count = u32::try_from(shards.len()).unwrap_or(u32::MAX);
-        for shard in shards {
-            let name = shard_name(&parent.environment, count, shard.index);
-            let known = stored.shards.get(&name);
-            if known.is_some_and(|known| known.bytes == shard.bytes) {
-                continue;
-            }
-            let version = known.map(|known| known.resource_version.clone());
-            let resource_version = self.write_shard(parent, &name, version, &shard.bytes).await?;
-            stored.shards.insert(name, Stored { resource_version, bytes: shard.bytes });
-        }
-        let members = members_of(inventory);
-        if parent.shards == Some(count) && parent.members == members {
-            return Ok(ShardsWritten::AsBefore);
-        }
-        if parent.shards.is_none() && count == 1 && parent.members == members {
-            return Ok(ShardsWritten::ToSay(BTreeMap::from([(SHARDS.to_owned(), Some(count.to_string()))])));
-        }
-        let mut annotations: BTreeMap<String, Option<String>> =
-            members.into_iter().map(|(key, value)| (key, Some(value))).collect();
-        annotations.insert(SHARDS.to_owned(), Some(count.to_string()));
-        let updated = self.update(parent, &ParentChange { annotations, status: None }).await?;
-        self.drop_unused(&parent.environment, count, stored).await?;
-        Ok(ShardsWritten::Said(Box::new(updated)))
-    }
-
-    /// Writes every shard of a parent that was made again. Those of the old one may still stand there, until the garbage
-    /// collector sees that their owner is gone: they are written over, under the resourceVersion that they have, or made anew.
-    pub async fn write_again(
-        &self,
-        parent: &Parent,
-        inventory: &Inventory,
-    ) -> Result<StoredShards, CallError> {
-        let Some(count) = parent.shards else { return Ok(StoredShards::default()) };
-        let shards = inventory::encode_at(inventory, count);
-        let mut attempt = 1;
-        loop {
-            let mut stored = self.stored(&parent.environment).await?;
-            let mut written = Ok(());
-            for shard in &shards {
-                let name = shard_name(&parent.environment, count, shard.index);
-                let version = stored.shards.get(&name).map(|known| known.resource_version.clone());
-                match self.write_shard(parent, &name, version, &shard.bytes).await {
-                    Ok(resource_version) => {
-                        let bytes = shard.bytes.clone();
-                        stored.shards.insert(name, Stored { resource_version, bytes });
-                    }
-                    Err(error) => written = Err(error),
-                }
-            }
-            match written {
-                Ok(()) => return Ok(stored),
-                Err(CallError::Conflict(_) | CallError::NotFound(_)) if attempt < SHARD_ATTEMPTS => {
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn drop_unused(
-        &self,
-        environment: &EnvironmentName,
-        count: u32,
-        stored: &mut StoredShards,
-    ) -> Result<(), CallError> {
-        let used: Vec<String> = (0..count).map(|index| shard_name(environment, count, index)).collect();
-        let unused: Vec<String> = stored.shards.keys().filter(|name| !used.contains(name)).cloned().collect();
-        for name in unused {
-            let params = DeleteParams::background();
-            match repeated(|| self.api.delete(&name, &params)).await {
-                Ok(_) | Err(CallError::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-            stored.shards.remove(&name);
-        }
-        Ok(())
-    }
-
-    async fn write_shard(
-        &self,
-        parent: &Parent,
-        name: &str,
-        version: Option<String>,
-        bytes: &[u8],
-    ) -> Result<String, CallError> {
-        let mut object: ConfigMap = serde_json::from_value(json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {
-                "name": name,
-                "labels": { SHARD_LABEL: parent.environment.as_str(), "app.kubernetes.io/managed-by": "tidegate" },
-                "ownerReferences": [{
-                    "apiVersion": "v1", "kind": "ConfigMap",
-                    "name": parent_name(&parent.environment), "uid": parent.uid,
-                }],
-            }
-        }))
-        .map_err(|error| CallError::Server(error.to_string()))?;
-        object.binary_data = Some(BTreeMap::from([(SHARD_KEY.to_owned(), ByteString(bytes.to_vec()))]));
-        object.metadata.resource_version.clone_from(&version);
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let written = match version {
-            Some(_) => once(self.api.replace(name, &params, &object)).await?,
-            None => once(self.api.create(&params, &object)).await?,
-        };
-        Ok(written.metadata.resource_version.unwrap_or_default())
+        self.delete_shards(parent).await
     }
 }
 
@@ -486,10 +303,6 @@ pub fn members_of(inventory: &Inventory) -> BTreeMap<String, String> {
     ])
 }
 
-fn shard_name(environment: &EnvironmentName, count: u32, index: u32) -> String {
-    format!("{}-inventory-{count}-{index}", parent_name(environment))
-}
-
 /// The id of an environment's ApplySet.
 pub fn apply_set_of(environment: &EnvironmentName) -> String {
     inventory::apply_set_id(&parent_name(environment), SYSTEM_NAMESPACE, "ConfigMap", "")
@@ -503,15 +316,6 @@ fn suspension(text: &str) -> Suspension {
         since: jiff::Timestamp::UNIX_EPOCH,
         until: None,
     })
-}
-
-fn unreadable_inventory(environment: &EnvironmentName, error: &impl std::fmt::Display) -> CallError {
-    let name = parent_name(environment);
-    CallError::Server(format!(
-        "the inventory in ConfigMaps {SYSTEM_NAMESPACE}/{name}-inventory-* cannot be read ({error}), so nothing is \
-         changed; restore them, or delete ConfigMap {name}: what git names is then taken over anew, and what left git \
-         meanwhile stays"
-    ))
 }
 
 /// The parent in a ConfigMap; none when it is not one of ours.

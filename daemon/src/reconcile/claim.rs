@@ -157,6 +157,7 @@ impl Lane {
         self.memory.parent = None;
         self.memory.inventory = None;
         self.memory.remembered = None;
+        self.memory.unsaid.clear();
         Ok(())
     }
 
@@ -173,9 +174,13 @@ pub(super) fn claim_of(
     newest: &Revision,
     cluster: &Cluster,
 ) -> impl Iterator<Item = (String, String)> {
-    let source = cluster.view().map(|view| (SOURCE.to_owned(), view.source().to_owned()));
     let seen = [(SEEN.to_owned(), newest.id()), (SEEN_INPUTS.to_owned(), desired.inputs.as_str().to_owned())];
-    seen.into_iter().chain(source)
+    seen.into_iter().chain(source_of(cluster))
+}
+
+/// Whose the environment is: the repository of this daemon.
+pub(super) fn source_of(cluster: &Cluster) -> Option<(String, String)> {
+    cluster.view().map(|view| (SOURCE.to_owned(), view.source().to_owned()))
 }
 
 /// True when the annotation stands there, or should, and names neither a commit nor a followed folder's files.

@@ -7,7 +7,8 @@ use tidegate_core::plan::{Action, Plan};
 use super::lane::Lane;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
-use crate::cluster::parent::{SHARDS, ShardsWritten};
+use crate::cluster::parent::SHARDS;
+use crate::cluster::shards::ShardsWritten;
 
 impl Lane {
     /// Notes objects that are about to be created, so that a kill between the two leaves nothing unknown.

@@ -16,7 +16,8 @@ use tidegate_core::problem::Problem;
 use tidegate_core::status::{DriftRecord, EnvironmentStatus, ForeignRecord};
 
 use super::rescue::Remembered;
-use crate::cluster::parent::{Parent, Resumption, StoredShards};
+use crate::cluster::parent::{Parent, Resumption};
+use crate::cluster::shards::StoredShards;
 use crate::world::DesiredSet;
 
 /// What a lane remembers.

@@ -47,6 +47,11 @@ impl Lane {
         if plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty() {
             next = next.min(WAITING_INTERVAL);
         }
+        // A commit that leaves the environment as it is wakes nobody, and may be the one that this waits for.
+        let rewinds = self.memory.parent.as_ref().is_some_and(|parent| parent.rewind.is_some());
+        if self.memory.behind || rewinds {
+            next = next.min(WAITING_INTERVAL);
+        }
         if self.memory.rejected.is_some() {
             next = next.min(RETRY_REJECTED);
         }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use tidegate_core::inventory::Inventory;
 
-use super::claim::claim_of;
+use super::claim::{claim_of, source_of};
 use super::lane::{Lane, Wanted};
 use super::memory::Memory;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
-use crate::cluster::parent::{Parent, ParentChange, StoredShards, members_of};
+use crate::cluster::parent::{Parent, ParentChange, REWIND, members_of};
+use crate::cluster::shards::StoredShards;
 use crate::cluster::version;
 use crate::world::DesiredSet;
 
@@ -25,6 +26,10 @@ impl Lane {
                 if is_newer(&seen, known) {
                     // Another replica's record may stand there now: what was written last is not what people read.
                     self.memory.written.clone_from(&seen.status);
+                    if marks(&seen) != marks(known) {
+                        // Not ours: another replica has been at work, and may own more by now.
+                        self.memory.inventory = None;
+                    }
                     self.memory.parent = Some(seen);
                 }
             }
@@ -56,7 +61,7 @@ impl Lane {
         if self.memory.parent.is_some() || taken_down || !self.may_create(wanted) {
             return Ok(());
         }
-        let mut annotations = BTreeMap::new();
+        let mut annotations: BTreeMap<String, String> = source_of(cluster).into_iter().collect();
         if let Some(desired) = desired {
             annotations.extend(claim_of(desired, &self.newest_revision(desired), cluster));
             let mut inventory = Inventory::default();
@@ -106,8 +111,12 @@ impl Lane {
                 }
                 Err(error @ CallError::Conflict(_)) => {
                     let now = cluster.parents.read(&self.name).await?;
-                    let ours = |parent: &Parent| (parent.seen.clone(), parent.applied.clone(), parent.shards);
-                    let foreign = now.as_ref().is_none_or(|now| ours(now) != ours(&parent));
+                    // A rewind that a person has recorded meanwhile is not used up by a claim that never saw it.
+                    let of_others = |now: &Parent| {
+                        marks(now) != marks(&parent)
+                            || (change.annotations.contains_key(REWIND) && now.rewind != parent.rewind)
+                    };
+                    let foreign = now.as_ref().is_none_or(of_others);
                     self.memory.parent = now;
                     if foreign || attempt == PARENT_ATTEMPTS {
                         // Another replica works on the environment: everything is read anew.
@@ -135,6 +144,11 @@ impl Lane {
             Wanted::Missing => false,
         }
     }
+}
+
+/// What replicas write about the work itself.
+fn marks(parent: &Parent) -> (Option<&str>, Option<&str>, Option<u32>) {
+    (parent.seen.as_deref(), parent.applied.as_deref(), parent.shards)
 }
 
 /// Where their versions are no numbers, what was seen counts.

@@ -1,13 +1,13 @@
 //! Fields that cannot change: the object is deleted and created anew, where that loses nothing.
 //!
-//! Only kinds on this list, and only when the API server itself says that the field is immutable. Never a claim, a
+//! Only kinds of the core's list ([`is_recreated`]), and only when the API server itself says that the field is immutable. Never a claim, a
 //! namespace or a definition.
 
 use std::time::Duration;
 
 use kube::core::Status;
 use serde_json::Value;
-use tidegate_core::plan::Apply;
+use tidegate_core::plan::{Apply, is_recreated};
 
 use crate::cluster::call::CallError;
 use crate::cluster::failure::is_immutable;
@@ -16,17 +16,14 @@ use crate::cluster::kinds::ServedKind;
 use crate::cluster::write::Mode;
 use tidegate_core::inventory::{Marks, Precondition, marked};
 
-/// Kinds that hold no state of their own.
-const KINDS: [&str; 5] = ["Job", "RoleBinding", "ClusterRoleBinding", "PriorityClass", "StorageClass"];
 /// Longest wait for the old object to go.
 const GONE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// True when the refusal is about an immutable field of a kind on the list.
 pub fn can_recreate(apply: &Apply, status: &Status) -> bool {
-    let kind = apply.object.reference.gvk.kind.as_str();
     let causes = status.details.iter().flat_map(|details| &details.causes);
     apply.uid.is_some()
-        && KINDS.contains(&kind)
+        && is_recreated(&apply.object.reference.id())
         && (is_immutable(&status.message) || causes.into_iter().any(|cause| is_immutable(&cause.message)))
 }
 

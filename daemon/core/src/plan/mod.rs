@@ -14,6 +14,7 @@ mod identity;
 mod input;
 mod order;
 mod prune;
+mod recreate;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use dependencies::{Definitions, dependencies};
 pub use identity::plan_id;
 pub use input::{Failure, PlanInput, PlanSettings, PruneSettings};
 pub use order::phase_of;
+pub use recreate::is_recreated;
 pub use summary::Counts;
 
 /// One step on one object.

@@ -181,7 +181,7 @@ fn updated(
         return None;
     }
     let (head, object) = head;
-    let way = immutable::replaces(&object.reference.gvk.kind, &fields);
+    let way = immutable::replaces(&object.reference.id(), &fields);
     if way == Some(super::Way::Refused) {
         review.problems.extend(fields.iter().filter(|field| field.immutable && !field.left_to_others).map(
             |field| {

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::objects::is_at_or_below;
 use super::{FieldEdit, Way};
 use crate::diff::FieldChange;
-use crate::object::DesiredObject;
+use crate::object::{DesiredObject, ObjectId};
+use crate::plan::is_recreated;
 
 /// Which fields of a kind cannot change.
 struct Rule {
@@ -87,18 +88,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("/preemptionPolicy", "PreemptLowerPriority"),
 ];
 
-/// Kinds that the daemon deletes and creates anew when a field of them cannot change.
-const RECREATED: [&str; 5] = ["Job", "RoleBinding", "ClusterRoleBinding", "PriorityClass", "StorageClass"];
-
-/// Whether the daemon deletes and creates objects of this kind when the API server calls a field of them immutable.
-pub fn is_recreated(kind: &str) -> bool {
-    RECREATED.contains(&kind)
-}
-
 /// What becomes of an object of a kind when fields of it change that cannot; none when it is an ordinary update.
-pub fn replaces(kind: &str, fields: &[FieldEdit]) -> Option<Way> {
+pub fn replaces(object: &ObjectId, fields: &[FieldEdit]) -> Option<Way> {
     let immutable = fields.iter().any(|field| field.immutable && !field.left_to_others);
-    immutable.then(|| if is_recreated(kind) { Way::Recreated } else { Way::Refused })
+    immutable.then(|| if is_recreated(object) { Way::Recreated } else { Way::Refused })
 }
 
 /// Whether the API server is known to refuse this change.

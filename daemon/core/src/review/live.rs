@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Way;
 use super::conceal::{conceal, is_secret, is_value};
-use super::{Way, is_recreated};
 use crate::diff::FieldChange;
 use crate::drift::{ForeignEntry, ForeignField};
 use crate::location::Location;
 use crate::object::{DesiredObject, ObjectId};
+use crate::plan::is_recreated;
 use crate::problem::{Code, Problem};
 
 /// What the cluster of one environment says.
@@ -108,7 +109,7 @@ impl LiveReview {
     #[must_use]
     pub fn refused(mut self, problems: Vec<Problem>) -> Self {
         let immutable = problems.iter().any(|problem| problem.code == Code::Immutable);
-        if immutable && is_recreated(&self.object.kind) {
+        if immutable && is_recreated(&self.object) {
             self.replaced = Some(Way::Recreated);
         } else {
             self.replaced = immutable.then_some(Way::Refused);

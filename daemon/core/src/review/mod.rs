@@ -51,7 +51,7 @@ use crate::problem::Problem;
 
 pub use compare::review;
 pub use conceal::CONCEALED;
-pub use immutable::{is_recreated, replaces};
+pub use immutable::replaces;
 pub use input::{Compared, Complete, SettingsFile, Side};
 pub use summary::Counts;
 

@@ -1,0 +1,312 @@
+//! The inventory of an environment as it is kept: shards beside the parent, ConfigMaps of compressed lines. What they say is
+//! the core's (`inventory`); which parent they belong to is `parent`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use serde_json::json;
+use tidegate_core::ids::EnvironmentName;
+use tidegate_core::inventory::{self, CorruptInventory, Inventory};
+
+use super::call::{CallError, once, repeated};
+use super::parent::{
+    MANAGER, Parent, ParentChange, Parents, SHARDS, SYSTEM_NAMESPACE, members_of, parent_name,
+};
+
+/// On a shard: the environment's name.
+pub const SHARD_LABEL: &str = "tidegate.dev/inventory-of";
+const SHARD_KEY: &str = "entries";
+/// More shards than this are not read; the core writes no more (40,000 objects fill about a dozen).
+const SHARDS_CAP: u32 = inventory::MAX_SHARDS;
+/// How often the shards of a parent that is made again are written, while the garbage collector takes the old ones.
+const SHARD_ATTEMPTS: u32 = 5;
+
+/// Shards as they stand in the cluster, so that only changed ones are written.
+#[derive(Debug, Clone, Default)]
+pub struct StoredShards {
+    shards: BTreeMap<String, Stored>,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    resource_version: String,
+    bytes: Vec<u8>,
+}
+
+/// What a write of the shards means for the parent.
+#[derive(Debug)]
+pub enum ShardsWritten {
+    /// The parent says what it has to.
+    AsBefore,
+    /// The parent was changed.
+    Said(Box<Parent>),
+    /// These annotations are due with the next write of the parent.
+    ToSay(BTreeMap<String, Option<String>>),
+}
+
+impl Parents {
+    /// The shards of this parent, and of no other: somebody may have made the environment anew meanwhile.
+    pub(super) async fn delete_shards(&self, parent: &Parent) -> Result<(), CallError> {
+        let filter =
+            ListParams::default().labels(&format!("{SHARD_LABEL}={}", parent.environment)).limit(SHARDS_CAP);
+        for shard in repeated(|| self.api.list(&filter)).await?.items {
+            let owned = shard.owner_references().iter().any(|owner| owner.uid == parent.uid);
+            let (Some(name), Some(uid), true) = (shard.metadata.name, shard.metadata.uid, owned) else {
+                continue;
+            };
+            let params = DeleteParams::background()
+                .preconditions(Preconditions { uid: Some(uid), resource_version: None });
+            match repeated(|| self.api.delete(&name, &params)).await {
+                Ok(_) | Err(CallError::NotFound(_) | CallError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The inventory; a shard that cannot be read is an error, never an empty inventory.
+    pub async fn read_inventory(&self, parent: &Parent) -> Result<(Inventory, StoredShards), CallError> {
+        let stored = self.stored(&parent.environment).await?;
+        let Some(count) = parent.shards else {
+            // A kill came between the shards and the parent that was to point to them. All of them are known, because to
+            // create one a second time would be refused for ever.
+            let inventory = unsaid_inventory(&parent.environment, &stored)?;
+            return Ok((inventory, stored));
+        };
+        let current: Vec<&[u8]> = (0..count.min(SHARDS_CAP))
+            .filter_map(|index| stored.shards.get(&shard_name(&parent.environment, count, index)))
+            .map(|shard| shard.bytes.as_slice())
+            .collect();
+        let inventory =
+            inventory::decode(&current).map_err(|error| unreadable_inventory(&parent.environment, &error))?;
+        Ok((inventory, stored))
+    }
+
+    async fn stored(&self, environment: &EnvironmentName) -> Result<StoredShards, CallError> {
+        let params = ListParams::default().labels(&format!("{SHARD_LABEL}={environment}")).limit(SHARDS_CAP);
+        let list = repeated(|| self.api.list(&params)).await?;
+        let mut stored = StoredShards::default();
+        for shard in list.items {
+            let bytes = shard.binary_data.and_then(|mut data| data.remove(SHARD_KEY)).map(|data| data.0);
+            if let (Some(name), Some(resource_version), Some(bytes)) =
+                (shard.metadata.name, shard.metadata.resource_version, bytes)
+            {
+                stored.shards.insert(name, Stored { resource_version, bytes });
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Writes the shards that changed, each with the resourceVersion that was read. When their number changes, the new
+    /// set is written first, then the parent points to it, then the old set goes. The first shard of a new parent is found
+    /// without being pointed to (see [`Parents::read_inventory`]), so that it can be said with the next record.
+    pub async fn write_inventory(
+        &self,
+        parent: &Parent,
+        stored: &mut StoredShards,
+        inventory: &Inventory,
+    ) -> Result<ShardsWritten, CallError> {
+        let shards = inventory::encode_at(inventory, parent.shards.unwrap_or(1));
+        let count = u32::try_from(shards.len()).unwrap_or(u32::MAX);
+        for shard in shards {
+            let name = shard_name(&parent.environment, count, shard.index);
+            let known = stored.shards.get(&name);
+            if known.is_some_and(|known| known.bytes == shard.bytes) {
+                continue;
+            }
+            let version = known.map(|known| known.resource_version.clone());
+            let resource_version = self.write_shard(parent, &name, version, &shard.bytes).await?;
+            stored.shards.insert(name, Stored { resource_version, bytes: shard.bytes });
+        }
+        let members = members_of(inventory);
+        if parent.shards == Some(count) && parent.members == members {
+            return Ok(ShardsWritten::AsBefore);
+        }
+        if parent.shards.is_none() && count == 1 && parent.members == members {
+            return Ok(ShardsWritten::ToSay(BTreeMap::from([(SHARDS.to_owned(), Some(count.to_string()))])));
+        }
+        let mut annotations: BTreeMap<String, Option<String>> =
+            members.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        annotations.insert(SHARDS.to_owned(), Some(count.to_string()));
+        let updated = self.update(parent, &ParentChange { annotations, status: None }).await?;
+        self.drop_unused(&parent.environment, count, stored).await?;
+        Ok(ShardsWritten::Said(Box::new(updated)))
+    }
+
+    /// Writes every shard of a parent that was made again. Those of the old one may still stand there, until the garbage
+    /// collector sees that their owner is gone: they are written over, under the resourceVersion that they have, or made anew.
+    pub async fn write_again(
+        &self,
+        parent: &Parent,
+        inventory: &Inventory,
+    ) -> Result<StoredShards, CallError> {
+        let Some(count) = parent.shards else { return Ok(StoredShards::default()) };
+        let shards = inventory::encode_at(inventory, count);
+        let mut attempt = 1;
+        loop {
+            let mut stored = self.stored(&parent.environment).await?;
+            let mut written = Ok(());
+            for shard in &shards {
+                let name = shard_name(&parent.environment, count, shard.index);
+                let version = stored.shards.get(&name).map(|known| known.resource_version.clone());
+                match self.write_shard(parent, &name, version, &shard.bytes).await {
+                    Ok(resource_version) => {
+                        let bytes = shard.bytes.clone();
+                        stored.shards.insert(name, Stored { resource_version, bytes });
+                    }
+                    Err(error) => written = Err(error),
+                }
+            }
+            match written {
+                Ok(()) => return Ok(stored),
+                Err(CallError::Conflict(_) | CallError::NotFound(_)) if attempt < SHARD_ATTEMPTS => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn drop_unused(
+        &self,
+        environment: &EnvironmentName,
+        count: u32,
+        stored: &mut StoredShards,
+    ) -> Result<(), CallError> {
+        let used: Vec<String> = (0..count).map(|index| shard_name(environment, count, index)).collect();
+        let unused: Vec<String> = stored.shards.keys().filter(|name| !used.contains(name)).cloned().collect();
+        for name in unused {
+            let params = DeleteParams::background();
+            match repeated(|| self.api.delete(&name, &params)).await {
+                Ok(_) | Err(CallError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+            stored.shards.remove(&name);
+        }
+        Ok(())
+    }
+
+    async fn write_shard(
+        &self,
+        parent: &Parent,
+        name: &str,
+        version: Option<String>,
+        bytes: &[u8],
+    ) -> Result<String, CallError> {
+        let mut object: ConfigMap = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "labels": { SHARD_LABEL: parent.environment.as_str(), "app.kubernetes.io/managed-by": "tidegate" },
+                "ownerReferences": [{
+                    "apiVersion": "v1", "kind": "ConfigMap",
+                    "name": parent_name(&parent.environment), "uid": parent.uid,
+                }],
+            }
+        }))
+        .map_err(|error| CallError::Server(error.to_string()))?;
+        object.binary_data = Some(BTreeMap::from([(SHARD_KEY.to_owned(), ByteString(bytes.to_vec()))]));
+        object.metadata.resource_version.clone_from(&version);
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let written = match version {
+            Some(_) => once(self.api.replace(name, &params, &object)).await?,
+            None => once(self.api.create(&params, &object)).await?,
+        };
+        Ok(written.metadata.resource_version.unwrap_or_default())
+    }
+}
+
+/// The inventory of a parent that names no shards yet. Each number of shards is a set of its own, and written whole before the
+/// first object that it names: the largest whole one counts. Where none is whole, nothing has been applied.
+fn unsaid_inventory(environment: &EnvironmentName, stored: &StoredShards) -> Result<Inventory, CallError> {
+    let mut sets: BTreeMap<u32, Vec<&[u8]>> = BTreeMap::new();
+    let begin = format!("{}-inventory-", parent_name(environment));
+    for (name, shard) in &stored.shards {
+        let count = name.strip_prefix(&begin).and_then(|rest| rest.split_once('-')?.0.parse().ok());
+        if let Some(count) = count {
+            sets.entry(count).or_default().push(&shard.bytes);
+        }
+    }
+    for set in sets.values().rev() {
+        match inventory::decode(set) {
+            Ok(inventory) => return Ok(inventory),
+            Err(CorruptInventory::Missing | CorruptInventory::Incomplete(_)) => {}
+            Err(error @ CorruptInventory::Unreadable(_)) => {
+                return Err(unreadable_inventory(environment, &error));
+            }
+        }
+    }
+    Ok(Inventory::default())
+}
+
+fn shard_name(environment: &EnvironmentName, count: u32, index: u32) -> String {
+    format!("{}-inventory-{count}-{index}", parent_name(environment))
+}
+
+fn unreadable_inventory(environment: &EnvironmentName, error: &impl std::fmt::Display) -> CallError {
+    let name = parent_name(environment);
+    CallError::Server(format!(
+        "the inventory in ConfigMaps {SYSTEM_NAMESPACE}/{name}-inventory-* cannot be read ({error}), so nothing is \
+         changed; restore them, or delete ConfigMap {name}: what git names is then taken over anew, and what left git \
+         meanwhile stays"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::object::{Gvk, ObjectRef};
+
+    use super::*;
+
+    fn environment() -> EnvironmentName {
+        "dev".parse().expect("a name")
+    }
+
+    /// An inventory of so many objects, in so many shards, of which those with these numbers were written.
+    fn kept(stored: &mut StoredShards, objects: u32, count: u32, written: &[u32]) {
+        let mut inventory = Inventory::default();
+        for number in 0..objects {
+            inventory.record_pending(&ObjectRef {
+                gvk: Gvk { group: String::new(), version: "v1".to_owned(), kind: "ConfigMap".to_owned() },
+                namespace: Some("n".to_owned()),
+                name: format!("c{number}"),
+            });
+        }
+        for shard in inventory::encode_at(&inventory, count) {
+            if written.contains(&shard.index) {
+                let name = shard_name(&environment(), count, shard.index);
+                stored.shards.insert(name, Stored { resource_version: "1".to_owned(), bytes: shard.bytes });
+            }
+        }
+    }
+
+    fn found(stored: &StoredShards) -> Option<usize> {
+        unsaid_inventory(&environment(), stored).ok().map(|inventory| inventory.entries.len())
+    }
+
+    #[test]
+    fn shards_that_nothing_points_to_are_read_by_their_whole_sets() {
+        let mut stored = StoredShards::default();
+        assert_eq!(found(&stored), Some(0));
+        kept(&mut stored, 3, 1, &[0]);
+        assert_eq!(found(&stored), Some(3));
+        // A kill came when half of a larger set was written: what was applied is in the smaller one.
+        kept(&mut stored, 5, 2, &[0]);
+        assert_eq!(found(&stored), Some(3));
+        kept(&mut stored, 5, 2, &[0, 1]);
+        assert_eq!(found(&stored), Some(5));
+    }
+
+    #[test]
+    fn a_shard_that_cannot_be_read_is_no_empty_inventory() {
+        let mut stored = StoredShards::default();
+        kept(&mut stored, 3, 1, &[0]);
+        for shard in stored.shards.values_mut() {
+            shard.bytes = b"damaged".to_vec();
+        }
+        assert_eq!(found(&stored), None);
+    }
+}
