@@ -2,8 +2,10 @@
 
 pub mod completion;
 pub mod diff;
+pub mod events;
 pub mod exit;
 pub mod explain;
+pub mod family;
 pub mod health;
 pub mod history;
 pub mod live;
@@ -19,6 +21,7 @@ pub mod set;
 pub mod status;
 pub mod style;
 pub mod target;
+pub mod tree;
 pub mod troubles;
 pub mod unreadable;
 pub mod validate;
@@ -58,6 +61,10 @@ pub enum Command {
     Diff(diff::DiffArgs),
     /// Show where each environment stands
     Status(status::StatusArgs),
+    /// Show the live objects of an environment with what they own, down to pods
+    Tree(tree::TreeArgs),
+    /// Show the Kubernetes Events of an environment, the newest last
+    Events(events::EventsArgs),
     /// Wait until a commit or an environment is live
     Wait(wait::WaitArgs),
     /// Reconcile now, without waiting for the next poll
@@ -109,6 +116,8 @@ pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(&global, &args).await,
         Command::Diff(args) => diff::run(&global, &args).await,
         Command::Status(args) => status::run(&global, &args).await,
+        Command::Tree(args) => tree::run(&global, &args).await,
+        Command::Events(args) => events::run(&global, &args).await,
         Command::Wait(args) => wait::run(&global, &args).await,
         Command::Sync(args) => requests::sync(&global, &args).await,
         Command::Suspend(args) => requests::suspend(&global, &args).await,

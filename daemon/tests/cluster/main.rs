@@ -48,4 +48,5 @@ mod support;
 mod tampered;
 #[path = "../support/tls_front.rs"]
 mod tls_front;
+mod tree;
 mod unreadable;
