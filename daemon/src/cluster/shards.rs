@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use serde_json::json;
 use tidegate_core::ids::EnvironmentName;
-use tidegate_core::inventory::{self, CorruptInventory, Inventory};
+use tidegate_core::inventory::{self, Inventory};
 
 use super::call::{CallError, once, repeated};
 use super::parent::{
@@ -73,7 +73,7 @@ impl Parents {
         let Some(count) = parent.shards else {
             // A kill came between the shards and the parent that was to point to them. All of them are known, because to
             // create one a second time would be refused for ever.
-            let inventory = unsaid_inventory(&parent.environment, &stored)?;
+            let inventory = unsaid_inventory(&parent.environment, &stored);
             return Ok((inventory, stored));
         };
         let current: Vec<&[u8]> = (0..count.min(SHARDS_CAP))
@@ -220,8 +220,9 @@ impl Parents {
 }
 
 /// The inventory of a parent that names no shards yet. Each number of shards is a set of its own, and written whole before the
-/// first object that it names: the largest whole one counts. Where none is whole, nothing has been applied.
-fn unsaid_inventory(environment: &EnvironmentName, stored: &StoredShards) -> Result<Inventory, CallError> {
+/// first object that it names: the largest whole one counts. Where none is whole, nothing has been applied: a daemon writes
+/// each shard at once, so one that cannot be read is no work of ours, and is written over.
+fn unsaid_inventory(environment: &EnvironmentName, stored: &StoredShards) -> Inventory {
     let mut sets: BTreeMap<u32, Vec<&[u8]>> = BTreeMap::new();
     let begin = format!("{}-inventory-", parent_name(environment));
     for (name, shard) in &stored.shards {
@@ -230,16 +231,7 @@ fn unsaid_inventory(environment: &EnvironmentName, stored: &StoredShards) -> Res
             sets.entry(count).or_default().push(&shard.bytes);
         }
     }
-    for set in sets.values().rev() {
-        match inventory::decode(set) {
-            Ok(inventory) => return Ok(inventory),
-            Err(CorruptInventory::Missing | CorruptInventory::Incomplete(_)) => {}
-            Err(error @ CorruptInventory::Unreadable(_)) => {
-                return Err(unreadable_inventory(environment, &error));
-            }
-        }
-    }
-    Ok(Inventory::default())
+    sets.values().rev().find_map(|set| inventory::decode(set).ok()).unwrap_or_default()
 }
 
 fn shard_name(environment: &EnvironmentName, count: u32, index: u32) -> String {
@@ -283,30 +275,20 @@ mod tests {
         }
     }
 
-    fn found(stored: &StoredShards) -> Option<usize> {
-        unsaid_inventory(&environment(), stored).ok().map(|inventory| inventory.entries.len())
+    fn found(stored: &StoredShards) -> usize {
+        unsaid_inventory(&environment(), stored).entries.len()
     }
 
     #[test]
     fn shards_that_nothing_points_to_are_read_by_their_whole_sets() {
         let mut stored = StoredShards::default();
-        assert_eq!(found(&stored), Some(0));
+        assert_eq!(found(&stored), 0);
         kept(&mut stored, 3, 1, &[0]);
-        assert_eq!(found(&stored), Some(3));
+        assert_eq!(found(&stored), 3);
         // A kill came when half of a larger set was written: what was applied is in the smaller one.
         kept(&mut stored, 5, 2, &[0]);
-        assert_eq!(found(&stored), Some(3));
+        assert_eq!(found(&stored), 3);
         kept(&mut stored, 5, 2, &[0, 1]);
-        assert_eq!(found(&stored), Some(5));
-    }
-
-    #[test]
-    fn a_shard_that_cannot_be_read_is_no_empty_inventory() {
-        let mut stored = StoredShards::default();
-        kept(&mut stored, 3, 1, &[0]);
-        for shard in stored.shards.values_mut() {
-            shard.bytes = b"damaged".to_vec();
-        }
-        assert_eq!(found(&stored), None);
+        assert_eq!(found(&stored), 5);
     }
 }
