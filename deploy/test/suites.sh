@@ -201,5 +201,5 @@ export TIDEGATE_TEST_KUBECONFIG
 # shellcheck disable=SC2046
 tests "schemas against the API server" 120 $(targets proptests cluster)
 # shellcheck disable=SC2046
-tests "a real cluster" $((1500 * scale)) $(targets daemon cluster)
+tests "a real cluster" $((900 * scale)) $(targets daemon cluster)
 finish
