@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidegate_core::object::ObjectId;
 use tidegate_core::outcome::Outcome;
 use tidegate_core::plan::{Action, Apply, ApplyReason, Failure, Plan};
@@ -10,7 +10,7 @@ use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::DriftRecord;
 
 use super::execute::{ADOPT, Done};
-use super::judge::{RETRY_REFUSED, RETRY_UNKNOWN};
+use super::judge::{RETRY_REFUSED, RETRY_UNKNOWN, RETRY_UNSERVED};
 use super::lane::Lane;
 use crate::cluster::handle::Cluster;
 use crate::telemetry::{ActionLabels, EnvironmentLabel};
@@ -66,8 +66,7 @@ impl Lane {
                 Outcome::Refused(problem) => {
                     tracing::error!(environment = %self.name, "{problem}");
                     let uid = self.seen_uid(&id);
-                    let pause = if passes_soon(&problem) { RETRY_UNKNOWN } else { RETRY_REFUSED };
-                    let retry_at = now.checked_add(pause).ok();
+                    let retry_at = now.checked_add(pause(&problem)).ok();
                     let desired = result.desired;
                     let failure = Failure { desired, uid, problem: *problem, retry_at };
                     self.memory.further.insert(id.clone(), result.problems.into_iter().skip(1).collect());
@@ -121,6 +120,19 @@ impl Lane {
             outcome: outcome.to_owned(),
         };
         self.shared.metrics.actions.get_or_create(&labels).inc();
+    }
+}
+
+/// How long a refusal holds.
+fn pause(problem: &Problem) -> SignedDuration {
+    // The definition went between the look and the write. Whether it is back is known by discovery, as for any other kind
+    // that is not served: the object is to be looked at again as soon as those are.
+    if problem.code == Code::UnknownKind {
+        RETRY_UNSERVED
+    } else if passes_soon(problem) {
+        RETRY_UNKNOWN
+    } else {
+        RETRY_REFUSED
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tidegate_core::ids::CommitId;
 use tidegate_core::object::ObjectId;
-use tidegate_core::plan::{Failure, Plan};
+use tidegate_core::plan::{Failure, Plan, WaitingReason};
 use tidegate_core::problem::Problem;
 
 use super::lane::Lane;
@@ -108,7 +108,7 @@ impl Lane {
         desired: &Arc<DesiredSet>,
     ) -> Result<(), CallError> {
         let Some((_, plan)) = &self.memory.last else { return Ok(()) };
-        self.memory.failed = drop_overcome(std::mem::take(&mut self.memory.failed), plan);
+        self.memory.failed = drop_overcome(std::mem::take(&mut self.memory.failed), plan, Timestamp::now());
         let failed = &self.memory.failed;
         self.memory.further.retain(|id, _| failed.contains_key(id));
         let blocked = plan.waiting.iter().any(|waiting| waiting.reason.holds_commit())
@@ -204,45 +204,63 @@ pub(super) fn last_seen(parent: &Parent) -> Vec<CommitId> {
 
 /// The failures that still hold something up. A plan that has settled and finds nothing to do about an object needs no retry
 /// of what failed on it: it is as git asks for by now, or gone, by somebody else's hand or by a write whose answer was lost.
-fn drop_overcome(mut failed: BTreeMap<ObjectId, Failure>, plan: &Plan) -> BTreeMap<ObjectId, Failure> {
-    let held: BTreeSet<&ObjectId> = plan
+/// Nor does a failure whose time is over tell anything while the object waits for another reason: its kind may have gone
+/// meanwhile, and people are to read that.
+fn drop_overcome(
+    mut failed: BTreeMap<ObjectId, Failure>,
+    plan: &Plan,
+    now: Timestamp,
+) -> BTreeMap<ObjectId, Failure> {
+    let held: BTreeMap<&ObjectId, &WaitingReason> = plan
         .waiting
         .iter()
         .filter(|waiting| waiting.reason.holds_commit())
-        .map(|waiting| &waiting.object)
+        .map(|waiting| (&waiting.object, &waiting.reason))
         .collect();
-    failed.retain(|id, _| held.contains(id));
+    failed.retain(|id, failure| {
+        let refused = matches!(held.get(id), Some(WaitingReason::Refused(_)));
+        let lasts = failure.retry_at.is_none_or(|retry_at| now < retry_at);
+        held.contains_key(id) && (refused || lasts)
+    });
     failed
 }
 
 #[cfg(test)]
 mod tests {
-    use tidegate_core::plan::{Waiting, WaitingReason};
+    use tidegate_core::plan::Waiting;
     use tidegate_core::problem::Code;
 
     use super::*;
 
     #[test]
-    fn a_failure_ends_when_a_settled_plan_finds_nothing_to_do_about_the_object() {
+    fn a_failure_ends_when_a_settled_plan_finds_nothing_to_do_about_the_object_or_another_reason_to_wait() {
         let id = |name: &str| ObjectId {
             group: String::new(),
             kind: "ConfigMap".into(),
             namespace: Some("n".into()),
             name: name.into(),
         };
-        let failure = Failure {
+        let failure = |retry_at: &str| Failure {
             desired: None,
             uid: None,
             problem: Problem::error(Code::Rejected, "a timeout"),
-            retry_at: None,
+            retry_at: retry_at.parse().ok(),
         };
+        let (over, later) = ("2026-11-21T12:00:00Z", "2026-11-21T12:02:00Z");
         let failed: BTreeMap<ObjectId, Failure> =
-            ["gone", "kept", "refused"].iter().map(|name| (id(name), failure.clone())).collect();
+            [("gone", later), ("kept", later), ("refused", over), ("unread", later), ("unread-since", over)]
+                .iter()
+                .map(|(name, retry_at)| (id(name), failure(retry_at)))
+                .collect();
+        let unread = || WaitingReason::Unread("the cluster serves no such kind".into());
         let waiting = vec![
             Waiting { object: id("kept"), reason: WaitingReason::PruneNotAllowed("it is marked".into()) },
             Waiting { object: id("refused"), reason: WaitingReason::Refused("a timeout".into()) },
+            Waiting { object: id("unread"), reason: unread() },
+            Waiting { object: id("unread-since"), reason: unread() },
         ];
-        let left = drop_overcome(failed, &Plan { waiting, ..Plan::default() });
-        assert_eq!(left.into_keys().collect::<Vec<_>>(), [id("refused")]);
+        let plan = Plan { waiting, ..Plan::default() };
+        let left = drop_overcome(failed, &plan, "2026-11-21T12:01:00Z".parse().unwrap());
+        assert_eq!(left.into_keys().collect::<Vec<_>>(), [id("refused"), id("unread")]);
     }
 }

@@ -19,6 +19,8 @@ use crate::world::DesiredSet;
 pub const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 /// A write of which nobody knows what came (a webhook out of reach, say) is sent again after this time.
 pub const RETRY_UNKNOWN: SignedDuration = SignedDuration::from_secs(10);
+/// An object whose kind was found to be served no more is looked at again after this time.
+pub const RETRY_UNSERVED: SignedDuration = SignedDuration::from_secs(2);
 /// How many workloads that are not ready have their pods looked at in one pass.
 pub const PODS_LOOKS: usize = 5;
 

@@ -47,6 +47,11 @@ impl Lane {
         if plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty() {
             next = next.min(WAITING_INTERVAL);
         }
+        let retries = self.memory.failed.values().filter_map(|failure| failure.retry_at);
+        if let Some(retry_at) = retries.filter(|retry_at| *retry_at > now).min() {
+            let left = Duration::try_from(retry_at.duration_since(now)).unwrap_or(Duration::ZERO);
+            next = next.min(left.max(UNREAD_INTERVAL));
+        }
         // A commit that leaves the environment as it is wakes nobody, and may be the one that this waits for.
         let rewinds = self.memory.parent.as_ref().is_some_and(|parent| parent.rewind.is_some());
         if self.memory.behind || rewinds {

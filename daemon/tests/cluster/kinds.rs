@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::scene::{field_is, record};
-use crate::support::{Daemon, World, check, config_map, eventually, within};
+use crate::support::{Daemon, Fault, FaultProxy, World, check, config_map, eventually, within};
 
 /// A repair that a watch has asked for.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -157,6 +157,32 @@ fn a_definition_that_is_deleted_and_made_again_has_its_objects_again_and_their_d
     let resource = definition.resource("v1");
     world.kube.must(&["delete", &resource, "w", "-n", "kinds-again"]);
     field_is(&world, &resource, "kinds-again", "w", "/spec/size", "one");
+}
+
+#[test]
+fn a_kind_that_is_found_missing_by_a_write_is_looked_for_again_and_not_given_up_for_a_minute() {
+    let world = World::new("kinds-write");
+    let definition = Definition::new(&world);
+    definition.serve(&[("v1", true)]);
+    let commit = world.commit(
+        "widget",
+        &[("environment.yaml", &world.environment("")), ("w.yaml", &definition.widget("v1"))],
+    );
+    // As when the definition goes between the look and the write, and is back at once.
+    let proxy = FaultProxy::start(&world.kube.kubeconfig());
+    let mut met = false;
+    proxy.script(move |call| {
+        let first = !met && call.is_write() && call.path.contains("/widgets/");
+        met |= first;
+        if first { Fault::Status(404) } else { Fault::Pass }
+    });
+    let daemon = Daemon::start(&world.repo.url(), &proxy.kubeconfig(), &[]);
+    let start = Instant::now();
+    world.wait_for("live", &commit);
+    let log = daemon.log();
+    assert!(log.contains("E0304"), "the write has met the fault: {log}");
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}: {log}", start.elapsed());
+    field_is(&world, &definition.resource("v1"), "kinds-write", "w", "/spec/size", "one");
 }
 
 /// The log lines that say that something was forgotten.
