@@ -1,35 +1,29 @@
 //! The target clusters that environments name, each connected once and kept by its own task.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::connect::{Access, ConnectError, connect};
+use crate::cluster::connect::{Access, ConnectError, Means, connect};
 use crate::cluster::handle::Cluster;
 use crate::cluster::lease::Identity;
 
 /// All clusters in use.
 pub struct Clusters {
     identity: Identity,
-    kubeconfig: Option<PathBuf>,
+    means: Means,
     shutdown: CancellationToken,
     keepers: TaskTracker,
     known: Mutex<BTreeMap<Access, Arc<Cluster>>>,
 }
 
 impl Clusters {
-    /// None is connected yet; `kubeconfig` is that of environments that name none. Their keepers run on `keepers` until `shutdown`.
-    pub fn new(
-        identity: Identity,
-        kubeconfig: Option<PathBuf>,
-        shutdown: CancellationToken,
-        keepers: TaskTracker,
-    ) -> Self {
-        Self { identity, kubeconfig, shutdown, keepers, known: Mutex::default() }
+    /// None is connected yet. Their keepers run on `keepers` until `shutdown`.
+    pub fn new(identity: Identity, means: Means, shutdown: CancellationToken, keepers: TaskTracker) -> Self {
+        Self { identity, means, shutdown, keepers, known: Mutex::default() }
     }
 
     /// Every cluster that is connected.
@@ -43,7 +37,7 @@ impl Clusters {
             return Ok(cluster.clone());
         }
         // Not under the lock: a Secret that is slow to read must not hold up the other clusters.
-        let client = connect(access, self.kubeconfig.as_deref()).await?;
+        let client = connect(access, &self.means).await?;
         let mut known = self.known.lock().await;
         if let Some(cluster) = known.get(access) {
             return Ok(cluster.clone());

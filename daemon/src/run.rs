@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::connect::Access;
+use crate::cluster::connect::{Access, Means};
 use crate::cluster::lease::Identity;
 use crate::cluster::pace::in_line;
 use crate::clusters::Clusters;
@@ -39,8 +38,8 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
     /// The name of this replica.
     pub replica: String,
-    /// The kubeconfig of environments that name none.
-    pub kubeconfig: Option<PathBuf>,
+    /// What the operator says about clusters.
+    pub means: Means,
     /// End once every environment has settled, instead of running on.
     pub once: Option<Duration>,
 }
@@ -72,7 +71,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Resu
     let identity =
         Identity { replica: ReplicaId(options.replica.clone()), source: source_id(&options.origin) };
     let source = Source::spawn(options.origin, shutdown.clone());
-    let clusters = Clusters::new(identity, options.kubeconfig, shutdown.clone(), tasks.clone());
+    let clusters = Clusters::new(identity, options.means, shutdown.clone(), tasks.clone());
     let shared = Arc::new(Shared {
         clusters,
         source: source.clone(),

@@ -8,6 +8,8 @@ use clap::{ArgMatches, Args};
 use serde_json::Value;
 
 use super::style::{ColorChoice, Format, Style};
+use crate::cluster::connect::Means;
+use crate::cluster::exec::{Programs, program_name};
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +29,16 @@ pub struct Global {
     /// The context in the kubeconfig
     #[arg(long, global = true, env = "TIDEGATE_CONTEXT")]
     pub context: Option<String>,
+    /// A program that kubeconfigs may run for credentials (`exec`): the path or name that stands in them; may be repeated
+    #[arg(
+        long,
+        global = true,
+        env = "TIDEGATE_ALLOW_EXEC",
+        value_name = "PROGRAM",
+        value_delimiter = ',',
+        value_parser = program_name
+    )]
+    pub allow_exec: Vec<String>,
     /// How data is printed
     #[arg(short, long = "output", global = true, value_enum, default_value = "text")]
     pub output: Format,
@@ -65,6 +77,12 @@ impl Given {
 }
 
 impl Global {
+    /// How clusters may be reached.
+    pub fn means(&self) -> Means {
+        let programs = Programs::new(self.allow_exec.iter().cloned());
+        Means { kubeconfig: self.kubeconfig.clone(), programs }
+    }
+
     /// The style of stdout.
     pub fn style(&self) -> Style {
         Style::for_stdout(self.color)

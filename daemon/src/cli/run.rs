@@ -72,7 +72,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Exit, Failure> {
         origin: origin(global, &args, &cache)?,
         listen,
         replica: args.replica.clone().unwrap_or_else(|| replica(&cache)),
-        kubeconfig: global.kubeconfig.clone(),
+        means: global.means(),
         once: args.once.then_some(global.timeout),
     };
     let shutdown = CancellationToken::new();

@@ -136,9 +136,10 @@ pub async fn clusters(global: &Global) -> Result<Targets, Failure> {
         accesses.insert(Access::Kubeconfig { path: None, context }, Vec::new());
     }
     let mut targets = Targets { clusters: Vec::new(), away: Vec::new() };
+    let means = global.means();
     for (access, environments) in accesses {
         let name = access.to_string();
-        match connect(&access, global.kubeconfig.as_deref()).await {
+        match connect(&access, &means).await {
             Ok(client) => {
                 let parents = Parents::new(client.clone());
                 targets.clusters.push(TargetCluster { name, environments, client, parents });

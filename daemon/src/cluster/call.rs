@@ -10,6 +10,7 @@ use std::time::Duration;
 use kube::core::Status;
 use tokio::sync::Notify;
 
+use super::exec::keep::CredentialError;
 use super::pace::with_turn;
 
 /// Longest wait for one answer.
@@ -73,6 +74,16 @@ impl From<kube::Error> for CallError {
                 Self::Server(format!("the answer is not what was asked for: {error}"))
             }
             kube::Error::FromUtf8(error) => Self::Server(format!("the answer is not UTF-8: {error}")),
+            kube::Error::Service(error) if error.is::<CredentialError>() => {
+                let (status, reason) = (kube::core::response::StatusSummary::Failure, "Unauthorized");
+                Self::Unauthorized(Box::new(Status {
+                    status: Some(status),
+                    code: 401,
+                    message: error.to_string(),
+                    reason: reason.to_owned(),
+                    ..Status::default()
+                }))
+            }
             other => Self::Unreachable(chain(&other)),
         }
     }

@@ -1,6 +1,7 @@
-//! From an environment's `cluster` to a connected client. Refuses what would run programs or trust anybody.
+//! From an environment's `cluster` to a connected client. Refuses what would run programs that nobody allowed, or trust
+//! anybody.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use tower::Layer as _;
 
 use super::call::chain;
+use super::exec::keep::Keeper;
+use super::exec::{Programs, Refusal, allowed};
 use super::pace::PaceLayer;
 
 /// Longest wait for a TCP and TLS connection.
@@ -36,6 +40,14 @@ pub enum ConnectError {
         path: String,
         /// What it asks for.
         what: &'static str,
+    },
+    /// The kubeconfig names a program for credentials, and it is not run.
+    #[error("the kubeconfig {path} {refusal}")]
+    Program {
+        /// Which file.
+        path: String,
+        /// Why it is not.
+        refusal: Refusal,
     },
     /// Not inside a cluster.
     #[error("`inCluster` needs a service account mounted into the pod: {0}")]
@@ -86,32 +98,56 @@ impl std::fmt::Display for Access {
     }
 }
 
-/// A connected client (the connection itself is made by its first request). `default` is the kubeconfig of environments
-/// that name none.
-pub async fn connect(access: &Access, default: Option<&Path>) -> Result<Client, ConnectError> {
-    let mut config = match access {
-        Access::InCluster => Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?,
+/// What the operator of this process says about clusters; nothing in git does.
+#[derive(Debug, Clone, Default)]
+pub struct Means {
+    /// The kubeconfig of environments that name none.
+    pub kubeconfig: Option<PathBuf>,
+    /// Programs that kubeconfigs may run for credentials.
+    pub programs: Programs,
+}
+
+/// A connected client (the connection itself is made by its first request).
+pub async fn connect(access: &Access, means: &Means) -> Result<Client, ConnectError> {
+    let (mut config, shown) = match access {
+        Access::InCluster => {
+            let config = Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?;
+            (config, String::new())
+        }
         Access::Kubeconfig { path, context } => {
-            let path = path.as_deref().map(Path::new).or(default);
+            let path = path.as_deref().map(Path::new).or(means.kubeconfig.as_deref());
             let (kubeconfig, shown) = read(path)?;
-            from_kubeconfig(kubeconfig, context.clone(), shown).await?
+            (from_kubeconfig(kubeconfig, context.clone(), &shown).await?, shown)
         }
         Access::KubeconfigSecret { namespace, name, key, context } => {
             let (kubeconfig, shown) = read_secret(namespace, name, key).await?;
-            from_kubeconfig(kubeconfig, context.clone(), shown).await?
+            (from_kubeconfig(kubeconfig, context.clone(), &shown).await?, shown)
         }
     };
     config.connect_timeout = Some(CONNECT_DEADLINE);
     config.read_timeout = Some(SILENCE_LIMIT);
     // Retries are ours (call.rs): kube's own waits up to 1,000 s and hides a sick API server.
     config.default_retry = false;
-    client_of(config)
+    // Taken out, so that nothing but the keeper can run it.
+    match config.auth_info.exec.take() {
+        Some(exec) => {
+            let program = allowed(&exec, &means.programs)
+                .map_err(|refusal| ConnectError::Program { path: shown, refusal })?;
+            let namespace = config.default_namespace.clone();
+            Ok(Client::new(pace().layer(Keeper::new(config, program)), namespace))
+        }
+        None => client_of(config),
+    }
 }
 
 /// A client whose requests keep to one pace, whoever sends them.
 fn client_of(config: Config) -> Result<Client, ConnectError> {
     let builder = ClientBuilder::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))?;
-    Ok(builder.with_layer(&PaceLayer { pace: Arc::default() }).build())
+    Ok(builder.with_layer(&pace()).build())
+}
+
+fn pace() -> PaceLayer {
+    PaceLayer { pace: Arc::default() }
 }
 
 fn read(path: Option<&Path>) -> Result<(Kubeconfig, String), ConnectError> {
@@ -145,28 +181,34 @@ async fn read_secret(namespace: &str, name: &str, key: &str) -> Result<(Kubeconf
         .ok_or_else(|| failed(format!("it has no key {key}")))?;
     let text = String::from_utf8(bytes.0).map_err(|_| failed("it is not UTF-8".to_owned()))?;
     let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| failed(without_excerpt(&error)))?;
-    refuse_files(&kubeconfig, &shown)?;
+    refuse_means(&kubeconfig, &shown)?;
     Ok((kubeconfig, shown))
 }
 
 async fn from_kubeconfig(
     kubeconfig: Kubeconfig,
     context: Option<String>,
-    shown: String,
+    shown: &str,
 ) -> Result<Config, ConnectError> {
-    refuse(&kubeconfig, context.as_deref(), &shown)?;
+    refuse(&kubeconfig, context.as_deref(), shown)?;
     let options = KubeConfigOptions { context, cluster: None, user: None };
-    Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|error| ConnectError::Kubeconfig { path: shown, message: without_excerpt(&error) })
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| ConnectError::Kubeconfig {
+        path: shown.to_owned(),
+        message: without_excerpt(&error),
+    })
 }
 
 /// A kubeconfig from a Secret names no files: they would be the daemon's own, its service account's token among them,
-/// sent to whatever server the Secret names.
-fn refuse_files(kubeconfig: &Kubeconfig, shown: &str) -> Result<(), ConnectError> {
-    let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+/// sent to whatever server the Secret names. It names no program either, not even one that is allowed: its arguments and
+/// variables would be those of whoever can write the Secret.
+fn refuse_means(kubeconfig: &Kubeconfig, shown: &str) -> Result<(), ConnectError> {
+    let users = || kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+    if users().any(|user| user.exec.is_some()) {
+        let what = "runs a program for credentials (`exec`)";
+        return Err(ConnectError::Refused { path: shown.to_owned(), what });
+    }
     let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
-    let named = users.flat_map(|user| [&user.token_file, &user.client_certificate, &user.client_key]);
+    let named = users().flat_map(|user| [&user.token_file, &user.client_certificate, &user.client_key]);
     if named.chain(clusters.map(|cluster| &cluster.certificate_authority)).any(Option::is_some) {
         let what = "names files (`tokenFile`, `client-certificate` and the like)";
         return Err(ConnectError::Refused { path: shown.to_owned(), what });
@@ -174,7 +216,7 @@ fn refuse_files(kubeconfig: &Kubeconfig, shown: &str) -> Result<(), ConnectError
     Ok(())
 }
 
-/// Refuses programs (`exec`, `auth-provider`) and unverified TLS in the context that would be used.
+/// Refuses `auth-provider`, and unverified TLS, in the context that would be used. Of `exec` the allowance decides.
 fn refuse(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> Result<(), ConnectError> {
     let wanted = context.or(kubeconfig.current_context.as_deref());
     let context = kubeconfig
@@ -185,13 +227,8 @@ fn refuse(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> Result<
     let Some(context) = context else { return Ok(()) };
     let user = kubeconfig.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref());
     let refused = |what| Err(ConnectError::Refused { path: path.to_owned(), what });
-    if let Some(user) = user.and_then(|named| named.auth_info.as_ref()) {
-        if user.exec.is_some() {
-            return refused("runs a program for credentials (`exec`)");
-        }
-        if user.auth_provider.is_some() {
-            return refused("uses an `auth-provider`");
-        }
+    if user.and_then(|named| named.auth_info.as_ref()).is_some_and(|user| user.auth_provider.is_some()) {
+        return refused("uses an `auth-provider`");
     }
     let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
     let cluster = cluster.and_then(|named| named.cluster.as_ref());
@@ -247,14 +284,16 @@ mod tests {
     }
 
     #[test]
-    fn a_kubeconfig_in_a_secret_names_no_files() {
+    fn a_kubeconfig_in_a_secret_names_no_files_and_no_programs() {
         let read = |text| Kubeconfig::from_yaml(text).expect("it is well formed");
         let token = read("users:\n- name: a\n  user: {tokenFile: /var/run/secrets/token}\n");
-        assert!(matches!(refuse_files(&token, "x"), Err(ConnectError::Refused { .. })));
+        assert!(matches!(refuse_means(&token, "x"), Err(ConnectError::Refused { .. })));
+        let program = read("users:\n- name: a\n  user: {exec: {command: aws}}\n");
+        assert!(matches!(refuse_means(&program, "x"), Err(ConnectError::Refused { .. })));
         let authority = read("clusters:\n- name: a\n  cluster: {certificate-authority: /etc/passwd}\n");
-        assert!(matches!(refuse_files(&authority, "x"), Err(ConnectError::Refused { .. })));
+        assert!(matches!(refuse_means(&authority, "x"), Err(ConnectError::Refused { .. })));
         let whole =
             read("users:\n- name: a\n  user: {token: t}\nclusters:\n- name: a\n  cluster: {server: s}\n");
-        assert!(refuse_files(&whole, "x").is_ok());
+        assert!(refuse_means(&whole, "x").is_ok());
     }
 }

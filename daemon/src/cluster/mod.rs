@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `handle` | the handle that lanes share, and the task that keeps it |
 //! | `connect` | from an environment's `cluster` to a client |
+//! | `exec` | programs that kubeconfigs name for credentials |
 //! | `call` | deadline, classification and retries of one call |
 //! | `pace` | how many requests are under way, and whose turn it is |
 //! | `kinds` | discovery |
@@ -22,6 +23,7 @@ pub mod absent;
 pub mod call;
 pub mod connect;
 pub mod coverage;
+pub mod exec;
 pub mod failure;
 pub mod follow;
 pub mod handle;

@@ -204,7 +204,7 @@ fn kubeconfigs_that_run_programs_or_trust_anybody_are_refused_and_no_other_envir
     );
     let https = "https://127.0.0.1:1";
     let cases = [
-        ("exec", exec.as_str(), format!("server: {https}"), "`exec`"),
+        ("exec", exec.as_str(), format!("server: {https}"), "--allow-exec touch"),
         ("provider", "user: {auth-provider: {name: gcp}}", format!("server: {https}"), "`auth-provider`"),
         (
             "insecure",

@@ -39,6 +39,7 @@ mod order;
 mod pace;
 mod partial;
 mod plan;
+mod programs;
 mod prune;
 mod reads;
 mod replicas;

@@ -32,7 +32,9 @@ pub const CLUSTER: Explanation = Explanation {
         when: "The API server is being restarted.",
         says: "the API server is out of reach: connection refused",
     },
-    remedy: "Check the address, the certificate and the credentials in the kubeconfig; it is tried again by itself.",
+    remedy: "Check the address, the certificate and the credentials in the kubeconfig; it is tried again by itself. A kubeconfig that runs \
+             a program for credentials (`exec`) is refused until whoever starts Tidegate allows the program with --allow-exec or \
+             TIDEGATE_ALLOW_EXEC; nothing in git can.",
 };
 
 pub const MISSING: Explanation = Explanation {

@@ -60,7 +60,7 @@ pub async fn ask(global: &Global, compared: &Compared, review: &EnvironmentRevie
         objects: Vec::new(),
         problems: Vec::new(),
     };
-    let client = match connect(&access, global.kubeconfig.as_deref()).await {
+    let client = match connect(&access, &global.means()).await {
         Ok(client) => client,
         Err(error) => {
             live.unreachable = Some(error.to_string());
