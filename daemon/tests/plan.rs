@@ -12,6 +12,8 @@ mod git_repo;
 mod clones;
 #[path = "plan/goldens.rs"]
 mod goldens;
+#[path = "plan/job.rs"]
+mod job;
 #[path = "plan/repository.rs"]
 mod repository;
 #[path = "plan/states.rs"]
