@@ -27,7 +27,8 @@ pub async fn health(cluster: &TargetCluster, parent: &Parent) -> Result<Health, 
     let read = |(id, gvk): (ObjectId, Gvk)| {
         let (kinds, writer) = (&kinds, &writer);
         async move {
-            let Some(kind) = kinds.get(&gvk) else {
+            // The object is the same in every version; the one that git names may be served no more.
+            let Some((_, kind)) = kinds.resolve_any(&gvk).await? else {
                 return Ok((id, unhealthy("the cluster no longer serves its kind")));
             };
             let live = writer.read(&kind, &id).await?;

@@ -78,7 +78,7 @@ pub async fn sync(global: &Global, args: &SyncArgs) -> Result<Exit, Failure> {
         if !is_served(cluster, parent).await {
             idle.push(name.clone());
         }
-        match write(cluster, parent.clone(), &annotations).await {
+        match write(cluster, parent.clone(), &annotations, |_| Ok(())).await {
             Ok(()) => asked.push(name),
             Err(failure) => failures.push(failure),
         }
@@ -142,7 +142,7 @@ pub async fn suspend(global: &Global, args: &SuspendArgs) -> Result<Exit, Failur
     };
     let annotations = BTreeMap::from([(SUSPEND.to_owned(), Some(encode(&suspension)?))]);
     let served = is_served(&cluster, &parent).await;
-    write(&cluster, parent, &annotations).await?;
+    write(&cluster, parent, &annotations, |_| Ok(())).await?;
     if !served {
         say_idle(std::slice::from_ref(&args.environment));
     }
@@ -188,7 +188,7 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<Exit, Failure>
     let annotations =
         BTreeMap::from([(SUSPEND.to_owned(), None), (RESUMED.to_owned(), Some(encode(&resumption)?))]);
     let served = is_served(&cluster, &parent).await;
-    write(&cluster, parent, &annotations).await?;
+    write(&cluster, parent, &annotations, |now| is_the_same(&was, now)).await?;
     if !served {
         say_idle(std::slice::from_ref(environment));
     }
@@ -229,10 +229,26 @@ fn seconds(time: Timestamp) -> Timestamp {
     time.round(Unit::Second).unwrap_or(time)
 }
 
+/// Whoever resumes lifts the suspension that they were told of, not one that came meanwhile.
+fn is_the_same(was: &Suspension, now: &Parent) -> Result<(), Failure> {
+    let name = &now.environment;
+    let text = match &now.suspension {
+        Some(other) if other == was => return Ok(()),
+        Some(other) => format!(
+            "{name}: meanwhile it was suspended anew by {}: {}; it stays so\n  help: `tidegate resume {name}` again lifts that",
+            other.by, other.reason
+        ),
+        None => format!("{name}: meanwhile somebody else resumed it"),
+    };
+    Err(Failure::new(Exit::Refused, text))
+}
+
+/// Writes a request; when somebody wrote the parent in between, on top of that, if `still` has nothing against it.
 async fn write(
     cluster: &TargetCluster,
     mut parent: Parent,
     annotations: &BTreeMap<String, Option<String>>,
+    still: impl Fn(&Parent) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let change = ParentChange { annotations: annotations.clone(), status: None };
     for _ in 0..ATTEMPTS {
@@ -241,7 +257,10 @@ async fn write(
             Err(CallError::Conflict(_)) => {
                 let now = cluster.parents.read(&parent.environment).await;
                 match now.map_err(|error| unreachable(&cluster.name, &error))? {
-                    Some(now) => parent = now,
+                    Some(now) => {
+                        still(&now)?;
+                        parent = now;
+                    }
                     None => break,
                 }
             }

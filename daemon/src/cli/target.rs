@@ -209,6 +209,7 @@ fn exit_of(error: &CallError) -> Exit {
         CallError::NotFound(_)
         | CallError::Conflict(_)
         | CallError::Refused(_)
+        | CallError::Damaged(_)
         | CallError::Busy { .. }
         | CallError::Server(_)
         | CallError::Unreachable(_) => Exit::OutOfReach,

@@ -59,7 +59,7 @@ struct Verdict {
     brief: String,
     /// How the wait ends because of it; none while there is something to wait for.
     exit: Option<Exit>,
-    /// Its cluster does not answer.
+    /// Its cluster does not answer: us, or the daemon.
     away: bool,
 }
 
@@ -163,8 +163,10 @@ fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Target>, way: Option<
         return Verdict { exit: Some(Exit::Refused), ..going(state, "suspended") };
     }
     let elsewhere = goal.filter(|goal| !is_about(status, &goal.inputs));
+    let away = status.state == State::Unreachable;
     if let Some(goal) = elsewhere {
-        return not_there(status, goal, way, &state);
+        let verdict = not_there(status, goal, way, &state);
+        return Verdict { away: away && verdict.exit.is_none(), ..verdict };
     }
     let here = goal.is_none_or(|goal| status.inputs.as_ref() == Some(&goal.inputs));
     let exit = match status.state {
@@ -180,7 +182,7 @@ fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Target>, way: Option<
         | State::Unreachable => None,
     };
     let brief = format!("still {}", status.state.as_str());
-    Verdict { text: state, brief, exit, away: false }
+    Verdict { text: state, brief, exit, away }
 }
 
 /// The record is about another commit than the awaited one.
@@ -371,6 +373,20 @@ mod tests {
         assert!(ahead.text.starts_with("0123456 is not seen yet"), "{}", ahead.text);
         let overtaken = judge(Some(&waiting()), Some(&goal), Some(&Way::Passed(BTreeMap::new())));
         assert_eq!(overtaken.exit, Some(Exit::Failed));
+    }
+
+    #[test]
+    fn an_api_server_that_does_not_answer_the_daemon_is_waited_for_and_called_out_of_reach() {
+        let (goal, name) = (goal(), "dev".to_owned());
+        for inputs in [None, Some(goal.inputs.clone())] {
+            let status = EnvironmentStatus { state: State::Unreachable, inputs, ..waiting() };
+            for goal in [None, Some(goal.as_ref())] {
+                let verdict = judge(Some(&status), goal, None);
+                assert_eq!(verdict.exit, None, "{}", verdict.text);
+                let verdicts = [(&name, verdict)];
+                assert_eq!((end(&verdicts, false), end(&verdicts, true)), (None, Some(Exit::OutOfReach)));
+            }
+        }
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub enum CallError {
         /// When to come back, already capped.
         after: Option<Duration>,
     },
+    /// What Tidegate itself keeps in the cluster is not as it was left: a person has to look at it.
+    #[error("{0}")]
+    Damaged(String),
     /// The server failed (500 and the like), or answered what no API server answers.
     #[error("the API server failed: {0}")]
     Server(String),
@@ -61,7 +64,11 @@ impl CallError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy { .. } | Self::Server(_) | Self::Unreachable(_) | Self::Unauthorized(_) => true,
-            Self::NotFound(_) | Self::Conflict(_) | Self::Refused(_) | Self::Forbidden(_) => false,
+            Self::NotFound(_)
+            | Self::Conflict(_)
+            | Self::Refused(_)
+            | Self::Forbidden(_)
+            | Self::Damaged(_) => false,
         }
     }
 }
@@ -180,6 +187,7 @@ where
             | CallError::Conflict(_)
             | CallError::Refused(_)
             | CallError::Forbidden(_)
+            | CallError::Damaged(_)
             | CallError::Unauthorized(_) => return Err(error),
         };
         if attempt >= ATTEMPTS {

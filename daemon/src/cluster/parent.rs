@@ -163,7 +163,7 @@ impl Parents {
         let Some(object) = repeated(|| self.api.get_opt(&name)).await? else { return Ok(None) };
         let ours = parse(&object).filter(|parent| parent.environment == *environment);
         ours.map(Some).ok_or_else(|| {
-            CallError::Server(format!(
+            CallError::Damaged(format!(
                 "ConfigMap {SYSTEM_NAMESPACE}/{name} stands where the record of this environment belongs, without the \
                  label {PARENT_LABEL}={environment}; label it again if it is the record, else delete it"
             ))

@@ -33,6 +33,8 @@ pub struct StoredShards {
 #[derive(Debug, Clone)]
 struct Stored {
     resource_version: String,
+    /// The uids of the parents that it belongs to.
+    owners: Vec<String>,
     bytes: Vec<u8>,
 }
 
@@ -90,11 +92,12 @@ impl Parents {
         let list = repeated(|| self.api.list(&params)).await?;
         let mut stored = StoredShards::default();
         for shard in list.items {
+            let owners = shard.owner_references().iter().map(|owner| owner.uid.clone()).collect();
             let bytes = shard.binary_data.and_then(|mut data| data.remove(SHARD_KEY)).map(|data| data.0);
             if let (Some(name), Some(resource_version), Some(bytes)) =
                 (shard.metadata.name, shard.metadata.resource_version, bytes)
             {
-                stored.shards.insert(name, Stored { resource_version, bytes });
+                stored.shards.insert(name, Stored { resource_version, owners, bytes });
             }
         }
         Ok(stored)
@@ -119,7 +122,8 @@ impl Parents {
             }
             let version = known.map(|known| known.resource_version.clone());
             let resource_version = self.write_shard(parent, &name, version, &shard.bytes).await?;
-            stored.shards.insert(name, Stored { resource_version, bytes: shard.bytes });
+            let owners = vec![parent.uid.clone()];
+            stored.shards.insert(name, Stored { resource_version, owners, bytes: shard.bytes });
         }
         let members = members_of(inventory);
         if parent.shards == Some(count) && parent.members == members {
@@ -138,30 +142,27 @@ impl Parents {
 
     /// Writes every shard of a parent that was made again. Those of the old one may still stand there, until the garbage
     /// collector sees that their owner is gone: they are written over, under the resourceVersion that they have, or made anew.
-    pub async fn write_again(
-        &self,
-        parent: &Parent,
-        inventory: &Inventory,
-    ) -> Result<StoredShards, CallError> {
-        let Some(count) = parent.shards else { return Ok(StoredShards::default()) };
+    /// One that belongs to the new parent is left as it is: a replica that works on that already has noted in it what it did.
+    pub async fn write_again(&self, parent: &Parent, inventory: &Inventory) -> Result<(), CallError> {
+        let Some(count) = parent.shards else { return Ok(()) };
         let shards = inventory::encode_at(inventory, count);
         let mut attempt = 1;
         loop {
-            let mut stored = self.stored(&parent.environment).await?;
+            let stored = self.stored(&parent.environment).await?;
             let mut written = Ok(());
             for shard in &shards {
                 let name = shard_name(&parent.environment, count, shard.index);
-                let version = stored.shards.get(&name).map(|known| known.resource_version.clone());
-                match self.write_shard(parent, &name, version, &shard.bytes).await {
-                    Ok(resource_version) => {
-                        let bytes = shard.bytes.clone();
-                        stored.shards.insert(name, Stored { resource_version, bytes });
-                    }
-                    Err(error) => written = Err(error),
+                let known = stored.shards.get(&name);
+                if known.is_some_and(|known| known.owners.contains(&parent.uid)) {
+                    continue;
+                }
+                let version = known.map(|known| known.resource_version.clone());
+                if let Err(error) = self.write_shard(parent, &name, version, &shard.bytes).await {
+                    written = Err(error);
                 }
             }
             match written {
-                Ok(()) => return Ok(stored),
+                Ok(()) => return Ok(()),
                 Err(CallError::Conflict(_) | CallError::NotFound(_)) if attempt < SHARD_ATTEMPTS => {
                     attempt += 1;
                 }
@@ -240,7 +241,7 @@ fn shard_name(environment: &EnvironmentName, count: u32, index: u32) -> String {
 
 fn unreadable_inventory(environment: &EnvironmentName, error: &impl std::fmt::Display) -> CallError {
     let name = parent_name(environment);
-    CallError::Server(format!(
+    CallError::Damaged(format!(
         "the inventory in ConfigMaps {SYSTEM_NAMESPACE}/{name}-inventory-* cannot be read ({error}), so nothing is \
          changed; restore them, or delete ConfigMap {name}: what git names is then taken over anew, and what left git \
          meanwhile stays"
@@ -270,7 +271,10 @@ mod tests {
         for shard in inventory::encode_at(&inventory, count) {
             if written.contains(&shard.index) {
                 let name = shard_name(&environment(), count, shard.index);
-                stored.shards.insert(name, Stored { resource_version: "1".to_owned(), bytes: shard.bytes });
+                stored.shards.insert(
+                    name,
+                    Stored { resource_version: "1".to_owned(), owners: Vec::new(), bytes: shard.bytes },
+                );
             }
         }
     }

@@ -23,7 +23,7 @@ use tidegate_core::status::{DriftRecord, ForeignRecord};
 use super::inspect::foreign_records;
 use super::recreate::{can_recreate, recreate};
 use crate::cluster::call::{CallError, is_about_object};
-use crate::cluster::failure::problems;
+use crate::cluster::failure::{problems, undeleted};
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
 use crate::cluster::write::{Deleted, Mode};
@@ -348,13 +348,15 @@ fn outcome_of(error: &CallError, problem: Option<&Problem>) -> Outcome {
             Outcome::Refused(Box::new(problem.cloned().unwrap_or_else(fallback)))
         }
         CallError::Busy { .. }
+        | CallError::Damaged(_)
         | CallError::Server(_)
         | CallError::Unreachable(_)
-        | CallError::Unauthorized(_) => Outcome::Unknown(error.to_string()),
+        | CallError::Unauthorized(_) => {
+            Outcome::Unknown(problem.map_or_else(|| error.to_string(), |problem| problem.message.clone()))
+        }
     }
 }
 
 fn delete_failure(object: &ObjectRef, error: &CallError) -> Outcome {
-    let problem = Problem::error(Code::Rejected, format!("failed to delete it: {error}")).object(object);
-    outcome_of(error, Some(&problem))
+    outcome_of(error, Some(&undeleted(object, error)))
 }

@@ -39,6 +39,21 @@ impl Lane {
         source.is_some_and(|source| cluster.view().is_some_and(|view| view.is_other(source)))
     }
 
+    /// True when git does not name the environment and its parent has become that of another repository, whose daemon may not
+    /// even run: whatever it holds is not ours to record or to take down.
+    pub(super) fn is_left_to_others(&self, cluster: &Cluster, wanted: &Wanted) -> bool {
+        let source = self.memory.parent.as_ref().and_then(|parent| parent.source.as_ref());
+        let of_others = |source| cluster.view().is_some_and(|view| view.source() != source);
+        let left = match wanted {
+            Wanted::Missing => source.is_some_and(|source| of_others(source.as_str())),
+            Wanted::Present(_) => false,
+        };
+        if left {
+            self.shared.board.remove(&self.name);
+        }
+        left
+    }
+
     /// True when git does not name the environment and it owns nothing that could be lost by forgetting it.
     pub(super) fn owns_nothing_and_is_gone(&self, wanted: &Wanted) -> bool {
         match wanted {

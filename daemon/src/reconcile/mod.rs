@@ -95,7 +95,6 @@ impl Lane {
         let Some(access) = access else {
             return self.report_without_cluster(&wanted);
         };
-        self.shared.unreadable.remove(&self.name);
         let cluster = match self.shared.clusters.get(&access).await {
             Ok(cluster) => cluster,
             Err(error) => return self.report_unreachable(&error.to_string(), &wanted).await,
@@ -108,10 +107,11 @@ impl Lane {
         }
         if !cluster.owns(&self.name) {
             self.memory.leave_cluster();
+            self.name_unreadable(&cluster, &wanted);
             self.follow_others(&cluster, &wanted);
             return Next(SAFETY_INTERVAL);
         }
-        match self.reconcile(&cluster, &wanted).await {
+        let next = match self.reconcile(&cluster, &wanted).await {
             Ok(next) => {
                 self.memory.failures = 0;
                 next
@@ -121,7 +121,9 @@ impl Lane {
                 self.record_failure(&cluster, &error).await;
                 next
             }
-        }
+        };
+        self.name_unreadable(&cluster, &wanted);
+        next
     }
 
     async fn reconcile(&mut self, cluster: &Arc<Cluster>, wanted: &Wanted) -> Result<Next, CallError> {
@@ -130,6 +132,9 @@ impl Lane {
             return Ok(self.report_contested(wanted));
         }
         self.memory.contested = false;
+        if self.is_left_to_others(cluster, wanted) {
+            return Ok(Next(SAFETY_INTERVAL));
+        }
         self.look_behind(wanted).await;
         if self.owns_nothing_and_is_gone(wanted) {
             self.take_down(cluster).await?;

@@ -213,6 +213,7 @@ fn unreadable(cluster: &Cluster, gvk: &Gvk, error: &CallError) -> String {
         | CallError::Forbidden(_)
         | CallError::Unauthorized(_)
         | CallError::Busy { .. }
+        | CallError::Damaged(_)
         | CallError::Server(_)
         | CallError::Unreachable(_) => error.to_string(),
     }

@@ -78,10 +78,11 @@ impl Lane {
                 self.memory.written = None;
                 Ok(())
             }
-            Err(CallError::Conflict(_)) => {
-                self.memory.parent = cluster.parents.read(&self.name).await?;
-                self.memory.inventory = None;
-                self.read_inventory(cluster).await
+            Err(error @ CallError::Conflict(_)) => {
+                // Somebody else was first: a replica, or a daemon of another repository. What they say is looked at from the
+                // beginning, as in any pass that finds a parent.
+                self.memory.forget_cluster();
+                Err(error)
             }
             Err(error) => Err(error),
         }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use tidegate_core::ids::EnvironmentName;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{EnvironmentStatus, Listed, State, UnreadableEnvironment};
 
@@ -15,6 +16,7 @@ use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::ParentChange;
 use crate::telemetry::EnvironmentLabel;
+use crate::world::Target;
 
 /// After so many failures in a row people are told, whatever they are: one conflict is a race, many are a fault.
 const FAILURES_TOLD: u32 = 3;
@@ -33,6 +35,7 @@ impl Lane {
             | CallError::Forbidden(_)
             | CallError::Unauthorized(_)
             | CallError::Busy { .. }
+            | CallError::Damaged(_)
             | CallError::Server(_)
             | CallError::Unreachable(_) => {
                 tracing::warn!(environment = %self.name, %error, "the pass ended early");
@@ -51,7 +54,8 @@ impl Lane {
             return;
         }
         let wanted = self.target.borrow().clone();
-        self.stand(&wanted, State::Failed, false);
+        let (state, code) = lasting(error);
+        self.stand(&wanted, state, false);
         let label = EnvironmentLabel { environment: self.name.to_string() };
         self.shared.metrics.live.get_or_create(&label).set(0);
         self.shared.metrics.problems.get_or_create(&label).set(1);
@@ -59,16 +63,16 @@ impl Lane {
         let Ok(Some(parent)) = cluster.parents.read(&self.name).await else { return };
         let Some(before) = &parent.status else { return };
         let reason = error.to_string();
-        if before.state == State::Failed && before.reason == reason {
+        if before.state == state && before.reason == reason {
             return;
         }
         let now = Timestamp::now();
         let mut status = EnvironmentStatus {
-            state: State::Failed,
+            state,
             suspended: None,
-            problems: Listed::all(vec![Problem::error(Code::Rejected, reason.clone())]),
+            problems: Listed::all(vec![Problem::error(code, reason.clone())]),
             reason,
-            since: if before.state == State::Failed { before.since } else { now },
+            since: if before.state == state { before.since } else { now },
             next: Some("tried again by itself, with growing pauses".to_owned()),
             updated: now,
             ..before.clone()
@@ -123,14 +127,22 @@ impl Lane {
             }
         }
         let problems = self.source_problems(wanted);
-        self.shared.unreadable.put(UnreadableEnvironment {
-            environment: self.name.clone(),
-            seen: commit_info(&target.revision, target.info.as_ref()),
-            problems: Listed::all(problems.clone()),
-        });
+        self.shared.unreadable.put(unreadable(&self.name, target));
         self.memory.rejected = Some((target.inputs.clone(), problems));
         self.stand(wanted, State::Failed, true);
         Next(SAFETY_INTERVAL)
+    }
+
+    /// An environment whose file cannot be read and that has no record of its own, because it was broken before it was ever
+    /// deployed (its cluster is known from an older commit), or was taken down since, is named in that of the repository.
+    pub(super) fn name_unreadable(&self, cluster: &Cluster, wanted: &Wanted) {
+        let recorded = self.memory.parent.is_some() || cluster.seen_parent(&self.name).is_some();
+        match wanted {
+            Wanted::Present(target) if target.environment.is_err() && !recorded => {
+                self.shared.unreadable.put(unreadable(&self.name, target));
+            }
+            Wanted::Present(_) | Wanted::Missing => self.shared.unreadable.remove(&self.name),
+        }
     }
 
     /// Another replica works on this environment: what it records is taken over for those that depend on it.
@@ -145,5 +157,28 @@ impl Lane {
             revision: wanted_revision(wanted),
         };
         self.shared.board.put(&self.name, &standing);
+    }
+}
+
+fn unreadable(name: &EnvironmentName, target: &Target) -> UnreadableEnvironment {
+    UnreadableEnvironment {
+        environment: name.clone(),
+        seen: commit_info(&target.revision, target.info.as_ref()),
+        problems: Listed::all(target.environment.as_ref().err().cloned().unwrap_or_default()),
+    }
+}
+
+/// What a failure that goes on is called: somebody has to mend something, or the API server has to recover.
+fn lasting(error: &CallError) -> (State, Code) {
+    match error {
+        CallError::Conflict(_)
+        | CallError::NotFound(_)
+        | CallError::Refused(_)
+        | CallError::Forbidden(_)
+        | CallError::Damaged(_) => (State::Failed, Code::Rejected),
+        CallError::Unauthorized(_)
+        | CallError::Busy { .. }
+        | CallError::Server(_)
+        | CallError::Unreachable(_) => (State::Unreachable, Code::ClusterUnreachable),
     }
 }

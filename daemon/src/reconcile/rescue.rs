@@ -47,13 +47,14 @@ impl Lane {
         if let Some(remembered) = &mut self.memory.remembered {
             remembered.made = Some(made.clone());
         }
-        let stored = cluster.parents.write_again(&made, &inventory).await?;
+        cluster.parents.write_again(&made, &inventory).await?;
         tracing::warn!(
             environment = %self.name, objects = inventory.entries.len(),
             "the parent object was deleted by hand: it is made again, with what this daemon remembers"
         );
-        self.memory.parent = Some(made);
-        self.memory.inventory = Some((inventory, stored));
+        // Read, not believed: another replica may have gone on from there.
+        self.memory.parent = cluster.parents.read(&self.name).await?;
+        self.memory.inventory = None;
         self.memory.remembered = None;
         self.memory.written = None;
         Ok(())

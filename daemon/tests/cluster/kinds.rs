@@ -128,6 +128,11 @@ fn drift_is_repaired_after_the_version_that_was_watched_is_served_no_more() {
     });
     at_once(&definition, "v1", &daemon);
     world.wait_for("live", &second);
+    // The inventory names the version that was applied, and its objects are looked at in the one that is served.
+    definition.serve(&[("v1", false), ("v2", true)]);
+    let shown = world.tidegate(&["status", "kinds-version", "-o", "json"]).json();
+    let live = shown["environments"][0]["liveHealth"].to_string();
+    assert!(live.contains("state") && !live.contains("no longer serves"), "{live}");
 }
 
 #[test]

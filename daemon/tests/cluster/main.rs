@@ -42,6 +42,8 @@ mod plan;
 mod programs;
 mod prune;
 mod reads;
+mod records;
+mod refusals;
 mod replicas;
 mod scene;
 mod secrets;

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use crate::scene::throughout;
 use crate::support::{World, check, environment, eventually};
+use std::time::Duration;
 
 /// The record of the repository that names this environment.
 fn named(world: &World, name: &str) -> Option<Value> {
@@ -54,4 +56,21 @@ fn an_environment_that_could_never_be_read_is_named_with_its_error_until_it_can_
         check(!left, "one is")
     });
     assert!(!daemon.log().contains("saf-unread-c is gone from git"), "{}", daemon.log());
+}
+
+#[test]
+fn an_environment_that_was_broken_before_it_was_ever_deployed_is_named_with_its_error() {
+    let world = World::new("saf-undeployed");
+    world.commit("whole, and nobody looks", &[("environment.yaml", &world.environment(""))]);
+    let commit = world.commit("broken", &[("environment.yaml", "apiVersion: tidegate.dev/v1\nkind: [\n")]);
+    let _daemon = world.daemon();
+    let entry = eventually("it is named", || named(&world, "saf-undeployed").ok_or("not yet".to_owned()));
+    assert_eq!(entry["seen"]["id"], commit.as_str(), "{entry:#}");
+    assert_eq!(entry["problems"]["items"][0]["code"], "E0101", "{entry:#}");
+    throughout(Duration::from_secs(5), "it stays named", || named(&world, "saf-undeployed").is_some());
+    let shown = world.tidegate(&["status", "saf-undeployed"]);
+    assert!(shown.stdout.contains("saf-undeployed: its file cannot be read"), "{}", shown.stdout);
+    let commit = world.commit("mended", &[("environment.yaml", &world.environment(""))]);
+    world.wait_for("live", &commit);
+    eventually("it is not named any more", || check(named(&world, "saf-undeployed").is_none(), "it is"));
 }

@@ -11,7 +11,7 @@ mod repo;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use api::Api;
+pub use api::{Api, client, runtime};
 pub use audit::{Audited, Request};
 pub use daemon::{Daemon, Output, tidegate};
 pub use faults::{Call, Fault, FaultProxy, status_of};
