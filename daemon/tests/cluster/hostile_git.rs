@@ -269,3 +269,48 @@ fn while_the_disk_of_the_cache_is_full_it_is_said_and_what_ran_before_is_kept_in
     assert!(Command::new("nsenter").args(more).status().unwrap().success());
     world.wait_for("live", &second);
 }
+
+#[test]
+fn an_empty_repository_is_said_and_its_first_commit_goes_live() {
+    let world = World::new("hog-empty");
+    let url = world.repo.url();
+    let mut daemon = Daemon::start("", &world.kube.kubeconfig(), &["--repo", &url]);
+    eventually("it is said", || check(daemon.log().contains("error["), daemon.log()));
+    assert!(daemon.log().contains("has no commit yet"), "{}", daemon.log());
+    assert!(daemon.is_running());
+    let first = one(&world, "one");
+    world.wait_for("live", &first);
+}
+
+#[test]
+fn a_renamed_branch_is_followed_by_its_new_name_but_not_into_other_history() {
+    let world = World::new("hog-renamed");
+    let first = one(&world, "one");
+    let url = world.repo.url();
+    // The branch that the remote's HEAD names.
+    let daemon = Daemon::start("", &world.kube.kubeconfig(), &["--repo", &url]);
+    world.wait_for("live", &first);
+    let uid = world.kube.field("configmap", "hog-renamed", "c", "/metadata/uid");
+    let push = |branch: &str, value: &str| {
+        world.repo.write("environments/hog-renamed/c.yaml", &config_map("c", "k", value));
+        world.repo.git(&["add", "--all"]);
+        world.repo.git(&["commit", "--quiet", "-m", value]);
+        world.repo.git(&["push", "--quiet", "origin", &format!("HEAD:refs/heads/{branch}")]);
+        world.repo.head()
+    };
+    world.repo.git(&["--git-dir", &url, "branch", "-m", "main", "trunk"]);
+    let second = push("trunk", "two");
+    world.wait_for("live", &second);
+    field_is(&world, "configmap", "hog-renamed", "c", "/data/k", "two");
+
+    world.repo.git(&["checkout", "--quiet", "--orphan", "other"]);
+    push("other", "three");
+    world.repo.git(&["--git-dir", &url, "symbolic-ref", "HEAD", "refs/heads/other"]);
+    record(&world, "hog-renamed", "it is said", |status| {
+        status["problems"]["items"].to_string().contains("E0502")
+    });
+    throughout(Duration::from_secs(2), "the last good commit stays", || {
+        world.kube.field("configmap", "hog-renamed", "c", "/data/k") == "two"
+    });
+    assert_eq!(world.kube.field("configmap", "hog-renamed", "c", "/metadata/uid"), uid, "{}", daemon.log());
+}

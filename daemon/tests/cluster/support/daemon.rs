@@ -61,7 +61,7 @@ impl Daemon {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = vec!["run".into(), "--listen".into(), "127.0.0.1:0".into()];
-        if !flags.contains(&"--follow") {
+        if !flags.contains(&"--follow") && !flags.contains(&"--repo") {
             arguments.extend(["--repo".into(), repo.into(), "--branch".into(), "main".into()]);
         }
         if !flags.contains(&"--cache-dir") {
