@@ -13,6 +13,7 @@ use tidegate_core::plan::plan_id;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::render::encode_string_data;
 use tidegate_core::schema::{self, Catalogue, suggest};
+use tidegate_core::standing::Enforced;
 use tidegate_core::tree::FileTree;
 
 use crate::source::{CommitInfo, Partial, Revision, Snapshot};
@@ -77,6 +78,13 @@ pub struct DesiredSet {
     pub prefix: String,
     /// Fields that are left to others, by object.
     pub ignored: BTreeMap<ObjectId, Vec<String>>,
+}
+
+impl DesiredSet {
+    /// What is judged of it.
+    pub fn enforced(&self) -> Enforced<'_> {
+        Enforced { environment: &self.environment, objects: &self.objects, prefix: &self.prefix }
+    }
 }
 
 impl World {

@@ -12,7 +12,7 @@
 //! | observe | [`observed`]: what the shell saw of one object; [`drift`], [`health`]: what that means |
 //! | plan | [`yaml`] → [`desired`] → [`render`] → [`schema`] → [`plan`] |
 //! | execute | [`plan::Action`] is what the shell executes; [`outcome`] is what came of it |
-//! | record | [`status`], [`inventory`], [`diff`]: the shapes of what is written down |
+//! | record | [`standing`], [`status`], [`inventory`], [`diff`]: the shapes of what is written down |
 #![deny(missing_docs)]
 
 pub mod desired;
@@ -34,6 +34,7 @@ pub mod render;
 pub mod review;
 pub mod schedule;
 pub mod schema;
+pub mod standing;
 pub mod status;
 pub mod summarize;
 pub mod tree;

@@ -275,8 +275,10 @@ impl Parents {
     /// Deletes the parent and then its shards, once an environment is taken down. In this order: a parent without shards
     /// could not be read, while shards that a kill leaves behind go with their owner.
     pub async fn delete(&self, parent: &Parent) -> Result<(), CallError> {
-        let params = DeleteParams::background()
-            .preconditions(Preconditions { uid: Some(parent.uid.clone()), resource_version: None });
+        let params = DeleteParams::background().preconditions(Preconditions {
+            uid: Some(parent.uid.clone()),
+            resource_version: Some(parent.resource_version.clone()),
+        });
         let name = parent_name(&parent.environment);
         match repeated(|| self.api.delete(&name, &params)).await {
             Ok(_) | Err(CallError::NotFound(_)) => {}

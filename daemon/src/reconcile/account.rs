@@ -2,21 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use tidegate_core::ids::Digest;
 use tidegate_core::object::ObjectId;
 use tidegate_core::outcome::Outcome;
 use tidegate_core::plan::{Action, Apply, ApplyReason, Failure, Plan};
-use tidegate_core::problem::{Code, Problem};
+use tidegate_core::problem::Problem;
+use tidegate_core::standing::{Aftermath, aftermath};
 use tidegate_core::status::DriftRecord;
 
 use super::execute::{ADOPT, Done};
-use super::judge::{RETRY_REFUSED, RETRY_UNKNOWN, RETRY_UNSERVED};
 use super::lane::Lane;
 use crate::cluster::handle::Cluster;
 use crate::telemetry::{ActionLabels, EnvironmentLabel};
-
-/// After so many conflicts in a row over one object people are told, and it is left alone for a while.
-const CONFLICTS_TOLD: u32 = 5;
 
 impl Lane {
     /// Takes in what came of a plan's actions.
@@ -31,44 +29,23 @@ impl Lane {
             let id = result.reference.id();
             self.count(&result);
             self.memory.evidence.remove(&id);
-            match result.outcome {
-                Outcome::Done | Outcome::Unchanged => {
-                    self.memory.conflicts.remove(&id);
-                    self.memory.failed.remove(&id);
-                    self.memory.further.remove(&id);
-                    if result.foreign.is_empty() {
-                        self.memory.foreign.remove(&id);
-                    } else {
-                        self.memory.foreign.insert(id, result.foreign);
-                    }
-                    if result.action == ADOPT {
-                        tracing::info!(
-                            environment = %self.name, object = %result.reference, "taken over: it existed before"
-                        );
-                    }
-                    if let Some(drift) = result.drift {
-                        self.note_repair(drift);
-                    }
+            let outcome = result.outcome.clone();
+            match aftermath(outcome, self.conflicts_over(&id, &result.outcome)) {
+                Aftermath::Over => self.note_done(result),
+                Aftermath::ReadAgain => cluster.store.forget(&id),
+                Aftermath::LeftAlone { code, words, pause } => {
+                    let problem = match result.problems.first() {
+                        Some(problem) => Problem { code, ..problem.clone() },
+                        None => Problem::error(code, words).object(&result.reference),
+                    };
+                    tracing::warn!(environment = %self.name, "{problem}");
+                    let failure = self.failure(&id, result.desired, problem, now.checked_add(pause).ok());
+                    cluster.store.forget(&id);
+                    self.memory.failed.insert(id, failure);
                 }
-                Outcome::Conflict => {
-                    let count = self.memory.conflicts.entry(id.clone()).or_default();
-                    *count = count.saturating_add(1);
-                    if *count < CONFLICTS_TOLD {
-                        cluster.store.forget(&id);
-                        continue;
-                    }
-                    let words = "it changed again and again while it was written";
-                    self.hold_for_a_while(cluster, &result, Code::Conflict, words);
-                }
-                Outcome::Unknown(ref why) => {
-                    self.hold_for_a_while(cluster, &result, Code::ClusterUnreachable, why);
-                }
-                Outcome::Refused(problem) => {
+                Aftermath::Refused { problem, pause } => {
                     tracing::error!(environment = %self.name, "{problem}");
-                    let uid = self.seen_uid(&id);
-                    let retry_at = now.checked_add(pause(&problem)).ok();
-                    let desired = result.desired;
-                    let failure = Failure { desired, uid, problem: *problem, retry_at };
+                    let failure = self.failure(&id, result.desired, *problem, now.checked_add(pause).ok());
                     self.memory.further.insert(id.clone(), result.problems.into_iter().skip(1).collect());
                     self.memory.failed.insert(id, failure);
                 }
@@ -76,24 +53,49 @@ impl Lane {
         }
     }
 
-    /// A write that may succeed another time: the object is read anew and left alone until then.
-    fn hold_for_a_while(&mut self, cluster: &Cluster, result: &Done, code: Code, words: &str) {
-        let id = result.reference.id();
-        let problem = match result.problems.first() {
-            Some(problem) => Problem { code, ..problem.clone() },
-            None => Problem::error(code, words).object(&result.reference),
-        };
-        tracing::warn!(environment = %self.name, "{problem}");
-        let uid = self.seen_uid(&id);
-        cluster.store.forget(&id);
-        let retry_at = Timestamp::now().checked_add(RETRY_UNKNOWN).ok();
-        self.memory.failed.insert(id, Failure { desired: result.desired.clone(), uid, problem, retry_at });
+    /// Conflicts in a row over an object, with this outcome.
+    fn conflicts_over(&mut self, id: &ObjectId, outcome: &Outcome) -> u32 {
+        match outcome {
+            Outcome::Conflict => {
+                let count = self.memory.conflicts.entry(id.clone()).or_default();
+                *count = count.saturating_add(1);
+                *count
+            }
+            Outcome::Done | Outcome::Unchanged => {
+                self.memory.conflicts.remove(id);
+                0
+            }
+            Outcome::Refused(_) | Outcome::Unknown(_) => 0,
+        }
     }
 
-    /// The uid that the plan saw (no watch has those of objects without our label), by which a failure knows its object.
-    fn seen_uid(&self, id: &ObjectId) -> Option<String> {
-        let (observed, _) = self.memory.last.as_ref()?;
-        observed.objects.get(id).map(|live| live.uid.clone())
+    fn note_done(&mut self, result: Done) {
+        let id = result.reference.id();
+        self.memory.failed.remove(&id);
+        self.memory.further.remove(&id);
+        if result.foreign.is_empty() {
+            self.memory.foreign.remove(&id);
+        } else {
+            self.memory.foreign.insert(id, result.foreign);
+        }
+        if result.action == ADOPT {
+            tracing::info!(environment = %self.name, object = %result.reference, "taken over: it existed before");
+        }
+        if let Some(drift) = result.drift {
+            self.note_repair(drift);
+        }
+    }
+
+    /// What is held against an object, by the uid that the plan saw (no watch has those of objects without our label).
+    fn failure(
+        &self,
+        id: &ObjectId,
+        desired: Option<Digest>,
+        problem: Problem,
+        retry_at: Option<Timestamp>,
+    ) -> Failure {
+        let seen = self.memory.last.as_ref().and_then(|(observed, _)| observed.objects.get(id));
+        Failure { desired, uid: seen.map(|live| live.uid.clone()), problem, retry_at }
     }
 
     fn note_repair(&mut self, drift: DriftRecord) {
@@ -121,25 +123,6 @@ impl Lane {
         };
         self.shared.metrics.actions.get_or_create(&labels).inc();
     }
-}
-
-/// How long a refusal holds.
-fn pause(problem: &Problem) -> SignedDuration {
-    // The definition went between the look and the write. Whether it is back is known by discovery, as for any other kind
-    // that is not served: the object is to be looked at again as soon as those are.
-    if problem.code == Code::UnknownKind {
-        RETRY_UNSERVED
-    } else if passes_soon(problem) {
-        RETRY_UNKNOWN
-    } else {
-        RETRY_REFUSED
-    }
-}
-
-/// What is refused only while its namespace or its definition goes away is allowed, or has another reason, soon after. Of
-/// definitions the API server says so in words alone.
-fn passes_soon(problem: &Problem) -> bool {
-    ["because it is being terminated", "is terminating"].iter().any(|words| problem.message.contains(words))
 }
 
 fn applies(plan: &Plan) -> impl Iterator<Item = &Apply> {

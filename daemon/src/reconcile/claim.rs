@@ -4,13 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tidegate_core::ids::CommitId;
-use tidegate_core::object::ObjectId;
-use tidegate_core::plan::{Failure, Plan, WaitingReason};
-use tidegate_core::problem::Problem;
+use tidegate_core::standing::{Claim, Conclusion, Progress, Said, conclude, drop_overcome, kept};
 
 use super::lane::Lane;
-use super::memory::Progress;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::{APPLIED, Parent, ParentChange, REWIND, SEEN, SEEN_INPUTS, SOURCE};
@@ -18,32 +14,26 @@ use crate::source::Revision;
 use crate::telemetry::EnvironmentLabel;
 use crate::world::DesiredSet;
 
-/// How the files of a followed folder are named instead of a commit.
-const FOLDER: &str = "uncommitted-";
-
 impl Lane {
     /// Writes "this commit is being applied" before its first change. False: it may not be applied, because another
     /// replica has seen a newer one (`seen` never moves backwards without a recorded rewind).
     pub(super) async fn claim(&mut self, cluster: &Cluster, desired: &DesiredSet) -> Result<bool, CallError> {
         let Some(parent) = self.memory.parent.clone() else { return Ok(desired.environment.decommission) };
         let newest = self.newest_revision(desired);
-        let revision = newest.id();
-        let inputs = desired.inputs.as_str();
-        // Not by the status record: that is also written by a replica that is behind, or that has begun nothing yet.
-        let same_inputs = parent.seen.is_some() && parent.seen_inputs.as_deref() == Some(inputs);
         self.memory.behind = false;
-        // A rewind to it is written down whatever the inputs: later commits descend from it, not from what was seen before.
-        let rewound = parent.rewind.as_ref().is_some_and(|rewind| newest.commit() == Some(&rewind.commit));
-        let lost = is_lost(&parent);
-        if !rewound && !lost && (parent.seen.as_ref() == Some(&revision) || same_inputs) {
-            self.begin(desired);
-            return Ok(true);
-        }
-        if !self.may_move(&parent, &newest).await {
-            self.memory.behind = true;
-            return Ok(false);
-        }
-        if lost {
+        let said = said(&parent);
+        let uses_rewind = match self.claim_of_revision(&said, &newest, desired).await {
+            Claim::Stands => {
+                self.begin(desired);
+                return Ok(true);
+            }
+            Claim::Behind => {
+                self.memory.behind = true;
+                return Ok(false);
+            }
+            Claim::Write { uses_rewind } => uses_rewind,
+        };
+        if said.is_lost() {
             tracing::warn!(
                 environment = %self.name, found = parent.seen.as_deref().unwrap_or_default(),
                 "the annotation {SEEN} did not name a commit: it is written anew"
@@ -51,36 +41,45 @@ impl Lane {
         }
         let mut annotations: BTreeMap<String, Option<String>> =
             claim_of(desired, &newest, cluster).map(|(key, value)| (key, Some(value))).collect();
-        if let Some(rewind) = &parent.rewind
-            && self.is_used_up(rewind, &newest).await
-        {
+        if uses_rewind {
             annotations.insert(REWIND.to_owned(), None);
         }
         self.begin(desired);
         self.write_parent(cluster, ParentChange { annotations, status: None }).await?;
+        let before = self.memory.claimed.replace(newest.id());
+        if parent.seen.is_some() && before != parent.seen {
+            // Another replica (or this one before a restart) was at work: what it noted after the inventory was read here
+            // counts. What it notes from now on is of a commit that is overtaken.
+            self.memory.inventory = None;
+            self.read_inventory(cluster).await?;
+        }
         Ok(true)
     }
 
-    /// True when going from what was seen to `revision` is forward, or a person allowed it.
-    async fn may_move(&self, parent: &Parent, revision: &Revision) -> bool {
-        let Revision::Commit(to) = revision else { return true };
-        // What descends from it is allowed with it: a commit that leaves this environment as it is claims nothing.
-        if let Some(rewind) = &parent.rewind
-            && (rewind.commit == *to || self.shared.source.is_ancestor(&rewind.commit, to).await == Ok(true))
-        {
-            return true;
+    /// What a claim comes to; git is asked only where history decides.
+    async fn claim_of_revision(&self, said: &Said<'_>, newest: &Revision, desired: &DesiredSet) -> Claim {
+        let (revision, now) = (newest.id(), Timestamp::now());
+        if said.stands(&revision, &desired.inputs) {
+            return Claim::Stands;
         }
-        for from in last_seen(parent) {
-            // A commit that this mirror does not know was seen by another replica (this one is behind) or was force-pushed away.
-            let forward = self.shared.source.is_ancestor(&from, to).await.unwrap_or_else(|problem| {
-                tracing::warn!(environment = %self.name, "{problem}");
-                false
-            });
-            if !forward {
-                return false;
+        let mut contained = BTreeSet::new();
+        let mut trouble = Vec::new();
+        if let Some(to) = newest.commit() {
+            for from in said.asks() {
+                match self.shared.source.is_ancestor(&from, to).await {
+                    Ok(true) => drop(contained.insert(from)),
+                    Ok(false) => {}
+                    Err(problem) => trouble.push(problem),
+                }
             }
         }
-        true
+        let claim = said.claim(newest.commit(), &revision, &desired.inputs, &contained, now);
+        if claim == Claim::Behind {
+            for problem in trouble {
+                tracing::warn!(environment = %self.name, "{problem}");
+            }
+        }
+        claim
     }
 
     fn begin(&mut self, desired: &DesiredSet) {
@@ -111,13 +110,10 @@ impl Lane {
         self.memory.failed = drop_overcome(std::mem::take(&mut self.memory.failed), plan, Timestamp::now());
         let failed = &self.memory.failed;
         self.memory.further.retain(|id, _| failed.contains_key(id));
-        let blocked = plan.waiting.iter().any(|waiting| waiting.reason.holds_commit())
-            || plan.problems.iter().any(Problem::is_error);
-        if blocked || !self.memory.failed.is_empty() {
-            return Ok(());
-        }
-        if desired.environment.decommission {
-            return self.take_down(cluster).await;
+        match conclude(plan, failed, desired.environment.decommission) {
+            Conclusion::Open => return Ok(()),
+            Conclusion::TakenDown => return self.take_down(cluster).await,
+            Conclusion::Applied => {}
         }
         if self.memory.progress.applied.is_none() {
             let now = Timestamp::now();
@@ -144,12 +140,18 @@ impl Lane {
 
     /// Everything that a decommissioned environment owned is gone: so goes what we kept of it.
     pub(super) async fn take_down(&mut self, cluster: &Cluster) -> Result<(), CallError> {
-        let kept = self.kept();
+        let kept = self.memory.last.as_ref().map(|(_, plan)| kept(plan)).unwrap_or_default();
         let inventory = self.inventory();
         if inventory.entries.keys().any(|id| !kept.contains(id)) {
             return Ok(());
         }
         let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
+        // What another replica has noted since would be nobody's without the inventory.
+        let (now, stored) = cluster.parents.read_inventory(&parent).await?;
+        if now != inventory {
+            self.memory.inventory = Some((now, stored));
+            return Ok(());
+        }
         cluster.parents.delete(&parent).await?;
         cluster.note_deleted(&parent);
         let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
@@ -159,12 +161,6 @@ impl Lane {
         self.memory.remembered = None;
         self.memory.unsaid.clear();
         Ok(())
-    }
-
-    /// What git left and what may not be deleted: it stays in the cluster, and is nobody's once the environment is gone.
-    fn kept(&self) -> BTreeSet<ObjectId> {
-        let waiting = self.memory.last.iter().flat_map(|(_, plan)| &plan.waiting);
-        waiting.filter(|waiting| waiting.reason.is_kept()).map(|waiting| waiting.object.clone()).collect()
     }
 }
 
@@ -183,84 +179,14 @@ pub(super) fn source_of(cluster: &Cluster) -> Option<(String, String)> {
     cluster.view().map(|view| (SOURCE.to_owned(), view.source().to_owned()))
 }
 
-/// True when the annotation stands there, or should, and names neither a commit nor a followed folder's files.
-fn is_lost(parent: &Parent) -> bool {
-    match &parent.seen {
-        Some(seen) => !seen.starts_with(FOLDER) && seen.parse::<CommitId>().is_err(),
-        None => parent.applied.is_some(),
-    }
-}
-
-/// The commits that the environment may not go back behind: the one that was seen; where somebody wrote something else into
-/// the annotation, those that the other marks name.
-pub(super) fn last_seen(parent: &Parent) -> Vec<CommitId> {
-    if !is_lost(parent) {
-        return parent.seen.iter().filter_map(|seen| seen.parse().ok()).collect();
-    }
-    let recorded = parent.status.as_ref().filter(|_| parent.seen.is_some());
-    let recorded = recorded.and_then(|status| status.seen.as_ref()).map(|seen| seen.id.as_str());
-    parent.applied.as_deref().into_iter().chain(recorded).filter_map(|id| id.parse().ok()).collect()
-}
-
-/// The failures that still hold something up. A plan that has settled and finds nothing to do about an object needs no retry
-/// of what failed on it: it is as git asks for by now, or gone, by somebody else's hand or by a write whose answer was lost.
-/// Nor does a failure whose time is over tell anything while the object waits for another reason: its kind may have gone
-/// meanwhile, and people are to read that.
-fn drop_overcome(
-    mut failed: BTreeMap<ObjectId, Failure>,
-    plan: &Plan,
-    now: Timestamp,
-) -> BTreeMap<ObjectId, Failure> {
-    let held: BTreeMap<&ObjectId, &WaitingReason> = plan
-        .waiting
-        .iter()
-        .filter(|waiting| waiting.reason.holds_commit())
-        .map(|waiting| (&waiting.object, &waiting.reason))
-        .collect();
-    failed.retain(|id, failure| {
-        let refused = matches!(held.get(id), Some(WaitingReason::Refused(_)));
-        let lasts = failure.retry_at.is_none_or(|retry_at| now < retry_at);
-        held.contains_key(id) && (refused || lasts)
-    });
-    failed
-}
-
-#[cfg(test)]
-mod tests {
-    use tidegate_core::plan::Waiting;
-    use tidegate_core::problem::Code;
-
-    use super::*;
-
-    #[test]
-    fn a_failure_ends_when_a_settled_plan_finds_nothing_to_do_about_the_object_or_another_reason_to_wait() {
-        let id = |name: &str| ObjectId {
-            group: String::new(),
-            kind: "ConfigMap".into(),
-            namespace: Some("n".into()),
-            name: name.into(),
-        };
-        let failure = |retry_at: &str| Failure {
-            desired: None,
-            uid: None,
-            problem: Problem::error(Code::Rejected, "a timeout"),
-            retry_at: retry_at.parse().ok(),
-        };
-        let (over, later) = ("2026-11-21T12:00:00Z", "2026-11-21T12:02:00Z");
-        let failed: BTreeMap<ObjectId, Failure> =
-            [("gone", later), ("kept", later), ("refused", over), ("unread", later), ("unread-since", over)]
-                .iter()
-                .map(|(name, retry_at)| (id(name), failure(retry_at)))
-                .collect();
-        let unread = || WaitingReason::Unread("the cluster serves no such kind".into());
-        let waiting = vec![
-            Waiting { object: id("kept"), reason: WaitingReason::PruneNotAllowed("it is marked".into()) },
-            Waiting { object: id("refused"), reason: WaitingReason::Refused("a timeout".into()) },
-            Waiting { object: id("unread"), reason: unread() },
-            Waiting { object: id("unread-since"), reason: unread() },
-        ];
-        let plan = Plan { waiting, ..Plan::default() };
-        let left = drop_overcome(failed, &plan, "2026-11-21T12:01:00Z".parse().unwrap());
-        assert_eq!(left.into_keys().collect::<Vec<_>>(), [id("refused"), id("unread")]);
+/// What the parent says of commits.
+pub(super) fn said(parent: &Parent) -> Said<'_> {
+    let recorded = parent.status.as_ref().and_then(|status| status.seen.as_ref());
+    Said {
+        seen: parent.seen.as_deref(),
+        seen_inputs: parent.seen_inputs.as_deref(),
+        applied: parent.applied.as_deref(),
+        recorded: recorded.map(|seen| seen.id.as_str()),
+        rewind: parent.rewind.as_ref().map(|rewind| (&rewind.commit, rewind.at)),
     }
 }

@@ -16,7 +16,7 @@ use tidegate_core::inventory::{Applied, Inventory};
 use tidegate_core::object::{Gvk, ObjectId, ObjectRef};
 use tidegate_core::observed::{LiveObject, Observed};
 use tidegate_core::outcome::Outcome;
-use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Phase, Plan};
+use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Plan};
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{DriftRecord, ForeignRecord};
 
@@ -85,13 +85,13 @@ impl Execution<'_> {
         let mut results: Vec<Done> = Vec::new();
         let mut failed: BTreeSet<ObjectId> = BTreeSet::new();
         for stage in &plan.stages {
-            if superseded() || (stage.phase == Phase::Prune && !failed.is_empty()) {
+            if superseded() || stage.is_left(&failed) {
                 break;
             }
             // The futures are made before the stream: a closure in it would not be general enough for a spawned task.
             let mut actions = Vec::with_capacity(stage.actions.len());
             for action in &stage.actions {
-                if !is_skipped(plan, action, &failed) {
+                if !plan.is_skipped(action, &failed) {
                     actions.push(self.act(action));
                 }
             }
@@ -102,7 +102,7 @@ impl Execution<'_> {
             }
             for action in &stage.actions {
                 if let Action::Apply(apply) = action
-                    && is_skipped(plan, action, &failed)
+                    && plan.is_skipped(action, &failed)
                 {
                     failed.insert(apply.object.reference.id());
                 }
@@ -316,17 +316,6 @@ fn managed_of(live: &Value) -> ManagedSummary {
 
 fn version_of(live: &Value) -> Option<String> {
     live.pointer("/metadata/resourceVersion").and_then(Value::as_str).map(str::to_owned)
-}
-
-/// True when something that the object needs has failed in this execution.
-fn is_skipped(plan: &Plan, action: &Action, failed: &BTreeSet<ObjectId>) -> bool {
-    match action {
-        Action::Apply(apply) => {
-            let needs = plan.needs.get(&apply.object.reference.id());
-            needs.is_some_and(|needs| needs.iter().any(|needed| failed.contains(needed)))
-        }
-        Action::Delete(_) => false,
-    }
 }
 
 fn word(reason: &ApplyReason) -> &'static str {

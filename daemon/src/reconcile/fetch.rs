@@ -4,11 +4,12 @@
 //! memory, and after a restart loaded again from the commit that the parent object names as applied.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tidegate_core::desired::{self, Environment};
 use tidegate_core::ids::CommitId;
 use tidegate_core::problem::Problem;
+use tidegate_core::standing::RETRY_REJECTED;
 
 use super::lane::{Lane, Wanted};
 use crate::cluster::call::CallError;
@@ -17,8 +18,6 @@ use crate::cluster::handle::Cluster;
 use crate::source::{Partial, Revision};
 use crate::world::{DesiredSet, ENVIRONMENTS, Scopes, Target, World};
 
-/// A set that was rejected by the cluster's own kinds and schemas is looked at again after this time.
-pub const RETRY_REJECTED: Duration = Duration::from_secs(30);
 /// So many commits are looked through for the last readable file of an environment.
 const PAST_CAP: u32 = 50;
 

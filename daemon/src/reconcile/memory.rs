@@ -13,6 +13,7 @@ use tidegate_core::object::ObjectId;
 use tidegate_core::observed::Observed;
 use tidegate_core::plan::{Failure, Plan};
 use tidegate_core::problem::Problem;
+use tidegate_core::standing::Progress;
 use tidegate_core::status::{DriftRecord, EnvironmentStatus, ForeignRecord};
 
 use super::rescue::Remembered;
@@ -35,6 +36,8 @@ pub struct Memory {
     pub rejected_at: Option<Instant>,
     /// The parent object.
     pub parent: Option<Parent>,
+    /// The revision that this replica has claimed last.
+    pub claimed: Option<String>,
     /// The inventory and its shards; none until read.
     pub inventory: Option<(Inventory, StoredShards)>,
     /// What was in the two when they were last known; while they are being read again.
@@ -83,19 +86,6 @@ pub struct Memory {
     pub served_sync: Option<String>,
     /// The last resumption that stood on the parent.
     pub served_resume: Option<Resumption>,
-}
-
-/// How far the enforced inputs have come.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    /// The inputs that this is about.
-    pub inputs: Option<Digest>,
-    /// First seen by this replica.
-    pub seen: Option<Timestamp>,
-    /// Applied whole.
-    pub applied: Option<Timestamp>,
-    /// Applied and healthy.
-    pub live: Option<Timestamp>,
 }
 
 impl Memory {

@@ -10,7 +10,7 @@
 //! | `observe`, `inspect` | what the cluster holds; dry-runs where metadata leaves a doubt |
 //! | `tidegate_core::plan` | plan |
 //! | `execute`, `recreate` | execute |
-//! | `standings`, `judge` | how it stands |
+//! | `standings`, `tidegate_core::standing` | how it stands |
 //! | `record`, `reports` | the status record, logs, metrics; what is said where there can be no record |
 //! | `parent`, `claim` | the parent object: read, written, marked with the commit that is begun and the one that is applied |
 //! | `rescue` | a parent that was deleted by hand, made again |
@@ -30,7 +30,6 @@ mod fetch;
 mod hold;
 mod inspect;
 mod inventory;
-mod judge;
 mod lane;
 mod memory;
 pub mod moved;
@@ -51,6 +50,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tidegate_core::plan::{Plan, PlanInput, PlanSettings, plan};
+use tidegate_core::standing::SAFETY_INTERVAL;
 
 pub use fetch::{access_of, read_world};
 pub use inspect::{Answer, Inspection, inspect};
@@ -68,9 +68,6 @@ use execute::Execution;
 const ROUNDS: u32 = 12;
 /// A dry-run that failed is asked again after this time.
 const DRY_RUN_RETRY: Duration = Duration::from_secs(8);
-/// Without any other reason, an environment is looked at this often.
-const SAFETY_INTERVAL: Duration = Duration::from_mins(10);
-
 /// When the next pass is due at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Next(pub Duration);

@@ -4,19 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tidegate_core::schedule::Backoff;
+use tidegate_core::standing::{Wait, next};
 use tidegate_core::status::State;
 
-use super::fetch::RETRY_REJECTED;
 use super::lane::{Lane, Wanted};
 use super::standings::Standings;
-use super::{Next, Rounds, SAFETY_INTERVAL};
+use super::{Next, Rounds};
 
-/// While objects are on their way, their pods are looked at this often.
-pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
-/// What could not be read (a kind that is not served yet, for one) is read again this often.
-const UNREAD_INTERVAL: Duration = Duration::from_secs(2);
-/// What waits for other objects, or was refused, is looked at this often.
-const WAITING_INTERVAL: Duration = Duration::from_secs(10);
 /// Passes that fail are tried again with growing pauses.
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(1) };
 /// Passes that end with work left go on at once, and with growing pauses where there is always more (a cluster in which
@@ -32,43 +26,34 @@ impl Lane {
         rounds: Option<Rounds>,
         now: Timestamp,
     ) -> Next {
-        let mut next = SAFETY_INTERVAL;
+        let left = |until: Timestamp| Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+        let mut waits = Vec::new();
         if rounds == Some(Rounds::Unfinished) {
-            next = GO_ON.delay(self.memory.unfinished, crate::run::jitter());
+            waits.push(Wait::Work(GO_ON.delay(self.memory.unfinished, crate::run::jitter())));
         }
         if standings.state == State::Progressing || !standings.judgement.sick.is_empty() {
-            next = next.min(PROGRESS_INTERVAL);
+            waits.push(Wait::Health);
         }
-        let unread = self.memory.last.as_ref().is_some_and(|(observed, _)| !observed.unread.is_empty());
-        if unread {
-            next = next.min(UNREAD_INTERVAL);
+        if self.memory.last.as_ref().is_some_and(|(observed, _)| !observed.unread.is_empty()) {
+            waits.push(Wait::Read);
         }
         let plan = self.memory.last.as_ref().map(|(_, plan)| plan);
-        if plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty() {
-            next = next.min(WAITING_INTERVAL);
-        }
-        let retries = self.memory.failed.values().filter_map(|failure| failure.retry_at);
-        if let Some(retry_at) = retries.filter(|retry_at| *retry_at > now).min() {
-            let left = Duration::try_from(retry_at.duration_since(now)).unwrap_or(Duration::ZERO);
-            next = next.min(left.max(UNREAD_INTERVAL));
-        }
+        let waiting = plan.is_some_and(|plan| !plan.waiting.is_empty()) || !self.memory.failed.is_empty();
         // A commit that leaves the environment as it is wakes nobody, and may be the one that this waits for.
         let rewinds = self.memory.parent.as_ref().is_some_and(|parent| parent.rewind.is_some());
-        if self.memory.behind || rewinds {
-            next = next.min(WAITING_INTERVAL);
+        if waiting || self.memory.behind || rewinds {
+            waits.push(Wait::Others);
         }
+        let retries = self.memory.failed.values().filter_map(|failure| failure.retry_at);
+        waits.extend(retries.filter(|at| *at > now).map(|at| Wait::Retry(left(at))));
         if self.memory.rejected.is_some() {
-            next = next.min(RETRY_REJECTED);
+            waits.push(Wait::Commit);
         }
-        if let Some(end) = self.memory.flips.next_end(now) {
-            let left = Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO);
-            next = next.min(left + Duration::from_millis(100));
-        }
-        for until in self.suspension_ends(wanted) {
-            let left = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
-            next = next.min(left + Duration::from_secs(1));
-        }
-        Next(next)
+        let flips = self.memory.flips.next_end(now);
+        waits.extend(flips.map(|end| Wait::Time(left(end) + Duration::from_millis(100))));
+        let resumed = self.suspension_ends(wanted);
+        waits.extend(resumed.map(|until| Wait::Time(left(until) + Duration::from_secs(1))));
+        Next(next(&waits))
     }
 
     /// The pause after a pass that failed; one failure more than before.

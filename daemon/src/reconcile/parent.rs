@@ -76,6 +76,7 @@ impl Lane {
                 self.memory.parent = Some(parent);
                 self.memory.inventory = Some((Inventory::default(), StoredShards::default()));
                 self.memory.written = None;
+                self.memory.claimed = desired.map(|desired| self.newest_revision(desired).id());
                 Ok(())
             }
             Err(error @ CallError::Conflict(_)) => {
@@ -88,7 +89,7 @@ impl Lane {
         }
     }
 
-    async fn read_inventory(&mut self, cluster: &Cluster) -> Result<(), CallError> {
+    pub(super) async fn read_inventory(&mut self, cluster: &Cluster) -> Result<(), CallError> {
         if let (Some(parent), None) = (&self.memory.parent, &self.memory.inventory) {
             self.memory.inventory = Some(cluster.parents.read_inventory(parent).await?);
             self.memory.written.clone_from(&parent.status);

@@ -3,10 +3,11 @@
 //! Written when something changed, at most once a second; nothing is written for passes that found nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tidegate_core::ids::Digest;
+use tidegate_core::standing::{News, WRITE_INTERVAL, news};
 use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
 
 use super::lane::{Lane, Standing, Wanted};
@@ -18,9 +19,6 @@ use crate::cluster::parent::ParentChange;
 use crate::source::{self, Revision};
 use crate::telemetry::EnvironmentLabel;
 use crate::world::DesiredSet;
-
-/// Records of a state that goes on changing are written at most this often.
-const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Lane {
     /// Records how the environment stands.
@@ -130,21 +128,11 @@ impl Lane {
         if self.memory.parent.is_none() {
             return Ok(true);
         }
-        let before = self.memory.written.as_ref();
-        if before.is_some_and(|before| says_the_same(before, &status)) {
-            return self.say(cluster, None).await.map(|()| true);
-        }
-        let no_repair = before.map_or(status.drift.is_empty(), |before| before.drift == status.drift);
-        if status.state == State::Progressing && no_repair && self.is_just_applied(now) {
-            return Ok(false);
-        }
-        let same_state =
-            before.is_some_and(|before| before.state == status.state && before.drift == status.drift);
-        // Two replicas that both take the environment for theirs, until their Leases are seen, do not outshout each other.
-        let by_other = before.is_some_and(|before| before.replica != status.replica);
-        if (same_state || by_other) && self.memory.written_at.is_some_and(|at| at.elapsed() < WRITE_INTERVAL)
-        {
-            return Ok(false);
+        let since = self.memory.written_at.map(|at| at.elapsed());
+        match news(self.memory.written.as_ref(), &status, since, self.is_just_applied(now)) {
+            News::Nothing => return self.say(cluster, None).await.map(|()| true),
+            News::Later => return Ok(false),
+            News::Now => {}
         }
         self.log_change(&status);
         self.say(cluster, Some(status.clone())).await?;
@@ -228,22 +216,6 @@ pub(super) fn wanted_revision(wanted: &Wanted) -> Option<String> {
         Wanted::Present(target) => Some(target.revision.id()),
         Wanted::Missing => None,
     }
-}
-
-/// Everything but the time of writing and the words of a state that goes on.
-fn says_the_same(before: &EnvironmentStatus, now: &EnvironmentStatus) -> bool {
-    let EnvironmentStatus { updated: _, seen: _, replica: _, .. } = now;
-    let seen = |status: &EnvironmentStatus| (status.inputs.clone(), status.state);
-    let mut same = before.clone();
-    same.updated = now.updated;
-    same.replica.clone_from(&now.replica);
-    if seen(before) == seen(now) && now.state == State::Live {
-        // Commits that do not concern the environment are not written on it.
-        same.seen.clone_from(&now.seen);
-        same.applied.clone_from(&now.applied);
-        same.times = now.times;
-    }
-    same == *now
 }
 
 /// A commit as the status record names it.

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tidegate_core::ids::EnvironmentName;
 use tidegate_core::problem::{Code, Problem};
+use tidegate_core::standing::{Wait, next};
 use tidegate_core::status::{EnvironmentStatus, Listed, State, UnreadableEnvironment};
 
 use super::lane::{Lane, Standing, Wanted};
-use super::next::PROGRESS_INTERVAL;
 use super::record::{commit_info, wanted_inputs, wanted_revision};
 use super::{Next, SAFETY_INTERVAL};
 use crate::cluster::call::CallError;
@@ -107,7 +107,7 @@ impl Lane {
         self.memory.contested = true;
         self.memory.leave_cluster();
         self.stand(wanted, State::Failed, true);
-        Next(PROGRESS_INTERVAL)
+        Next(next(&[Wait::Health]))
     }
 
     /// The environment's file is broken from the start, so that not even its cluster is known.

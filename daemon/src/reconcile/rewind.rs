@@ -1,15 +1,11 @@
 //! A branch that was rewound: who allowed this replica to follow it, and when the permission is used up.
 
-use jiff::{SignedDuration, Timestamp};
 use tidegate_core::ids::CommitId;
 
 use super::lane::{Lane, Wanted};
-use crate::cluster::parent::{Parent, Rewind};
+use crate::cluster::parent::Parent;
 use crate::source::Revision;
 use crate::world::DesiredSet;
-
-/// A rewind that nothing came of for this long is no standing permission: the next claim removes it.
-const STANDS: SignedDuration = SignedDuration::from_hours(1);
 
 impl Lane {
     /// Follows a rewound branch where that is allowed: by a person's rewind; or because the environment has been there
@@ -48,15 +44,6 @@ impl Lane {
         source.is_ancestor(commit, to).await == Ok(true)
             && source.is_ancestor(from, from).await == Ok(true)
             && source.is_ancestor(commit, from).await == Ok(false)
-    }
-
-    /// True when a claim of this revision uses the rewind up. One that a person has just recorded outlives a claim that
-    /// was on its way elsewhere.
-    pub(super) async fn is_used_up(&self, rewind: &Rewind, revision: &Revision) -> bool {
-        let Revision::Commit(to) = revision else { return true };
-        rewind.commit == *to
-            || Timestamp::now().duration_since(rewind.at) > STANDS
-            || self.shared.source.is_ancestor(&rewind.commit, to).await == Ok(true)
     }
 
     /// The newest revision that asks for this set. It may have been loaded from an older one with the same files, and what

@@ -7,16 +7,19 @@ use jiff::Timestamp;
 use tidegate_core::health::{Health, HealthState};
 use tidegate_core::object::ObjectId;
 use tidegate_core::problem::{Code, Problem};
+use tidegate_core::standing::{Judgement, judge, overdue, unwell_since};
 use tidegate_core::status::{ObjectCounts, State};
 
 use super::Rounds;
-use super::claim::last_seen;
-use super::judge::{Judgement, PODS_LOOKS, judge, overdue, unwell_since};
+use super::claim::said;
 use super::lane::{Lane, Wanted};
 use super::memory::Memory;
 use crate::cluster::handle::Cluster;
 use crate::cluster::pods;
 use crate::world::{DesiredSet, prefixed};
+
+/// How many workloads that are not ready have their pods looked at in one pass.
+const PODS_LOOKS: usize = 5;
 
 /// How an environment stands.
 pub(super) struct Standings {
@@ -50,13 +53,13 @@ impl Lane {
         let mut state = State::Waiting;
         let mut reason = "not looked at yet".to_owned();
         if let (Some(desired), Some((observed, plan))) = (desired, &self.memory.last) {
-            judgement = judge(desired, observed, plan, &self.memory.failed, &self.memory.pods);
+            judgement = judge(desired.enforced(), observed, plan, &self.memory.failed, &self.memory.pods);
             if self.is_just_applied(now) {
                 // Pods have had no time to be in trouble.
                 self.memory.pods.clear();
             } else if rounds == Some(Rounds::Settled) && !judgement.sick.is_empty() {
                 self.memory.pods = look_at_pods(cluster, desired, &judgement).await;
-                judgement = judge(desired, observed, plan, &self.memory.failed, &self.memory.pods);
+                judgement = judge(desired.enforced(), observed, plan, &self.memory.failed, &self.memory.pods);
             } else if judgement.sick.is_empty() {
                 self.memory.pods.clear();
             }
@@ -68,7 +71,8 @@ impl Lane {
                 let Memory { progress, unwell, .. } = &self.memory;
                 self.memory.unwell = unwell_since(progress, unwell, &judgement.sick, now);
             }
-            let late = overdue(desired, &judgement, &self.memory.progress, &self.memory.unwell, now);
+            let late =
+                overdue(desired.enforced(), &judgement, &self.memory.progress, &self.memory.unwell, now);
             state = judgement.state(plan);
             if state == State::Progressing && late.iter().any(|late| late.code == Code::HealthDeadline) {
                 state = State::Degraded;
@@ -113,8 +117,11 @@ impl Lane {
         }
         match rounds {
             None => {
-                let seen =
-                    self.memory.parent.as_ref().and_then(|parent| last_seen(parent).into_iter().next());
+                let seen = self
+                    .memory
+                    .parent
+                    .as_ref()
+                    .and_then(|parent| said(parent).last_seen().into_iter().next());
                 let short: String = seen.iter().flat_map(|seen| seen.as_str().chars()).take(7).collect();
                 let why =
                     format!("{short} was seen before, and the newest commit here is no descendant of it");

@@ -41,11 +41,13 @@ pub enum Bug {
     LostReplyIsDone,
     /// Absence in the inventory's kinds is decided by the inventory alone: an object that somebody deleted stays away.
     DeletionNotRepaired,
+    /// An environment is taken over with the inventory that was read before the claim (a bug of the past).
+    TakenOverUnread,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PartialReadTrusted,
         Self::ForgottenBeforeDeleted,
         Self::InventoryAfterWrite,
@@ -64,6 +66,7 @@ impl Bug {
         Self::MigrationNotNoted,
         Self::LostReplyIsDone,
         Self::DeletionNotRepaired,
+        Self::TakenOverUnread,
     ];
 }
 

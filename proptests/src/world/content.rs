@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidegate_core::desired::{self, Environment, KindScopes};
-use tidegate_core::drift::AllowList;
 use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::inventory::apply_set_id;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
-use tidegate_core::plan::{ObjectMatcher, PlanSettings, PruneSettings, plan_id};
+use tidegate_core::plan::{PlanSettings, plan_id};
 use tidegate_core::problem::Problem;
+use tidegate_core::standing::Enforced;
 use tidegate_core::tree::FileTree;
 
 /// What may stand in an environment: kind, name, and the wave.
@@ -204,20 +204,7 @@ fn load(files: &FileTree, name: &EnvironmentName, environment: Environment) -> R
     if loaded.problems.iter().any(Problem::is_error) {
         return Err(loaded.problems);
     }
-    let settings = PlanSettings {
-        apply_set: apply_set(name),
-        environment: name.clone(),
-        prune: PruneSettings {
-            enabled: environment.prune.enabled,
-            max: environment.prune.budget.max,
-            percent: environment.prune.budget.percent,
-            allow: environment.prune.allow.iter().cloned().collect(),
-        },
-        adopt: environment.adopt.iter().cloned().map(ObjectMatcher::from).collect(),
-        suspended: None,
-        decommission: environment.decommission,
-        allow: AllowList::default(),
-    };
+    let settings = PlanSettings::of(&environment, apply_set(name));
     Ok(Desired { plan_id: plan_id(&loaded.objects), objects: loaded.objects, settings, environment })
 }
 
@@ -243,6 +230,11 @@ impl Target {
 }
 
 impl Desired {
+    /// What is judged of it.
+    pub fn enforced(&self) -> Enforced<'_> {
+        Enforced { environment: &self.environment, objects: &self.objects, prefix: "" }
+    }
+
     /// Their names; none for an environment that is taken down.
     pub fn ids(&self) -> impl Iterator<Item = ObjectId> {
         let objects = if self.settings.decommission { &[][..] } else { &self.objects };

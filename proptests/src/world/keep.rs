@@ -2,11 +2,12 @@
 //! `parent.rs` and `inventory.rs` of `daemon/src/reconcile/` do.
 
 use tidegate_core::drift::{AllowList, is_settled};
+use tidegate_core::ids::CommitId;
 use tidegate_core::inventory::{self, Inventory};
 use tidegate_core::plan::{Action, Plan};
 
 use super::bugs::Bug;
-use super::lane::{Lane, Wanted};
+use super::lane::{Good, Lane, Memory, Wanted, newest};
 use super::request::{Answer, CallError, Parent, ParentChange, Request, StoredShard};
 
 /// `PARENT_ATTEMPTS` of the daemon.
@@ -16,39 +17,83 @@ const SHARD: &str = "inventory-1-0";
 
 impl Lane {
     pub(super) async fn read_state(&mut self, wanted: &Wanted) -> Result<(), CallError> {
-        let seen = self.local.borrow().parents.get(&self.name).cloned();
+        let (seen, listed) = {
+            let local = self.local.borrow();
+            (local.parents.get(&self.name).cloned(), local.store.synced)
+        };
+        let untroubled = self.memory.failures == 0;
         match (&self.memory.parent, seen) {
             (Some(known), Some(seen)) if seen.uid == known.uid => {
                 if seen.version > known.version {
                     // Another replica's record may stand there now: what was written is not what is to be read.
                     self.memory.written.clone_from(&seen.status);
+                    if marks(&seen) != marks(known) {
+                        self.memory.inventory = None;
+                    }
                     self.memory.parent = Some(seen);
                 }
             }
+            (None, Some(seen)) if untroubled => {
+                self.memory.parent = Some(seen);
+                self.memory.inventory = None;
+            }
+            (None, None) if untroubled && self.may_create(wanted) && listed => {}
             (_, _) => {
+                self.memory.unsaid = ParentChange::default();
                 self.memory.parent = self.read_parent().await?;
                 self.memory.inventory = None;
             }
         }
-        let may_create = match wanted {
+        self.ensure_inventory().await
+    }
+
+    fn may_create(&self, wanted: &Wanted) -> bool {
+        match wanted {
             Wanted::Present(_, target) => {
-                let taken_down =
-                    self.memory.good.as_ref().is_some_and(|good| good.desired().settings.decommission);
-                let rejected =
-                    self.memory.rejected.as_ref().is_some_and(|(inputs, _)| *inputs == target.inputs);
+                let Memory { good, rejected, .. } = &self.memory;
+                let taken_down = good.as_ref().is_some_and(|good| good.desired().settings.decommission);
+                let rejected = rejected.as_ref().is_some_and(|(inputs, _)| *inputs == target.inputs);
                 let says = target.environment.as_ref();
                 says.is_some_and(|environment| !environment.decommission) && !(taken_down && rejected)
             }
             Wanted::Missing(_) => false,
-        };
-        if self.memory.parent.is_none() && may_create {
-            self.memory.parent = match self.line.call(Request::CreateParent(self.name.clone())).await {
-                Ok(Answer::Parent(parent)) => parent.map(|parent| *parent),
-                Ok(_) => None,
-                Err(CallError::Conflict) => self.read_parent().await?,
-                Err(error) => return Err(error),
-            };
         }
+    }
+
+    /// Makes the parent of an environment that is to be deployed, with the claim of what is enforced.
+    pub(super) async fn ensure_parent(
+        &mut self,
+        wanted: &Wanted,
+        good: Option<&Good>,
+    ) -> Result<(), CallError> {
+        let taken_down = good.is_some_and(|good| good.desired().settings.decommission);
+        if self.memory.parent.is_some() || taken_down || !self.may_create(wanted) {
+            return Ok(());
+        }
+        let claimed = good.filter(|_| !self.has(Bug::CommitNotClaimed));
+        let seen = claimed.map(|good| (newest(wanted, good).clone(), good.target.inputs.clone()));
+        let here = seen.as_ref().map(|(seen, _)| seen.clone());
+        let request = Request::CreateParent { environment: self.name.clone(), seen };
+        match self.line.call(request).await {
+            Ok(Answer::Parent(Some(parent))) => {
+                self.local.borrow_mut().note_made(&parent);
+                self.memory.parent = Some(*parent);
+                self.memory.inventory = Some((Inventory::default(), None));
+                self.memory.written = None;
+                self.memory.claimed_here = here;
+                Ok(())
+            }
+            Ok(_) => Err(CallError::Server),
+            Err(CallError::Conflict) => {
+                self.memory.parent = self.read_parent().await?;
+                self.memory.inventory = None;
+                self.ensure_inventory().await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn ensure_inventory(&mut self) -> Result<(), CallError> {
         if let (Some(parent), None) = (self.memory.parent.clone(), &self.memory.inventory) {
             self.memory.inventory = Some(self.read_inventory(&parent).await?);
             self.memory.written.clone_from(&parent.status);
@@ -102,13 +147,8 @@ impl Lane {
                 other => return self.lose_inventory(other.err().unwrap_or(CallError::Server)),
             }
         }
-        if parent.shards != Some(1) {
-            let change = ParentChange { shards: Some(1), ..ParentChange::default() };
-            match self.update_parent(&parent, &change).await {
-                Ok(parent) => self.memory.parent = Some(parent),
-                Err(error) => return self.lose_inventory(error),
-            }
-        }
+        // The first shard is found without being pointed to, so that it is said with the next record.
+        self.memory.unsaid.shards = (parent.shards != Some(1)).then_some(1);
         Ok(())
     }
 
@@ -127,8 +167,10 @@ impl Lane {
                 }
                 Err(CallError::Conflict) => {
                     let now = self.read_parent().await?;
-                    let ours = |parent: &Parent| (parent.seen.clone(), parent.applied.clone(), parent.shards);
-                    let foreign = now.as_ref().is_none_or(|now| ours(now) != ours(&parent));
+                    let of_others = |now: &Parent| {
+                        marks(now) != marks(&parent) || (change.rewound && now.rewind != parent.rewind)
+                    };
+                    let foreign = now.as_ref().is_none_or(of_others);
                     self.memory.parent = now;
                     if foreign || attempt == PARENT_ATTEMPTS {
                         self.memory.forget_cluster();
@@ -176,4 +218,9 @@ impl Lane {
             }
         }
     }
+}
+
+/// What replicas write about the work itself.
+fn marks(parent: &Parent) -> (Option<&CommitId>, Option<&CommitId>, Option<u32>) {
+    (parent.seen.as_ref(), parent.applied.as_ref(), parent.shards)
 }

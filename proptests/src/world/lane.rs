@@ -2,10 +2,10 @@
 //!
 //! It follows that folder verb by verb, and must be changed with it: `pass` and `rounds` are its `mod.rs`, `enforced` and
 //! `fetch` its `hold.rs` and `fetch.rs`, `claim` and `conclude` what it keeps on the parent. Left out are what needs no
-//! second request to go wrong: pods of sick workloads, fields left to others, immutable fields, foreign repositories.
+//! second request to go wrong: pods of sick workloads, deadlines, fields left to others, immutable fields, foreign repositories.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,12 +15,14 @@ use tidegate_core::inventory::Inventory;
 use tidegate_core::object::ObjectId;
 use tidegate_core::observed::Observed;
 use tidegate_core::plan::{Failure, Plan, PlanInput, plan};
-use tidegate_core::problem::Problem;
 use tidegate_core::schedule::Backoff;
-use tidegate_core::status::EnvironmentStatus;
+use tidegate_core::standing::{
+    Claim, Conclusion, Progress, RETRY_REJECTED, Said, conclude, drop_overcome, kept,
+};
+use tidegate_core::status::{EnvironmentStatus, Times};
 
 use super::bugs::Bug;
-use super::content::{Desired, Shape, Target};
+use super::content::{Desired, Target};
 use super::replica::{Local, Shared, sleep};
 use super::request::{Answer, CallError, Line, Parent, ParentChange, Request, StoredShard, Why};
 
@@ -28,10 +30,8 @@ use super::request::{Answer, CallError, Line, Parent, ParentChange, Request, Sto
 const ROUNDS: u32 = 12;
 /// `DRY_RUN_RETRY` of the daemon.
 const DRY_RUN_RETRY: SignedDuration = SignedDuration::from_secs(8);
-/// `SAFETY_INTERVAL` of the daemon.
+/// As the world counts time.
 pub(super) const SAFETY_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
-/// `RETRY_REJECTED` of the daemon.
-pub(super) const RETRY_REJECTED: SignedDuration = SignedDuration::from_secs(30);
 /// `COALESCE` of the daemon.
 const COALESCE: SignedDuration = SignedDuration::from_millis(20);
 /// `ATTEMPTS` of the daemon's calls.
@@ -89,8 +89,13 @@ pub struct Memory {
     pub(super) written: Option<EnvironmentStatus>,
     pub(super) written_at: Option<Timestamp>,
     pub(super) failures: u32,
+    pub(super) unfinished: u32,
+    pub(super) conflicts: BTreeMap<ObjectId, u32>,
+    pub(super) progress: Progress,
+    pub(super) unsaid: ParentChange,
     pub(super) behind: bool,
     pub(super) claimed: Option<CommitId>,
+    pub(super) claimed_here: Option<CommitId>,
     pub(super) partial: bool,
     pub(super) cursor: u64,
 }
@@ -99,6 +104,7 @@ impl Memory {
     pub(super) fn forget_cluster(&mut self) {
         self.parent = None;
         self.inventory = None;
+        self.unsaid = ParentChange::default();
         self.evidence.clear();
         self.last = None;
     }
@@ -155,20 +161,31 @@ impl Lane {
         self.memory.cursor = self.local.borrow().cursor;
         self.world.borrow_mut().begin_pass(self.local.borrow().index, &self.name);
         self.read_state(&wanted).await?;
-        if matches!(wanted, Wanted::Missing(_)) && self.memory.parent.is_none() {
-            return Ok(SAFETY_INTERVAL);
+        if let Wanted::Missing(head) = &wanted {
+            if self.memory.inventory.as_ref().is_some_and(|(owned, _)| owned.entries.is_empty()) {
+                self.take_down(head).await?;
+            }
+            if self.memory.parent.is_none() {
+                return Ok(SAFETY_INTERVAL);
+            }
         }
         self.serve_requests();
         self.fetch(&wanted);
-        let Some(good) = self.enforced(&wanted) else { return self.record(&wanted, None).await };
+        let good = self.enforced(&wanted);
+        self.ensure_parent(&wanted, good.as_ref()).await?;
+        let Some(good) = good else { return self.record(&wanted, None).await };
         if !self.claim(&wanted, &good).await? {
             return self.record(&wanted, None).await;
         }
         let rounds = self.rounds(&good).await;
         self.write_inventory().await?;
         let rounds = rounds?;
-        if rounds == Rounds::Settled {
-            self.conclude(&good).await?;
+        match rounds {
+            Rounds::Settled => {
+                self.memory.unfinished = 0;
+                self.conclude(&good).await?;
+            }
+            Rounds::Unfinished => self.memory.unfinished = self.memory.unfinished.saturating_add(1),
         }
         self.record(&wanted, Some(rounds)).await
     }
@@ -289,10 +306,9 @@ impl Lane {
         };
         let now = self.now();
         let known = self.memory.good.as_ref().is_some_and(|good| good.target.inputs == target.inputs);
-        let rejected =
-            self.memory.rejected.as_ref().is_some_and(|(inputs, at)| {
-                *inputs == target.inputs && now.duration_since(*at) < RETRY_REJECTED
-            });
+        let rejected = self.memory.rejected.as_ref().is_some_and(|(inputs, at)| {
+            *inputs == target.inputs && now.duration_since(*at).unsigned_abs() < RETRY_REJECTED
+        });
         if known {
             self.memory.rejected = None;
         } else if !rejected {
@@ -348,56 +364,65 @@ impl Lane {
         let Some(parent) = self.memory.parent.clone() else {
             return Ok(good.desired().settings.decommission);
         };
-        // The set may have been loaded from an older commit with the same files.
-        let commit = match wanted {
-            Wanted::Present(head, target) if target.inputs == good.target.inputs => head,
-            Wanted::Present(..) | Wanted::Missing(_) => &good.commit,
-        };
+        let commit = newest(wanted, good);
         let inputs = good.target.inputs.clone();
-        let same_inputs = parent.seen.is_some() && parent.seen_inputs.as_ref() == Some(&inputs);
         self.memory.behind = false;
         self.memory.claimed.clone_from(&parent.seen);
-        let rewound = parent.rewind.as_ref() == Some(commit);
-        if !rewound && (parent.seen.as_ref() == Some(commit) || same_inputs) {
-            return Ok(true);
-        }
-        if !self.may_move(&parent, commit) {
-            self.memory.behind = true;
-            return Ok(false);
-        }
+        let (said, now) = (said(&parent, self.now()), self.now());
+        let contained = {
+            let (local, world) = (self.local.borrow(), self.world.borrow());
+            let mut asked = said.asks();
+            asked.retain(|from| local.mirror.is_ancestor(&world.git, from, commit));
+            asked
+        };
+        let claim = said.claim(Some(commit), commit.as_str(), &inputs, &contained, now);
+        let uses_rewind = match claim {
+            Claim::Stands => {
+                self.begin(good);
+                return Ok(true);
+            }
+            Claim::Behind if !self.has(Bug::RewindAccepted) => {
+                self.memory.behind = true;
+                return Ok(false);
+            }
+            Claim::Behind => false,
+            Claim::Write { uses_rewind } => uses_rewind,
+        };
+        self.begin(good);
         if self.has(Bug::CommitNotClaimed) {
             return Ok(true);
         }
         let seen = Some((commit.clone(), inputs));
         self.memory.claimed = Some(commit.clone());
-        // A rewind that a person has just recorded is not spent by a claim that goes elsewhere.
-        let rewound = parent.rewind.as_ref().is_some_and(|rewind| {
-            self.local.borrow().mirror.is_ancestor(&self.world.borrow().git, rewind, commit)
-        });
-        self.write_parent(ParentChange { seen, rewound, ..ParentChange::default() }).await?;
+        self.write_parent(ParentChange { seen, rewound: uses_rewind, ..ParentChange::default() }).await?;
+        let before = self.memory.claimed_here.replace(commit.clone());
+        if parent.seen.is_some() && before != parent.seen && !self.has(Bug::TakenOverUnread) {
+            self.memory.inventory = None;
+            self.ensure_inventory().await?;
+        }
         Ok(true)
     }
 
-    fn may_move(&self, parent: &Parent, to: &CommitId) -> bool {
-        let Some(from) = &parent.seen else { return true };
-        let (local, world) = (self.local.borrow(), self.world.borrow());
-        let contains = |ancestor: &CommitId| local.mirror.is_ancestor(&world.git, ancestor, to);
-        let allowed = parent.rewind.as_ref().is_some_and(|rewind| rewind == to || contains(rewind));
-        allowed || contains(from) || world.has(Bug::RewindAccepted)
+    fn begin(&mut self, good: &Good) {
+        let inputs = &good.target.inputs;
+        if self.memory.progress.inputs.as_ref() == Some(inputs) {
+            return;
+        }
+        let record = self.memory.written.as_ref().filter(|status| status.inputs.as_ref() == Some(inputs));
+        let times =
+            record.map_or(Times { seen: Some(self.now()), ..Times::default() }, |status| status.times);
+        let Times { committed: _, seen, applied, live } = times;
+        self.memory.progress = Progress { inputs: Some(inputs.clone()), seen, applied, live };
     }
 
     async fn conclude(&mut self, good: &Good) -> Result<(), CallError> {
-        let inventory = self.inventory();
-        let wanted: BTreeSet<ObjectId> = good.desired().objects.iter().map(|it| it.reference.id()).collect();
-        self.memory.failed.retain(|id, _| wanted.contains(id) || inventory.entries.contains_key(id));
         let Some((_, plan)) = &self.memory.last else { return Ok(()) };
-        let blocked = plan.waiting.iter().any(|waiting| waiting.reason.holds_commit())
-            || plan.problems.iter().any(Problem::is_error);
-        if blocked || !self.memory.failed.is_empty() {
-            return Ok(());
-        }
-        if good.target.spec.shape == Shape::Decommission {
-            return self.take_down().await;
+        let now = self.world.borrow().now;
+        self.memory.failed = drop_overcome(std::mem::take(&mut self.memory.failed), plan, now);
+        match conclude(plan, &self.memory.failed, good.desired().settings.decommission) {
+            Conclusion::Open => return Ok(()),
+            Conclusion::TakenDown => return self.take_down(&good.commit).await,
+            Conclusion::Applied => drop(self.memory.progress.applied.get_or_insert(now)),
         }
         let parent = self.memory.parent.as_ref();
         let status = parent.and_then(|parent| parent.status.as_ref());
@@ -405,24 +430,28 @@ impl Lane {
         if same || parent.is_some_and(|parent| parent.applied.as_ref() == Some(&good.commit)) {
             return Ok(());
         }
-        let applied = Some(good.commit.clone());
-        self.write_parent(ParentChange { applied, ..ParentChange::default() }).await
+        self.memory.unsaid.applied = Some((good.commit.clone(), self.memory.cursor));
+        Ok(())
     }
 
-    async fn take_down(&mut self) -> Result<(), CallError> {
-        let waiting = self.memory.last.iter().flat_map(|(_, plan)| &plan.waiting);
-        let kept: BTreeSet<ObjectId> = waiting
-            .filter(|waiting| waiting.reason.is_kept())
-            .map(|waiting| waiting.object.clone())
-            .collect();
+    async fn take_down(&mut self, asked_by: &CommitId) -> Result<(), CallError> {
+        let kept = self.memory.last.as_ref().map(|(_, plan)| kept(plan)).unwrap_or_default();
         if self.inventory().entries.keys().any(|id| !kept.contains(id)) {
             return Ok(());
         }
         let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
-        let request = Request::DeleteParent { known: Box::new(parent), why: self.why() };
+        let (now, stored) = self.read_inventory(&parent).await?;
+        if now != self.inventory() {
+            self.memory.inventory = Some((now, stored));
+            return Ok(());
+        }
+        let why = Rc::new(Why { commit: asked_by.clone(), ..Why::clone(&self.why()) });
+        let request = Request::DeleteParent { known: Box::new(parent.clone()), why };
         self.repeated(|| request.clone()).await?;
+        self.local.borrow_mut().note_deleted(&parent);
         self.memory.parent = None;
         self.memory.inventory = None;
+        self.memory.unsaid = ParentChange::default();
         Ok(())
     }
 
@@ -433,6 +462,26 @@ impl Lane {
         }
         let delay = BACKOFF.delay(self.memory.failures, 0.5);
         SignedDuration::try_from(delay).unwrap_or(SignedDuration::from_secs(60))
+    }
+}
+
+/// The newest commit that asks for this set. It may have been loaded from an older one with the same files.
+pub(super) fn newest<'a>(wanted: &'a Wanted, good: &'a Good) -> &'a CommitId {
+    match wanted {
+        Wanted::Present(head, target) if target.inputs == good.target.inputs => head,
+        Wanted::Present(..) | Wanted::Missing(_) => &good.commit,
+    }
+}
+
+/// What the parent says of commits. A rewind has no time here: none of them is old.
+fn said(parent: &Parent, now: Timestamp) -> Said<'_> {
+    let recorded = parent.status.as_ref().and_then(|status| status.seen.as_ref());
+    Said {
+        seen: parent.seen.as_ref().map(CommitId::as_str),
+        seen_inputs: parent.seen_inputs.as_ref().map(Digest::as_str),
+        applied: parent.applied.as_ref().map(CommitId::as_str),
+        recorded: recorded.map(|seen| seen.id.as_str()),
+        rewind: parent.rewind.as_ref().map(|rewind| (rewind, now)),
     }
 }
 

@@ -1,26 +1,23 @@
-//! The verb record of a lane: how the environment stands, said on its parent, as `record.rs` and `judge.rs` of
+//! The verb record of a lane: how the environment stands, said on its parent, as `record.rs` of
 //! `daemon/src/reconcile/` do.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tidegate_core::health::{Health, HealthState, exists_is_healthy};
 use tidegate_core::ids::CommitId;
-use tidegate_core::object::ObjectId;
-use tidegate_core::plan::WaitingReason;
-use tidegate_core::problem::Problem;
-use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, ObjectCounts, SCHEMA, State, Times};
+use tidegate_core::schedule::Backoff;
+use tidegate_core::standing::{Judgement, News, Progress, WRITE_INTERVAL, Wait, judge, news, next};
+use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
 
 use super::bugs::Bug;
-use super::lane::{Good, Lane, RETRY_REJECTED, Rounds, SAFETY_INTERVAL, Wanted};
+use super::lane::{Good, Lane, Rounds, SAFETY_INTERVAL, Wanted};
 use super::request::{CallError, ParentChange};
 
-/// `WRITE_INTERVAL` of the daemon.
-const WRITE_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
-/// `PROGRESS_INTERVAL` of the daemon.
-const PROGRESS_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
-/// `UNREAD_INTERVAL` of the daemon.
-const UNREAD_INTERVAL: SignedDuration = SignedDuration::from_secs(2);
+/// `WRITE_INTERVAL` of the core.
+const WRITE_SOON: SignedDuration = SignedDuration::from_secs(1);
+/// `GO_ON` of the daemon.
+const GO_ON: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(10) };
 
 impl Lane {
     /// Records how the environment stands; says when the next pass is due.
@@ -30,48 +27,23 @@ impl Lane {
         rounds: Option<Rounds>,
     ) -> Result<SignedDuration, CallError> {
         let good = self.memory.good.clone();
-        let counts = good.as_ref().map(|good| self.judge(good)).unwrap_or_default();
-        let state = self.state(wanted, counts, rounds);
-        let next = self.next(wanted, state, counts, rounds);
-        let status = self.status(wanted, good.as_ref(), state, counts);
-        let written = self.write_status(status).await?;
-        Ok(if written { next } else { next.min(WRITE_INTERVAL) })
-    }
-
-    fn judge(&self, good: &Good) -> ObjectCounts {
-        let mut counts = ObjectCounts::default();
-        let Some((observed, plan)) = &self.memory.last else { return counts };
-        let waiting: BTreeMap<&ObjectId, &WaitingReason> =
-            plan.waiting.iter().map(|waiting| (&waiting.object, &waiting.reason)).collect();
-        let desired = good.desired();
-        for id in desired.ids() {
-            counts.objects += 1;
-            if self.memory.failed.contains_key(&id) {
-                counts.failed += 1;
-                continue;
-            }
-            counts.waiting += usize::from(waiting.get(&id).is_some_and(|reason| !reason.is_kept()));
-            let live = observed.objects.get(&id);
-            let object = desired.objects.iter().find(|object| object.reference.id() == id);
-            let exists = object.is_some_and(|object| exists_is_healthy(&object.reference.gvk));
-            match live.map(|live| live.health.as_ref()) {
-                Some(None) if exists => counts.healthy += 1,
-                None | Some(None) => counts.progressing += 1,
-                Some(Some(Health { state, reason: _ })) => match state {
-                    HealthState::Healthy | HealthState::Suspended => counts.healthy += 1,
-                    HealthState::Unknown => counts.unknown += 1,
-                    HealthState::Progressing => counts.progressing += 1,
-                    HealthState::Degraded => counts.degraded += 1,
-                },
-            }
+        let judgement = good.as_ref().map(|good| self.judge(good)).unwrap_or_default();
+        let state = self.state(wanted, &judgement, rounds);
+        if state == State::Live && self.memory.progress.live.is_none() {
+            self.memory.progress.live = Some(self.now());
         }
-        let wanted: Vec<ObjectId> = desired.ids().collect();
-        let others = waiting.iter().filter(|(id, reason)| !wanted.contains(id) && !reason.is_kept());
-        counts.waiting += others.count();
-        counts
+        let next = self.next(state, &judgement, rounds);
+        let status = self.status(wanted, good.as_ref(), state, judgement);
+        let written = self.write_status(status).await?;
+        Ok(if written { next } else { next.min(WRITE_SOON) })
     }
 
-    fn state(&self, wanted: &Wanted, counts: ObjectCounts, rounds: Option<Rounds>) -> State {
+    fn judge(&self, good: &Good) -> Judgement {
+        let Some((observed, plan)) = &self.memory.last else { return Judgement::default() };
+        judge(good.desired().enforced(), observed, plan, &self.memory.failed, &BTreeMap::new())
+    }
+
+    fn state(&self, wanted: &Wanted, judgement: &Judgement, rounds: Option<Rounds>) -> State {
         if self.has(Bug::LiveWithoutReadBack) && rounds.is_some() && self.memory.failed.is_empty() {
             return State::Live;
         }
@@ -82,48 +54,41 @@ impl Lane {
             Wanted::Missing(_) => true,
             Wanted::Present(_, target) => target.desired().is_none(),
         };
-        let errors = self.memory.last.iter().any(|(_, plan)| plan.problems.iter().any(Problem::is_error));
+        let judged = self.memory.last.as_ref().map(|(_, plan)| judgement.state(plan));
         match rounds {
             _ if rejected => State::Failed,
             None => State::Waiting,
             Some(Rounds::Unfinished) => State::Applying,
-            Some(Rounds::Settled) if counts.failed > 0 || errors => State::Failed,
-            Some(Rounds::Settled) if counts.degraded > 0 => State::Degraded,
-            Some(Rounds::Settled) if counts.waiting > 0 && counts.progressing == 0 => State::Waiting,
-            Some(Rounds::Settled) if counts.progressing > 0 || counts.waiting > 0 => State::Progressing,
-            Some(Rounds::Settled) => State::Live,
+            Some(Rounds::Settled) => judged.unwrap_or(State::Waiting),
         }
     }
 
-    fn next(
-        &self,
-        wanted: &Wanted,
-        state: State,
-        counts: ObjectCounts,
-        rounds: Option<Rounds>,
-    ) -> SignedDuration {
+    fn next(&self, state: State, judgement: &Judgement, rounds: Option<Rounds>) -> SignedDuration {
         let now = self.now();
-        let mut next = SAFETY_INTERVAL;
+        let mut waits = Vec::new();
         if rounds == Some(Rounds::Unfinished) {
-            next = SignedDuration::from_millis(50);
+            waits.push(Wait::Work(GO_ON.delay(self.memory.unfinished, 0.5)));
         }
-        if state == State::Progressing || counts.progressing + counts.degraded > 0 {
-            next = next.min(PROGRESS_INTERVAL);
+        if state == State::Progressing || !judgement.sick.is_empty() {
+            waits.push(Wait::Health);
         }
         if self.memory.last.as_ref().is_some_and(|(observed, _)| !observed.unread.is_empty()) {
-            next = next.min(UNREAD_INTERVAL);
+            waits.push(Wait::Read);
         }
-        let waits = self.memory.last.as_ref().is_some_and(|(_, plan)| !plan.waiting.is_empty());
-        if waits || !self.memory.failed.is_empty() {
-            next = next.min(SignedDuration::from_secs(10));
+        let waiting = self.memory.last.as_ref().is_some_and(|(_, plan)| !plan.waiting.is_empty());
+        let rewinds = self.memory.parent.as_ref().is_some_and(|parent| parent.rewind.is_some());
+        if waiting || !self.memory.failed.is_empty() || self.memory.behind || rewinds {
+            waits.push(Wait::Others);
         }
-        if self.memory.rejected.is_some() && matches!(wanted, Wanted::Present(..)) {
-            next = next.min(RETRY_REJECTED);
+        let left = |end: Timestamp| Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO);
+        let retries = self.memory.failed.values().filter_map(|failure| failure.retry_at);
+        waits.extend(retries.filter(|at| *at > now).map(|at| Wait::Retry(left(at))));
+        if self.memory.rejected.is_some() {
+            waits.push(Wait::Commit);
         }
-        if let Some(end) = self.memory.flips.next_end(now) {
-            next = next.min(end.duration_since(now) + SignedDuration::from_millis(100));
-        }
-        next
+        let flips = self.memory.flips.next_end(now);
+        waits.extend(flips.map(|end| Wait::Time(left(end) + Duration::from_millis(100))));
+        SignedDuration::try_from(next(&waits)).unwrap_or(SAFETY_INTERVAL)
     }
 
     fn status(
@@ -131,28 +96,32 @@ impl Lane {
         wanted: &Wanted,
         good: Option<&Good>,
         state: State,
-        counts: ObjectCounts,
+        judgement: Judgement,
     ) -> EnvironmentStatus {
         let now = self.now();
         let before = self.memory.written.as_ref();
-        let good = good.filter(|good| self.memory.claimed.is_some() || good.desired().settings.decommission);
-        let parent = self.memory.parent.as_ref();
-        let applied = parent.and_then(|parent| parent.applied.clone());
-        let whole = good.filter(|good| {
-            applied.as_ref().is_some_and(|applied| {
-                let target = self.world.borrow().git.target(applied, &self.name);
-                target.is_some_and(|target| target.inputs == good.target.inputs)
-            })
-        });
+        // What is only loaded is not what stands in the cluster.
+        let Progress { inputs, seen, applied, live } = self.memory.progress.clone();
+        let good = good.filter(|good| inputs.as_ref() == Some(&good.target.inputs));
+        let whole = good.filter(|_| applied.is_some());
         let (Wanted::Present(head, _) | Wanted::Missing(head)) = wanted;
+        let told = before.and_then(|before| before.seen.clone()).filter(|_| self.memory.behind);
+        let times = match good {
+            Some(_) => Times { committed: None, seen, applied, live },
+            None => before.map(|before| before.times).unwrap_or_default(),
+        };
         EnvironmentStatus {
             schema: SCHEMA.to_owned(),
             environment: self.name.clone(),
             cluster: "simulated".to_owned(),
             replica: self.local.borrow().name.clone(),
-            seen: Some(info(head, now)),
-            applied: applied.map(|commit| info(&commit, now)),
-            inputs: good.map(|good| good.target.inputs.clone()),
+            seen: told.or_else(|| matches!(wanted, Wanted::Present(..)).then(|| info(head))),
+            applied: whole
+                .map(|good| info(&good.commit))
+                .or_else(|| before.and_then(|before| before.applied.clone())),
+            inputs: good
+                .map(|good| good.target.inputs.clone())
+                .or_else(|| before.and_then(|before| before.inputs.clone())),
             applied_inputs: whole
                 .map(|good| good.target.inputs.clone())
                 .or_else(|| before.and_then(|before| before.applied_inputs.clone())),
@@ -162,15 +131,17 @@ impl Lane {
             suspended: None,
             since: before.filter(|before| before.state == state).map_or(now, |before| before.since),
             next: None,
-            counts,
+            counts: judgement.counts,
             problems: Listed::default(),
-            objects: Listed::default(),
+            objects: Listed::all(judgement.objects),
             drift: Vec::new(),
             drifted: Listed::default(),
             foreign: Listed::default(),
             unchecked: Vec::new(),
-            times: Times::default(),
-            plan_id: good.map(|good| good.desired().plan_id.clone()),
+            times,
+            plan_id: good
+                .map(|good| good.desired().plan_id.clone())
+                .or_else(|| before.and_then(|before| before.plan_id.clone())),
             updated: now,
         }
     }
@@ -179,41 +150,38 @@ impl Lane {
         if self.memory.parent.is_none() {
             return Ok(true);
         }
-        let before = self.memory.written.as_ref();
-        if before.is_some_and(|before| says_the_same(before, &status)) {
-            return Ok(true);
-        }
         let now = self.now();
-        let same_state = before.is_some_and(|before| before.state == status.state);
-        let by_other = before.is_some_and(|before| before.replica != status.replica);
-        if (same_state || by_other)
-            && self.memory.written_at.is_some_and(|at| now.duration_since(at) < WRITE_INTERVAL)
-        {
-            return Ok(false);
+        let since = self.memory.written_at.map(|at| now.duration_since(at).unsigned_abs());
+        match news(self.memory.written.as_ref(), &status, since, self.is_just_applied()) {
+            News::Nothing => return self.say(None).await.map(|()| true),
+            News::Later => return Ok(false),
+            News::Now => {}
         }
-        let change = ParentChange { status: Some(status.clone()), ..ParentChange::default() };
-        self.write_parent(change).await?;
+        self.say(Some(status.clone())).await?;
         self.memory.written = Some(status);
         self.memory.written_at = Some(now);
         Ok(true)
     }
+
+    /// One write of the parent: the record, and what else is due on it.
+    async fn say(&mut self, status: Option<EnvironmentStatus>) -> Result<(), CallError> {
+        let change = ParentChange { status, ..self.memory.unsaid.clone() };
+        if change == ParentChange::default() {
+            return Ok(());
+        }
+        self.write_parent(change).await?;
+        self.memory.unsaid = ParentChange::default();
+        Ok(())
+    }
+
+    fn is_just_applied(&self) -> bool {
+        let Progress { applied, live, .. } = &self.memory.progress;
+        let just = |at: Timestamp| self.now().duration_since(at).unsigned_abs() < WRITE_INTERVAL;
+        live.is_none() && applied.is_some_and(just)
+    }
 }
 
-fn info(commit: &CommitId, time: Timestamp) -> CommitInfo {
+fn info(commit: &CommitId) -> CommitInfo {
+    let time = Timestamp::UNIX_EPOCH;
     CommitInfo { id: commit.to_string(), subject: String::new(), author: String::new(), time }
-}
-
-fn says_the_same(before: &EnvironmentStatus, now: &EnvironmentStatus) -> bool {
-    let mut same = before.clone();
-    same.updated = now.updated;
-    same.replica.clone_from(&now.replica);
-    let told = |info: &Option<CommitInfo>| info.as_ref().map(|info| info.id.clone());
-    if told(&before.applied) == told(&now.applied) {
-        same.applied.clone_from(&now.applied);
-    }
-    let goes_on = (&before.inputs, before.state) == (&now.inputs, now.state) && now.state == State::Live;
-    if goes_on || told(&before.seen) == told(&now.seen) {
-        same.seen.clone_from(&now.seen);
-    }
-    same == *now
 }

@@ -109,6 +109,18 @@ impl Local {
         self.woken.extend(std::mem::take(&mut self.store.woken));
     }
 
+    /// Takes in a parent that we have just made, before the watch shows it.
+    pub fn note_made(&mut self, parent: &Parent) {
+        self.parents.entry(parent.environment.clone()).or_insert_with(|| parent.clone());
+    }
+
+    /// Takes in that we have deleted a parent, before the watch shows it.
+    pub fn note_deleted(&mut self, parent: &Parent) {
+        if self.parents.get(&parent.environment).is_some_and(|known| known.uid == parent.uid) {
+            self.parents.remove(&parent.environment);
+        }
+    }
+
     /// People's requests wake the lane, and what another replica recorded.
     fn hear_parent(&mut self, environment: &EnvironmentName, parent: Option<&Parent>) {
         let before = match parent {

@@ -50,8 +50,13 @@ pub enum Request {
     },
     /// The parent of an environment.
     ReadParent(EnvironmentName),
-    /// Makes it.
-    CreateParent(EnvironmentName),
+    /// Makes it, with the claim of what is enforced.
+    CreateParent {
+        /// The environment.
+        environment: EnvironmentName,
+        /// `seen` and its inputs, when there is anything to enforce.
+        seen: Option<(CommitId, Digest)>,
+    },
     /// Changes it, if it is still as it was read.
     UpdateParent {
         /// As it was read.
@@ -103,7 +108,7 @@ impl Request {
             Self::Apply { dry_run, .. } => !dry_run,
             Self::Migrate { .. }
             | Self::Delete { .. }
-            | Self::CreateParent(_)
+            | Self::CreateParent { .. }
             | Self::UpdateParent { .. }
             | Self::DeleteParent { .. }
             | Self::WriteShard { .. }
@@ -169,8 +174,8 @@ pub struct ParentChange {
     pub seen: Option<(CommitId, Digest)>,
     /// Takes a person's rewind away: it has been made.
     pub rewound: bool,
-    /// `applied`.
-    pub applied: Option<CommitId>,
+    /// `applied`, and the version up to which everything had been seen when the pass began that found it so.
+    pub applied: Option<(CommitId, u64)>,
     /// The number of shards.
     pub shards: Option<u32>,
     /// The status record.

@@ -122,7 +122,7 @@ impl World {
         desired.objects.iter().find_map(|object| {
             let id = object.reference.id();
             let Some(live) = self.objects.get(&id) else { return Some(format!("{id} does not exist")) };
-            if !covers(live, object.value()) {
+            if !covers(live, object.value()) && !self.truth.unseen.contains(&id) {
                 return Some(format!("{id} is not as git asks"));
             }
             let ours = matches!(&compact(live).ownership, Ownership::ApplySet { id, .. } if *id == desired.settings.apply_set);

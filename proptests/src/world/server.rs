@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tidegate_core::ids::EnvironmentName;
+use tidegate_core::ids::{CommitId, Digest, EnvironmentName};
 use tidegate_core::object::ObjectId;
 
 use super::bugs::Bug;
@@ -145,14 +145,9 @@ impl World {
             Request::ReadParent(environment) => {
                 Ok(Answer::Parent(self.parents.get(environment).cloned().map(Box::new)))
             }
-            Request::CreateParent(environment) => self.create_parent(environment),
+            Request::CreateParent { environment, seen } => self.create_parent(environment, seen.as_ref()),
             Request::UpdateParent { known, change, why: _ } => self.update_parent(known, change),
-            Request::DeleteParent { known, why: _ } => {
-                self.parents.remove(&known.environment);
-                self.shards.remove(&known.environment);
-                self.tell(News::Parent(known.environment.clone(), None));
-                Ok(Answer::Done)
-            }
+            Request::DeleteParent { known, why: _ } => self.delete_parent(known),
             Request::ReadShards(environment) => {
                 Ok(Answer::Shards(self.shards.get(environment).cloned().unwrap_or_default()))
             }
@@ -281,7 +276,7 @@ impl World {
         self.update(id, after, "kube-controller-manager", "status");
     }
 
-    fn create_parent(&mut self, environment: &EnvironmentName) -> Reply {
+    fn create_parent(&mut self, environment: &EnvironmentName, seen: Option<&(CommitId, Digest)>) -> Reply {
         if self.parents.contains_key(environment) {
             return Err(CallError::Conflict);
         }
@@ -290,8 +285,8 @@ impl World {
             environment: environment.clone(),
             uid: format!("uid-{}", self.uids),
             version: self.next_version(),
-            seen: None,
-            seen_inputs: None,
+            seen: seen.map(|(seen, _)| seen.clone()),
+            seen_inputs: seen.map(|(_, inputs)| inputs.clone()),
             applied: None,
             shards: None,
             rewind: None,
@@ -314,11 +309,23 @@ impl World {
         if change.rewound {
             parent.rewind = None;
         }
-        parent.applied = change.applied.clone().or(parent.applied);
+        parent.applied = change.applied.clone().map(|(applied, _)| applied).or(parent.applied);
         parent.shards = change.shards.or(parent.shards);
         parent.status = change.status.clone().or(parent.status);
         parent.version = self.next_version();
         Ok(Answer::Parent(Some(Box::new(self.put_parent(parent)))))
+    }
+
+    fn delete_parent(&mut self, known: &Parent) -> Reply {
+        let Some(parent) = self.parents.get(&known.environment) else { return Ok(Answer::Done) };
+        if (parent.version, &parent.uid) != (known.version, &known.uid) {
+            return Err(CallError::Conflict);
+        }
+        self.parents.remove(&known.environment);
+        self.shards.remove(&known.environment);
+        self.next_version();
+        self.tell(News::Parent(known.environment.clone(), None));
+        Ok(Answer::Done)
     }
 
     /// Writes a parent as it is.

@@ -45,7 +45,7 @@ pub fn short(request: &Request) -> String {
         Request::UpdateParent { known, change, why: _ } => {
             let state = change.status.as_ref().map(|status| status.state.as_str());
             let seen = change.seen.as_ref().map(|(seen, _)| seen.short());
-            let applied = change.applied.as_ref().map(tidegate_core::ids::CommitId::short);
+            let applied = change.applied.as_ref().map(|(applied, _)| applied.short());
             format!("parent of {}: seen {seen:?}, applied {applied:?}, {state:?}", known.environment)
         }
         Request::DeleteParent { known, why: _ } => format!("delete parent of {}", known.environment),

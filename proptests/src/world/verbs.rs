@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use serde_json::Value;
 use tidegate_core::diff::drift_changes;
 use tidegate_core::drift::{AllowList, ManagedSummary, blame, migrate_kubectl};
@@ -17,8 +16,9 @@ use tidegate_core::inventory::{Applied, Inventory, Marks, Precondition, marked};
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId};
 use tidegate_core::observed::{DryRun, LiveObject, Observed};
 use tidegate_core::outcome::Outcome;
-use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Failure, Phase, Plan};
+use tidegate_core::plan::{Action, Apply, ApplyReason, Delete, Failure, Plan};
 use tidegate_core::problem::{Code, Problem};
+use tidegate_core::standing::{Aftermath, aftermath};
 use tidegate_core::summarize::{detail_of, summarize};
 
 use super::bugs::Bug;
@@ -30,10 +30,6 @@ use super::request::{Answer, CallError, Deleted, Request, side_by_side};
 const ATTEMPTS: u32 = 5;
 /// `CONFLICTS` of the daemon's applies.
 const CONFLICTS: u32 = 5;
-/// Of `daemon/src/reconcile/judge.rs`.
-const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-/// Of `daemon/src/reconcile/judge.rs`.
-const RETRY_UNKNOWN: SignedDuration = SignedDuration::from_secs(10);
 /// Of digests of Secret values; there are no Secrets here.
 const KEY: &[u8] = b"simulated";
 
@@ -214,11 +210,11 @@ impl Lane {
         let mut results: Vec<Done> = Vec::new();
         let mut failed: BTreeSet<ObjectId> = BTreeSet::new();
         for stage in &plan.stages {
-            if self.is_superseded(good) || (stage.phase == Phase::Prune && !failed.is_empty()) {
+            if self.is_superseded(good) || stage.is_left(&failed) {
                 break;
             }
             let (skipped, actions): (Vec<&Action>, Vec<&Action>) =
-                stage.actions.iter().partition(|action| is_skipped(plan, action, &failed));
+                stage.actions.iter().partition(|action| plan.is_skipped(action, &failed));
             let done = side_by_side(actions.into_iter().map(|action| self.act(action)).collect()).await;
             for result in done {
                 self.take_in(&result, inventory, &mut failed);
@@ -371,24 +367,32 @@ impl Lane {
         }
         for Done { id, outcome, desired, .. } in done {
             self.memory.evidence.remove(&id);
-            let (problem, retry) = match outcome {
-                Outcome::Done | Outcome::Unchanged => {
+            let conflicts = match &outcome {
+                Outcome::Conflict => self.memory.conflicts.get(&id).copied().unwrap_or_default() + 1,
+                Outcome::Done | Outcome::Unchanged => 0,
+                Outcome::Refused(_) | Outcome::Unknown(_) => {
+                    self.memory.conflicts.get(&id).copied().unwrap_or_default()
+                }
+            };
+            self.memory.conflicts.insert(id.clone(), conflicts);
+            let seen = self.memory.last.as_ref().and_then(|(observed, _)| observed.objects.get(&id));
+            let uid = seen.map(|live| live.uid.clone());
+            let (problem, pause, read) = match aftermath(outcome, conflicts) {
+                Aftermath::Over => {
                     self.memory.failed.remove(&id);
                     continue;
                 }
-                Outcome::Conflict => {
+                Aftermath::ReadAgain => {
                     self.local.borrow_mut().store.forget(&id);
                     continue;
                 }
-                Outcome::Unknown(why) => (Problem::error(Code::ClusterUnreachable, why), RETRY_UNKNOWN),
-                Outcome::Refused(problem) => (*problem, RETRY_REFUSED),
+                Aftermath::LeftAlone { code, words, pause } => (Problem::error(code, words), pause, true),
+                Aftermath::Refused { problem, pause } => (*problem, pause, false),
             };
-            let seen = self.memory.last.as_ref().and_then(|(observed, _)| observed.objects.get(&id));
-            let uid = seen.map(|live| live.uid.clone());
-            if retry == RETRY_UNKNOWN {
+            if read {
                 self.local.borrow_mut().store.forget(&id);
             }
-            let retry_at = now.checked_add(retry).ok();
+            let retry_at = now.checked_add(pause).ok();
             self.memory.failed.insert(id, Failure { desired, uid, problem, retry_at });
         }
     }
@@ -400,16 +404,6 @@ fn managed_of(live: &Value) -> ManagedSummary {
 
 fn version_of(live: &Value) -> Option<String> {
     live["metadata"]["resourceVersion"].as_str().map(str::to_owned)
-}
-
-fn is_skipped(plan: &Plan, action: &Action, failed: &BTreeSet<ObjectId>) -> bool {
-    match action {
-        Action::Apply(apply) => {
-            let needs = plan.needs.get(&apply.object.reference.id());
-            needs.is_some_and(|needs| needs.iter().any(|needed| failed.contains(needed)))
-        }
-        Action::Delete(_) => false,
-    }
 }
 
 fn outcome_of(error: &CallError) -> Outcome {

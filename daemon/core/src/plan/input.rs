@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::ObjectMatcher;
+use crate::desired::Environment;
 use crate::drift::{AllowList, Flips};
 use crate::ids::{Digest, EnvironmentName};
 use crate::inventory::Inventory;
@@ -50,6 +51,26 @@ pub struct PlanSettings {
     pub decommission: bool,
     /// Field managers whose writes are expected.
     pub allow: AllowList,
+}
+
+impl PlanSettings {
+    /// What plans depend on of an environment's own file. `apply_set`: the id of its ApplySet.
+    pub fn of(environment: &Environment, apply_set: String) -> Self {
+        Self {
+            apply_set,
+            environment: environment.name.clone(),
+            prune: PruneSettings {
+                enabled: environment.prune.enabled,
+                max: environment.prune.budget.max,
+                percent: environment.prune.budget.percent,
+                allow: environment.prune.allow.iter().cloned().collect(),
+            },
+            adopt: environment.adopt.iter().cloned().map(ObjectMatcher::from).collect(),
+            suspended: None,
+            decommission: environment.decommission,
+            allow: AllowList::default(),
+        }
+    }
 }
 
 /// What may be deleted.

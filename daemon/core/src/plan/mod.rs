@@ -17,7 +17,7 @@ mod prune;
 mod recreate;
 mod summary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diff::FieldChange;
@@ -143,6 +143,26 @@ pub struct Plan {
     pub forget: Vec<ObjectId>,
     /// Objects that a dry-run found in sync: the shell records it (see [`crate::inventory::Inventory::record_accepted`]).
     pub accept: Vec<ObjectId>,
+}
+
+impl Plan {
+    /// True when something that the action's object needs has failed in this execution.
+    pub fn is_skipped(&self, action: &Action, failed: &BTreeSet<ObjectId>) -> bool {
+        match action {
+            Action::Apply(apply) => {
+                let needs = self.needs.get(&apply.object.reference.id());
+                needs.is_some_and(|needs| needs.iter().any(|needed| failed.contains(needed)))
+            }
+            Action::Delete(_) => false,
+        }
+    }
+}
+
+impl Stage {
+    /// True when it is left to the next plan, given what failed before it: nothing is deleted after a failure.
+    pub fn is_left(&self, failed: &BTreeSet<ObjectId>) -> bool {
+        self.phase == Phase::Prune && !failed.is_empty()
+    }
 }
 
 /// Why nothing is done about an object.

@@ -1,28 +1,15 @@
-//! How an environment stands, from what the last round saw and planned. Pure, but for the pods of sick workloads.
+//! How the objects of an environment stand, from what the last round saw and planned, and the state that comes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tidegate_core::health::{Health, HealthState, exists_is_healthy};
-use tidegate_core::location::Location;
-use tidegate_core::object::ObjectId;
-use tidegate_core::observed::Observed;
-use tidegate_core::plan::{Failure, Plan, WaitingReason};
-use tidegate_core::problem::{Code, Problem};
-use tidegate_core::status::{MAX_OBJECTS, ObjectCounts, ObjectState, ObjectStatus, State};
-
-use super::memory::Progress;
-use crate::world::DesiredSet;
-
-/// A refused object is tried again after this time even if nothing changes (a quota may have been raised).
-pub const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-/// A write of which nobody knows what came (a webhook out of reach, say) is sent again after this time.
-pub const RETRY_UNKNOWN: SignedDuration = SignedDuration::from_secs(10);
-/// An object whose kind was found to be served no more is looked at again after this time.
-pub const RETRY_UNSERVED: SignedDuration = SignedDuration::from_secs(2);
-/// How many workloads that are not ready have their pods looked at in one pass.
-pub const PODS_LOOKS: usize = 5;
+use super::Enforced;
+use crate::health::{Health, HealthState, exists_is_healthy};
+use crate::location::Location;
+use crate::object::{Gvk, ObjectId};
+use crate::observed::Observed;
+use crate::plan::{Failure, Plan, WaitingReason};
+use crate::problem::Problem;
+use crate::status::{MAX_OBJECTS, ObjectCounts, ObjectState, ObjectStatus, State};
 
 /// How the objects of an environment stand.
 #[derive(Debug, Default)]
@@ -31,7 +18,7 @@ pub struct Judgement {
     pub counts: ObjectCounts,
     /// Objects that are not healthy or wait.
     pub objects: Vec<ObjectStatus>,
-    /// Workloads whose pods are worth a look.
+    /// Workloads whose pods are worth a look: those that are not healthy.
     pub sick: Vec<ObjectId>,
     /// The first reason that people should read.
     pub first: Option<String>,
@@ -39,7 +26,7 @@ pub struct Judgement {
 
 /// Judges every object of the desired set.
 pub fn judge(
-    desired: &DesiredSet,
+    enforced: Enforced<'_>,
     observed: &Observed,
     plan: &Plan,
     failed: &BTreeMap<ObjectId, Failure>,
@@ -48,8 +35,7 @@ pub fn judge(
     let mut judgement = Judgement::default();
     let waiting: BTreeMap<&ObjectId, &WaitingReason> =
         plan.waiting.iter().map(|waiting| (&waiting.object, &waiting.reason)).collect();
-    // An environment that is taken down is asked for nothing.
-    let objects = if desired.environment.decommission { &[][..] } else { &desired.objects };
+    let objects = enforced.wanted();
     for object in objects {
         let id = object.reference.id();
         judgement.counts.objects += 1;
@@ -68,11 +54,11 @@ pub fn judge(
     for (id, reason) in waiting.iter().filter(|(id, _)| !wanted.contains(**id)) {
         judgement.wait(id, reason);
     }
-    judgement.place(desired);
+    judgement.place(enforced);
     judgement
 }
 
-fn health_of(gvk: &tidegate_core::object::Gvk, id: &ObjectId, observed: &Observed) -> Health {
+fn health_of(gvk: &Gvk, id: &ObjectId, observed: &Observed) -> Health {
     let health = |state, reason: &str| Health { state, reason: reason.to_owned() };
     match observed.objects.get(id) {
         None => health(HealthState::Progressing, "it does not exist yet"),
@@ -86,12 +72,12 @@ fn health_of(gvk: &tidegate_core::object::Gvk, id: &ObjectId, observed: &Observe
 
 impl Judgement {
     /// Says where in git the objects stand that a record has room for.
-    fn place(&mut self, desired: &DesiredSet) {
+    fn place(&mut self, enforced: Enforced<'_>) {
         for status in self.objects.iter_mut().take(MAX_OBJECTS) {
-            let object = desired.objects.iter().find(|object| object.reference.id() == status.object);
+            let object = enforced.objects.iter().find(|object| object.reference.id() == status.object);
             status.location = object.map(|object| {
                 let Location { file, position } = object.location();
-                Location { file: format!("{}{file}", desired.prefix).into(), position }
+                Location { file: format!("{}{file}", enforced.prefix).into(), position }
             });
         }
     }
@@ -158,68 +144,4 @@ impl Judgement {
             State::Live
         }
     }
-}
-
-/// `90s` or `10m`.
-fn shown(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    if seconds >= 60 && seconds.is_multiple_of(60) {
-        format!("{}m", seconds / 60)
-    } else {
-        format!("{seconds}s")
-    }
-}
-
-/// Since when each of these objects is unwell at a stretch. Until the environment was live, the time counts from the apply;
-/// afterwards (a node went, a pod was restarted) from when it was first seen.
-pub fn unwell_since(
-    progress: &Progress,
-    known: &BTreeMap<ObjectId, Timestamp>,
-    sick: &[ObjectId],
-    now: Timestamp,
-) -> BTreeMap<ObjectId, Timestamp> {
-    let Some(applied) = progress.applied else { return BTreeMap::new() };
-    let from = if progress.live.is_some() { now } else { applied };
-    sick.iter().map(|id| (id.clone(), known.get(id).copied().unwrap_or(from))).collect()
-}
-
-/// The problems of what is not applied, or not healthy, although its deadline is over. `unwell`: since when objects are.
-pub fn overdue(
-    desired: &DesiredSet,
-    judgement: &Judgement,
-    progress: &Progress,
-    unwell: &BTreeMap<ObjectId, Timestamp>,
-    now: Timestamp,
-) -> Vec<Problem> {
-    let deadlines = desired.environment.deadlines;
-    let late = |since: Timestamp, deadline: Duration| {
-        SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(since) > deadline)
-    };
-    if progress.applied.is_none() {
-        if !progress.seen.is_some_and(|seen| late(seen, deadlines.apply)) {
-            return Vec::new();
-        }
-        let first = judgement.first.as_deref().unwrap_or("something keeps it from being applied");
-        let message = format!("not applied whole within {}: {first}", shown(deadlines.apply));
-        return vec![Problem::error(Code::ApplyDeadline, message).at(desired.environment.location.clone())];
-    }
-    let deadline = deadlines.healthy;
-    let reasons: BTreeMap<&ObjectId, &str> = judgement
-        .objects
-        .iter()
-        .filter(|status| status.state.is_unhealthy())
-        .map(|status| (&status.object, status.reason.as_str()))
-        .collect();
-    desired
-        .objects
-        .iter()
-        .filter_map(|object| {
-            let id = object.reference.id();
-            unwell.get(&id).filter(|since| late(**since, deadline))?;
-            let message = format!("not healthy within {}: {}", shown(deadline), reasons.get(&id)?);
-            Some(
-                Problem::error(Code::HealthDeadline, message).object(&object.reference).at(object.location()),
-            )
-        })
-        .collect()
 }

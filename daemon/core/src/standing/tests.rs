@@ -1,0 +1,163 @@
+//! What comes of how the objects stand, of the time that it takes them, of what was seen and of what failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::ids::{CommitId, Digest};
+use crate::object::ObjectId;
+use crate::outcome::Outcome;
+use crate::plan::{Failure, Plan, Waiting, WaitingReason};
+use crate::problem::{Code, Problem};
+use crate::status::{ObjectCounts, State};
+
+fn id(name: &str) -> ObjectId {
+    ObjectId {
+        group: "apps".into(),
+        kind: "Deployment".into(),
+        namespace: Some("shop".into()),
+        name: name.into(),
+    }
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[test]
+fn what_failed_weighs_more_than_what_is_sick_and_that_more_than_what_waits() {
+    let state = |counts: ObjectCounts, plan: &Plan| Judgement { counts, ..Judgement::default() }.state(plan);
+    let plan = Plan::default();
+    let all = ObjectCounts { failed: 1, degraded: 1, waiting: 1, progressing: 1, ..ObjectCounts::default() };
+    assert_eq!(state(all, &plan), State::Failed);
+    assert_eq!(state(ObjectCounts { failed: 0, ..all }, &plan), State::Degraded);
+    assert_eq!(state(ObjectCounts { failed: 0, degraded: 0, ..all }, &plan), State::Progressing);
+    assert_eq!(state(ObjectCounts { failed: 0, degraded: 0, progressing: 0, ..all }, &plan), State::Waiting);
+    assert_eq!(state(ObjectCounts { unknown: 1, ..ObjectCounts::default() }, &plan), State::Live);
+    let error = Problem::error(Code::Rejected, "the plan cannot be carried out");
+    let refused = Plan { problems: vec![error], ..Plan::default() };
+    assert_eq!(state(ObjectCounts::default(), &refused), State::Failed);
+}
+
+#[test]
+fn an_object_is_unwell_since_the_apply_until_it_was_live_and_then_since_it_was_seen() {
+    let now = at("2026-11-21T12:10:00Z");
+    let applied = at("2026-11-21T12:00:00Z");
+    let known = BTreeMap::from([(id("old"), at("2026-11-21T12:05:00Z"))]);
+    let sick = [id("new"), id("old")];
+    let since = |progress: &Progress| -> Vec<Timestamp> {
+        unwell_since(progress, &known, &sick, now).into_values().collect()
+    };
+    assert_eq!(since(&Progress::default()), []);
+    let mut progress = Progress { applied: Some(applied), ..Progress::default() };
+    assert_eq!(since(&progress), [applied, at("2026-11-21T12:05:00Z")]);
+    progress.live = Some(at("2026-11-21T12:01:00Z"));
+    assert_eq!(since(&progress), [now, at("2026-11-21T12:05:00Z")]);
+}
+
+#[test]
+fn a_failure_ends_when_a_settled_plan_finds_nothing_to_do_about_the_object_or_another_reason_to_wait() {
+    let failure = |retry_at: &str| Failure {
+        desired: None,
+        uid: None,
+        problem: Problem::error(Code::Rejected, "a timeout"),
+        retry_at: retry_at.parse().ok(),
+    };
+    let (over, later) = ("2026-11-21T12:00:00Z", "2026-11-21T12:02:00Z");
+    let failed: BTreeMap<ObjectId, Failure> =
+        [("gone", later), ("kept", later), ("refused", over), ("unread", later), ("unread-since", over)]
+            .iter()
+            .map(|(name, retry_at)| (id(name), failure(retry_at)))
+            .collect();
+    let unread = || WaitingReason::Unread("the cluster serves no such kind".into());
+    let waiting = vec![
+        Waiting { object: id("kept"), reason: WaitingReason::PruneNotAllowed("it is marked".into()) },
+        Waiting { object: id("refused"), reason: WaitingReason::Refused("a timeout".into()) },
+        Waiting { object: id("unread"), reason: unread() },
+        Waiting { object: id("unread-since"), reason: unread() },
+    ];
+    let plan = Plan { waiting, ..Plan::default() };
+    let left = drop_overcome(failed, &plan, at("2026-11-21T12:01:00Z"));
+    assert_eq!(left.into_keys().collect::<Vec<_>>(), [id("refused"), id("unread")]);
+}
+
+fn commit(digit: char) -> CommitId {
+    std::iter::repeat_n(digit, 40).collect::<String>().parse().unwrap()
+}
+
+/// What claiming commit `b` comes to, when of the commits that decide it contains these.
+fn claim(said: &Said<'_>, contained: &[CommitId]) -> Claim {
+    let contained: BTreeSet<CommitId> =
+        said.asks().into_iter().filter(|asked| contained.contains(asked)).collect();
+    let to = commit('b');
+    said.claim(Some(&to), to.as_str(), &Digest::of(b"b"), &contained, at("2026-11-21T12:00:00Z"))
+}
+
+#[test]
+fn a_commit_is_claimed_once_and_never_behind_what_was_seen() {
+    let (a, b) = (commit('a'), commit('b'));
+    let write = Claim::Write { uses_rewind: false };
+    assert_eq!(claim(&Said::default(), &[]), write);
+    let seen = Said { seen: Some(a.as_str()), ..Said::default() };
+    assert_eq!(claim(&seen, std::slice::from_ref(&a)), write);
+    assert_eq!(claim(&seen, &[]), Claim::Behind);
+    assert_eq!(claim(&Said { seen: Some(b.as_str()), ..seen }, &[]), Claim::Stands);
+    let inputs = Digest::of(b"b");
+    assert_eq!(claim(&Said { seen_inputs: Some(inputs.as_str()), ..seen }, &[]), Claim::Stands);
+    let followed = Said { seen: Some("uncommitted-1"), ..Said::default() };
+    assert_eq!(claim(&followed, &[]), write);
+}
+
+#[test]
+fn a_mark_that_names_no_commit_lets_nothing_in_behind_what_the_others_name() {
+    let (a, c) = (commit('a'), commit('c'));
+    let lost = Said {
+        seen: Some("garbage"),
+        seen_inputs: Some("b"),
+        applied: Some(a.as_str()),
+        recorded: Some(c.as_str()),
+        ..Said::default()
+    };
+    assert_eq!(claim(&lost, std::slice::from_ref(&a)), Claim::Behind);
+    assert_eq!(claim(&lost, &[a.clone(), c.clone()]), Claim::Write { uses_rewind: false });
+}
+
+#[test]
+fn a_rewind_is_used_up_by_what_it_allows_and_by_time() {
+    let (a, b, c) = (commit('a'), commit('b'), commit('c'));
+    let (fresh, old) = (at("2026-11-21T11:59:00Z"), at("2026-11-21T10:59:00Z"));
+    let seen = Said { seen: Some(a.as_str()), ..Said::default() };
+    let rewound = |commit, at| Said { rewind: Some((commit, at)), ..seen };
+    assert_eq!(claim(&rewound(&b, fresh), &[]), Claim::Write { uses_rewind: true });
+    assert_eq!(claim(&rewound(&c, fresh), std::slice::from_ref(&c)), Claim::Write { uses_rewind: true });
+    assert_eq!(claim(&rewound(&c, fresh), &[]), Claim::Behind);
+    assert_eq!(claim(&rewound(&c, fresh), std::slice::from_ref(&a)), Claim::Write { uses_rewind: false });
+    assert_eq!(claim(&rewound(&c, old), std::slice::from_ref(&a)), Claim::Write { uses_rewind: true });
+}
+
+#[test]
+fn conflicts_are_read_again_until_they_are_too_many() {
+    assert_eq!(aftermath(Outcome::Conflict, 4), Aftermath::ReadAgain);
+    let told = aftermath(Outcome::Conflict, 5);
+    assert!(matches!(told, Aftermath::LeftAlone { code: Code::Conflict, .. }), "{told:?}");
+    assert_eq!(aftermath(Outcome::Unchanged, 0), Aftermath::Over);
+}
+
+#[test]
+fn what_is_refused_while_a_namespace_goes_is_tried_again_sooner() {
+    let pause =
+        |words: &str| match aftermath(Outcome::Refused(Box::new(Problem::error(Code::Rejected, words))), 0) {
+            Aftermath::Refused { pause, .. } => pause.as_secs(),
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(pause("admission webhook says no"), 60);
+    assert_eq!(pause("namespace shop is terminating"), 10);
+}
+
+#[test]
+fn the_soonest_of_what_is_waited_for_wakes() {
+    assert_eq!(next(&[]), SAFETY_INTERVAL);
+    assert_eq!(next(&[Wait::Others, Wait::Health, Wait::Commit]).as_secs(), 5);
+    assert_eq!(next(&[Wait::Time(2 * SAFETY_INTERVAL)]), SAFETY_INTERVAL);
+}
