@@ -1,5 +1,8 @@
 //! `tidegate health` by the real program: files and standard input, text and JSON, and how it exits.
 
+#[path = "support/schema.rs"]
+mod schema;
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -49,6 +52,7 @@ fn the_json_has_exactly_the_promised_fields_in_the_order_of_the_input() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let data: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(data["schema"], "tidegate.health/v1");
+    schema::assert_valid("health", &data);
     assert_eq!(data.as_object().map(serde_json::Map::len), Some(2));
     let items = data["items"].as_array().expect("items");
     let short: Vec<Value> = items

@@ -8,6 +8,9 @@
 #[allow(dead_code, reason = "other tests need more of it")]
 mod git_repo;
 
+#[path = "support/schema.rs"]
+mod schema;
+
 #[path = "plan/clones.rs"]
 mod clones;
 #[path = "plan/goldens.rs"]
@@ -33,7 +36,9 @@ impl Printed {
     pub fn json(&self) -> serde_json::Value {
         let read = serde_json::from_str(&self.stdout);
         assert!(read.is_ok(), "{}\n{}", self.stdout, self.stderr);
-        read.unwrap_or_default()
+        let plan: serde_json::Value = read.unwrap_or_default();
+        schema::assert_valid("plan", &plan);
+        plan
     }
 }
 

@@ -79,7 +79,7 @@ pub enum Command {
     Health(health::HealthArgs),
     /// Say what a code of an error means, with an example and what to do; all codes without one
     Explain(explain::ExplainArgs),
-    /// Print the JSON Schema of a file that people write, for editors
+    /// Print a JSON Schema: of the file that people write, for editors, or of what `plan`, `health` and `status` print
     Schema(schema::SchemaArgs),
     /// Print the version
     Version,

@@ -148,6 +148,7 @@ fn status_shows_all_or_one_and_says_when_the_daemon_is_down() {
     }
     let lines = world.tidegate(&["status", "saf-status", "-o", "jsonl"]).stdout;
     assert_eq!(lines.lines().count(), 1);
+    crate::schema::assert_valid("record", &world.status());
     let unknown = world.tidegate(&["status", "saf-nope"]);
     assert!(unknown.code == 2 && unknown.stderr.contains("saf-status"), "{}", unknown.stderr);
     daemon.terminate();

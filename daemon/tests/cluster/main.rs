@@ -46,6 +46,8 @@ mod records;
 mod refusals;
 mod replicas;
 mod scene;
+#[path = "../support/schema.rs"]
+mod schema;
 mod secrets;
 mod support;
 mod tampered;

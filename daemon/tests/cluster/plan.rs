@@ -38,6 +38,7 @@ fn feature(world: &World, files: &[(&str, &str)]) {
 /// What the live part says about one object, by its kind and name.
 fn found(plan: &Output, kind: &str, name: &str) -> Value {
     let json = plan.json();
+    crate::schema::assert_valid("plan", &json);
     let objects = json["live"][0]["objects"].as_array().cloned().unwrap_or_default();
     let mut matching = objects
         .into_iter()
