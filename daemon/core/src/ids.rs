@@ -83,6 +83,11 @@ impl fmt::Display for EnvironmentName {
     }
 }
 
+/// The first seven characters of an id, as people quote commits.
+pub fn short(id: &str) -> &str {
+    id.char_indices().nth(7).and_then(|(end, _)| id.get(..end)).unwrap_or(id)
+}
+
 /// A git commit by its full, lower-case object id (SHA-1 or SHA-256).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -96,7 +101,7 @@ impl CommitId {
 
     /// The first seven digits, as people quote it.
     pub fn short(&self) -> &str {
-        self.0.get(..7).unwrap_or(&self.0)
+        short(&self.0)
     }
 }
 

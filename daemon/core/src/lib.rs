@@ -34,6 +34,7 @@ pub mod render;
 pub mod review;
 pub mod schedule;
 pub mod schema;
+mod secret;
 pub mod standing;
 pub mod status;
 pub mod summarize;

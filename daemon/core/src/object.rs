@@ -31,6 +31,11 @@ impl Gvk {
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
+
+    /// The words for a cluster that does not serve this.
+    pub fn unserved(&self) -> String {
+        format!("the cluster serves no {} in {}", self.kind, self.api_version())
+    }
 }
 
 /// Whether objects of a kind live in namespaces.

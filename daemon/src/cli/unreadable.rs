@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_core::ids::EnvironmentName;
+use tidegate_core::ids::{EnvironmentName, short};
 use tidegate_core::status::UnreadableEnvironment;
 
 use super::problems;
@@ -26,7 +26,7 @@ pub async fn read(cluster: &TargetCluster, only: Option<&str>) -> Result<Named, 
 pub fn text(named: &Named, style: Style) -> String {
     let mut text = String::new();
     for UnreadableEnvironment { environment, seen, problems: found } in named.values() {
-        let commit: String = seen.id.chars().take(7).collect();
+        let commit = short(&seen.id);
         let name = style.paint(Tone::Strong, environment.as_str());
         text.push_str(&format!("\n{name}: its file cannot be read at {commit}; nothing of it is applied\n"));
         for problem in &found.items {

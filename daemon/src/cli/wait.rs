@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_core::ids::Digest;
+use tidegate_core::ids::{Digest, short};
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::status::{EnvironmentStatus, State};
 use tokio::time::Instant;
@@ -188,7 +188,7 @@ fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Target>, way: Option<
 /// The record is about another commit than the awaited one.
 fn not_there(status: &EnvironmentStatus, goal: &Target, way: Option<&Way>, state: &str) -> Verdict {
     let commit = goal.revision.to_string();
-    let seen = status.seen.as_ref().map_or_else(|| "none".to_owned(), |seen| short(&seen.id));
+    let seen = status.seen.as_ref().map_or_else(|| "none".to_owned(), |seen| short(&seen.id).to_owned());
     let (text, brief, exit) = match (way, rewound(status)) {
         (Some(Way::Passed(asked)), _) if asked.get(&goal.name) != Some(&goal.inputs) => {
             let text = format!(
@@ -225,10 +225,6 @@ fn not_there(status: &EnvironmentStatus, goal: &Target, way: Option<&Way>, state
 /// The daemon keeps the last good commit because the branch does not contain it any more.
 fn rewound(status: &EnvironmentStatus) -> Option<&Problem> {
     status.problems.items.iter().find(|problem| problem.code == Code::SourceRewound)
-}
-
-fn short(id: &str) -> String {
-    id.chars().take(7).collect()
 }
 
 async fn goals(

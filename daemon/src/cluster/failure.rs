@@ -75,7 +75,7 @@ fn missing(object: &DesiredObject, status: &Status) -> Problem {
             .help("create the namespace first, or set `createNamespaces: true`");
     }
     let gvk = &object.reference.gvk;
-    about(object, Code::UnknownKind, format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version()))
+    about(object, Code::UnknownKind, gvk.unserved())
         .help("install its CustomResourceDefinition, or correct `apiVersion`")
 }
 

@@ -307,7 +307,7 @@ impl Execution<'_> {
 }
 
 fn unserved(gvk: &Gvk) -> CallError {
-    CallError::Server(format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version()))
+    CallError::Server(gvk.unserved())
 }
 
 fn managed_of(live: &Value) -> ManagedSummary {

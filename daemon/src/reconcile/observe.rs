@@ -65,7 +65,7 @@ pub async fn observe(
         };
         let Some((gvk, kind)) = served else {
             if sought.desired {
-                observed.unread.insert(id, not_served(&sought.gvk));
+                observed.unread.insert(id, sought.gvk.unserved());
                 continue;
             }
             if !missing.contains_key(&sought.gvk) {
@@ -78,9 +78,9 @@ pub async fn observe(
                     tracing::info!(object = %id, "its kind is gone from the cluster, and it with it: forgotten");
                 }
                 Some(Absence::Doubtful(why)) => {
-                    observed.unread.insert(id, format!("{}: {why}", not_served(&sought.gvk)));
+                    observed.unread.insert(id, format!("{}: {why}", sought.gvk.unserved()));
                 }
-                None => drop(observed.unread.insert(id, not_served(&sought.gvk))),
+                None => drop(observed.unread.insert(id, sought.gvk.unserved())),
             }
             continue;
         };
@@ -99,11 +99,6 @@ pub async fn observe(
         readable.into_iter().filter(|(id, _)| !observed.objects.contains_key(id)).collect();
     read_unseen(cluster, &targets, unseen, &mut observed).await?;
     Ok(observed)
-}
-
-/// The reason for objects whose kind the cluster does not serve (yet).
-fn not_served(gvk: &Gvk) -> String {
-    format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version())
 }
 
 fn wanted(desired: &[Arc<DesiredObject>], inventory: &Inventory) -> BTreeMap<ObjectId, Sought> {
@@ -206,7 +201,7 @@ fn unreadable(cluster: &Cluster, gvk: &Gvk, error: &CallError) -> String {
     match error {
         CallError::NotFound(_) => {
             cluster.kinds.doubt();
-            not_served(gvk)
+            gvk.unserved()
         }
         CallError::Conflict(_)
         | CallError::Refused(_)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tidegate_core::health::{Health, HealthState};
+use tidegate_core::ids::short;
 use tidegate_core::object::ObjectId;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::standing::{Judgement, judge, overdue, unwell_since};
@@ -122,7 +123,7 @@ impl Lane {
                     .parent
                     .as_ref()
                     .and_then(|parent| said(parent).last_seen().into_iter().next());
-                let short: String = seen.iter().flat_map(|seen| seen.as_str().chars()).take(7).collect();
+                let short = seen.as_ref().map_or("", |seen| short(seen.as_str()));
                 let why =
                     format!("{short} was seen before, and the newest commit here is no descendant of it");
                 let next =

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use tidegate_core::ids::{CommitId, Digest};
+use tidegate_core::ids::{CommitId, Digest, short};
 use tidegate_core::problem::Problem;
 use tidegate_core::tree::FileTree;
 
@@ -40,7 +40,7 @@ impl fmt::Display for Revision {
         match self {
             Self::Commit(commit) => f.write_str(commit.short()),
             Self::Folder(digest) => {
-                write!(f, "uncommitted-{}", digest.as_str().get(..7).unwrap_or(digest.as_str()))
+                write!(f, "uncommitted-{}", short(digest.as_str()))
             }
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::keys::{self, KeyedLists};
 use super::number::same_number;
 use super::{FieldChange, MAX_DEPTH, quantities_equal};
+use crate::secret::escape;
 
 /// What the names above a value say about texts in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,9 +240,4 @@ fn printable(name: &str) -> String {
         return name.to_owned();
     }
     name.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-}
-
-/// One token of a JSON pointer (RFC 6901).
-pub(super) fn escape(token: &str) -> String {
-    token.replace('~', "~0").replace('/', "~1")
 }

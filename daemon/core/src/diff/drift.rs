@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::FieldChange;
 use super::compare::diff;
-use super::mask::{is_secret, masked_change};
+use super::mask::masked_change;
+use crate::secret::is_secret;
 
 /// What the server writes into metadata by itself.
 const SERVER_METADATA: [&str; 6] =

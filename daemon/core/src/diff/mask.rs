@@ -8,11 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::compare::escape;
-use super::{FieldChange, MAX_DEPTH};
-
-/// Where `kubectl apply` leaves a copy of the whole object, values included.
-const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+use super::FieldChange;
+use crate::secret::{is_secret, replaced};
 
 /// Hexadecimal digits shown of a digest.
 const DIGITS: usize = 8;
@@ -25,7 +22,7 @@ const BLOCK: usize = 64;
 
 /// A copy of an object with the values of a Secret replaced by digests under `key`; other kinds are only copied.
 pub fn masked(object: &Value, key: &[u8]) -> Value {
-    if is_secret(object) { mask(object, "", key, 0) } else { object.clone() }
+    if is_secret(object) { replaced(object, "", &|value| digest_of(value, key)) } else { object.clone() }
 }
 
 /// Whether a text (a message of a server, say) repeats a value of the object, which is a Secret: as it is written, or
@@ -52,38 +49,20 @@ fn repeats(text: &str, secret: &str) -> bool {
     (!whole.is_empty() && text.contains(whole)) || secret.split(['\n', '"', '\\']).any(line)
 }
 
-/// Whether the object is a Secret of the core group.
-pub(super) fn is_secret(object: &Value) -> bool {
-    let text = |name| object.get(name).and_then(Value::as_str);
-    text("kind") == Some("Secret") && text("apiVersion").is_none_or(|version| !version.contains('/'))
-}
-
 /// A change of a Secret with its values masked; the names of the keys stay.
 pub(super) fn masked_change(change: FieldChange, key: &[u8]) -> FieldChange {
     let FieldChange { path, pointer, old, new } = change;
-    let old = old.map(|value| mask(&value, &pointer, key, 0));
-    let new = new.map(|value| mask(&value, &pointer, key, 0));
+    let masked = |value: Value| replaced(&value, &pointer, &|value| digest_of(value, key));
+    let (old, new) = (old.map(masked), new.map(masked));
     FieldChange { path, pointer, old, new }
 }
 
-fn mask(value: &Value, pointer: &str, key: &[u8], depth: usize) -> Value {
-    let below = |token: &str, value: &Value| mask(value, &format!("{pointer}/{token}"), key, depth + 1);
-    match value {
-        Value::Object(fields) if depth < MAX_DEPTH => {
-            fields.iter().map(|(name, value)| (name.clone(), below(&escape(name), value))).collect()
-        }
-        Value::Array(items) if depth < MAX_DEPTH => {
-            items.iter().enumerate().map(|(index, value)| below(&index.to_string(), value)).collect()
-        }
-        Value::String(text) if is_sensitive(pointer) => Value::String(mask_of(text.as_bytes(), key)),
-        other if is_sensitive(pointer) => Value::String(mask_of(other.to_string().as_bytes(), key)),
-        other => other.clone(),
-    }
-}
-
-fn is_sensitive(pointer: &str) -> bool {
-    let top = pointer.split('/').nth(1).unwrap_or_default();
-    matches!(top, "data" | "stringData") || pointer == LAST_APPLIED
+fn digest_of(value: &Value, key: &[u8]) -> Value {
+    let text = match value {
+        Value::String(text) => mask_of(text.as_bytes(), key),
+        other => mask_of(other.to_string().as_bytes(), key),
+    };
+    Value::String(text)
 }
 
 fn mask_of(value: &[u8], key: &[u8]) -> String {

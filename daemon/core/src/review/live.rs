@@ -8,13 +8,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Way;
-use super::conceal::{conceal, is_secret, is_value};
+use super::conceal::conceal;
 use crate::diff::FieldChange;
 use crate::drift::{ForeignEntry, ForeignField};
 use crate::location::Location;
 use crate::object::{DesiredObject, ObjectId};
 use crate::plan::is_recreated;
 use crate::problem::{Code, Problem};
+use crate::secret::{is_secret, is_value};
 
 /// What the cluster of one environment says.
 #[derive(Debug, Clone, PartialEq, Serialize)]

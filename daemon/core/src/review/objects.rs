@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use super::conceal::{conceal, is_secret, is_value};
+use super::conceal::conceal;
 use super::{FieldEdit, immutable};
 use crate::diff::{FieldChange, diff};
 use crate::object::DesiredObject;
 use crate::review::input::Complete;
+use crate::secret::{is_secret, is_value};
 
 /// The fields in which an object differs, what cannot change marked.
 pub(super) fn edits(base: (&Complete, &DesiredObject), head: (&Complete, &DesiredObject)) -> Vec<FieldEdit> {

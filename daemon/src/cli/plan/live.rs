@@ -220,8 +220,7 @@ impl Question<'_> {
                 ..review
             };
         }
-        let message = format!("the cluster serves no {} in {}", gvk.kind, gvk.api_version());
-        let problem = Problem::error(Code::UnknownKind, message)
+        let problem = Problem::error(Code::UnknownKind, gvk.unserved())
             .object(&object.reference)
             .at(object.spans.locate("/apiVersion"))
             .help("install its CustomResourceDefinition, or correct `apiVersion`");
