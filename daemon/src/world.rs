@@ -119,6 +119,18 @@ impl World {
         Self { revision, info, environments, files, problems }
     }
 
+    /// What cannot be read in the folder of an environment, or in its place.
+    pub fn problems_of(&self, name: &str) -> Vec<Problem> {
+        let folder = format!("{ENVIRONMENTS}/{name}");
+        let concerns = |problem: &&Problem| {
+            problem.location.as_ref().is_some_and(|location| {
+                let file = location.file.as_ref();
+                file.ends_with(&folder) || file.contains(&format!("{folder}/"))
+            })
+        };
+        self.problems.iter().filter(concerns).cloned().collect()
+    }
+
     /// Environments whose standing depends on more than their inputs: those that are broken, that wait for others, or that
     /// others wait for. They look at every revision.
     pub fn watchful(&self) -> BTreeSet<&str> {

@@ -12,6 +12,7 @@ use tidegate_core::schema::Catalogue;
 use super::exit::{Exit, Failure};
 use super::options::Global;
 use super::problems;
+use crate::source::Revision;
 use crate::world::{DesiredSet, Scopes, World};
 
 /// Masks in renders are digests without a key of their own: the same value gives the same mask, so that two renders can
@@ -55,9 +56,13 @@ pub async fn run(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
 
 /// The failure of a repository that has no environment at all.
 pub fn no_environments(global: &Global, world: &World) -> Failure {
-    let problem =
-        Problem::error(Code::EnvironmentMissing, format!("there are no environments at {}", world.revision))
-            .help("an environment is a folder `environments/<name>` with an `environment.yaml`");
+    let place = match &world.revision {
+        Revision::Commit(commit) => format!("at {}", commit.short()),
+        // It was said already which one.
+        Revision::Folder(_) => "in this folder".to_owned(),
+    };
+    let problem = Problem::error(Code::EnvironmentMissing, format!("there are no environments {place}"))
+        .help("an environment is a folder `environments/<name>` with an `environment.yaml`");
     Failure::new(Exit::Invalid, problems::render(&problem, None, global.error_style()))
 }
 

@@ -118,7 +118,11 @@ fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
         } else {
             (Tone::Good, style.pick("✔", "ok"))
         };
-        let verdict = if errors > 0 { problems::count(found) } else { format!("{objects} objects") };
+        let verdict = match (errors, objects) {
+            (0, 1) => "1 object".to_owned(),
+            (0, objects) => format!("{objects} objects"),
+            (_, _) => problems::count(found),
+        };
         let warnings = if errors == 0 && !found.is_empty() {
             format!(", {}", problems::count(found))
         } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tidegate_core::health::{Health, HealthState};
+use tidegate_core::health::{Health, HealthState, all_healthy};
 use tidegate_core::ids::short;
 use tidegate_core::object::ObjectId;
 use tidegate_core::problem::{Code, Problem};
@@ -184,7 +184,7 @@ fn sentence(state: State, judgement: &Judgement, problems: &[Problem]) -> String
         State::Live if unknown > 0 => {
             format!("{healthy} of {objects} objects are healthy, {unknown} have no health rule")
         }
-        State::Live => format!("all {objects} objects are healthy"),
+        State::Live => all_healthy(objects),
         State::Failed => error.map_or("an object was refused".to_owned(), |problem| problem.message.clone()),
         State::Applying
         | State::Progressing

@@ -187,6 +187,10 @@ impl LocalClone {
     }
 
     fn unknown(&self, name: &str) -> Problem {
+        if name.is_empty() {
+            return Problem::error(Code::SourceUnreachable, "the name of a commit is empty")
+                .help("the variable or command that should have named it gave nothing");
+        }
         let message = format!("`{}` names no commit of this clone, or more than one", clean(name));
         let problem = Problem::error(Code::SourceUnreachable, message);
         if self.is_shallow() {

@@ -121,6 +121,8 @@ fn the_default_branch_is_the_remotes_whatever_its_name() {
 fn what_is_merged_already_has_no_changes_and_says_how_to_look_at_it() {
     let repo = example();
     repo.git(&["checkout", "-q", "main"]);
+    repo.commit("environments/dev/map.yaml", config_map("map", "two"));
+    repo.git(&["fetch", "-q", "origin"]);
     let plan = tidegate(&repo.work(), &["plan", "--exit-code"]);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     assert!(plan.stdout.contains("no changes in 4 environments"), "{}", plan.stdout);
@@ -174,7 +176,7 @@ fn the_variable_of_the_daemon_is_overruled_by_the_clone_that_one_stands_in() {
 #[test]
 fn an_unknown_name_and_a_folder_without_git_are_clear_errors() {
     let repo = example();
-    for name in ["nowhere", "feature:environments", "--upload-pack=x", "deadbeef", "", "@{", "a..b"] {
+    for name in ["nowhere", "feature:environments", "--upload-pack=x", "../x", "deadbeef", "@{", "a..b"] {
         let flag = format!("--base={name}");
         let plan = tidegate(&repo.work(), &["plan", &flag]);
         assert_eq!(plan.code, 5, "{name}: {}", plan.stdout);

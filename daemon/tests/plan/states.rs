@@ -113,3 +113,33 @@ fn without_a_cluster_the_live_part_says_so_and_the_rest_stands() {
     assert_eq!(alone["environments"], both["environments"]);
     assert_eq!(alone["planId"], both["planId"]);
 }
+
+#[test]
+fn what_is_not_committed_is_said_to_be_missing_from_the_plan() {
+    let repo = dev("one");
+    let first = tidegate(&repo.work(), &["plan"]).stdout;
+    assert!(
+        !first.contains("not committed") && !first.contains("HEAD~1"),
+        "the first commit has none before it: {first}"
+    );
+    repo.commit("environments/dev/map.yaml", config_map("map", "two"));
+    let clean = tidegate(&repo.work(), &LAST);
+    assert!(!clean.stdout.contains("not committed"), "{}", clean.stdout);
+    repo.write("environments/dev/map.yaml", config_map("map", "three"));
+    repo.write("environments/dev/more.yaml", config_map("more", "one"));
+    repo.write("environments/dev/notes.txt", "not a manifest");
+    repo.write("environments/dev/.hidden.yaml", "not read");
+    let dirty = tidegate(&repo.work(), &LAST);
+    let words =
+        "note: not committed, and not in this plan: environments/dev/map.yaml, environments/dev/more.yaml\n";
+    assert!(dirty.stdout.contains(words), "{}", dirty.stdout);
+    assert!(dirty.stdout.contains("data.key: one -> two"), "{}", dirty.stdout);
+    let named = tidegate(&repo.work(), &["plan", "--base", "HEAD~1", "--head", "main"]);
+    assert!(!named.stdout.contains("not committed"), "whoever names a commit means it: {}", named.stdout);
+}
+
+#[test]
+fn an_empty_name_of_a_commit_is_called_empty() {
+    let plan = tidegate(&dev("one").work(), &["plan", "--base", ""]);
+    assert!(plan.code == 5 && plan.stderr.contains("the name of a commit is empty"), "{}", plan.stderr);
+}

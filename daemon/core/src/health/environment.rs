@@ -30,7 +30,7 @@ pub fn environment_health(objects: impl IntoIterator<Item = (ObjectId, Health)>)
         return Health::healthy("it has no objects");
     };
     if worst == HealthState::Healthy {
-        return Health::healthy(format!("all {} objects are healthy", objects.len()));
+        return Health::healthy(all_healthy(objects.len()));
     }
     let named: Vec<String> =
         objects.iter().take(MAX_NAMED).map(|(id, reason)| format!("{id}: {reason}")).collect();
@@ -39,6 +39,15 @@ pub fn environment_health(objects: impl IntoIterator<Item = (ObjectId, Health)>)
         .filter_map(|state| by_state.get(&state).map(|objects| format!("{} {}", objects.len(), word(state))))
         .collect();
     Health::new(worst, format!("{} ({})", named.join("; "), counts.join(", ")))
+}
+
+/// What is said when there is nothing else to say.
+pub fn all_healthy(objects: usize) -> String {
+    if objects == 1 {
+        "its only object is healthy".to_owned()
+    } else {
+        format!("all {objects} objects are healthy")
+    }
 }
 
 fn word(state: HealthState) -> &'static str {

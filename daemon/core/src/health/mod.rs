@@ -40,7 +40,7 @@ use serde_json::Value;
 use crate::object::Gvk;
 use kinds::Rule;
 
-pub use environment::environment_health;
+pub use environment::{all_healthy, environment_health};
 pub use kinds::{exists_is_healthy, has_rule};
 pub use trouble::{PodTrouble, assess_pods};
 

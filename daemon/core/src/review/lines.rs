@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::live::{Drift, LiveReview};
@@ -237,6 +238,12 @@ pub fn of_drift(drift: &Drift) -> Line {
     Line::new(Sign::Changed, 1, &format!("{what}{by}")).at(location)
 }
 
-fn count(count: usize, noun: &str) -> String {
+/// A time as people read it, without fractions of a second.
+pub fn second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// `1 object`, `2 objects`.
+pub fn count(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

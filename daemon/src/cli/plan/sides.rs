@@ -10,11 +10,17 @@ use tidegate_core::review::{Compared, Complete, Note, Side};
 use tidegate_core::schema::Catalogue;
 use tidegate_core::tree::FileTree;
 
-use crate::source::{LocalClone, Named, Relation, Revision};
+use crate::source::{Folder, FolderConfig, LocalClone, Named, Relation, Revision};
 use crate::world::{ENVIRONMENTS, Scopes, Target, World};
 
 /// So many commits before a broken base are looked through for one that can be applied.
 const PAST_CAP: u32 = 50;
+/// The commit of the work tree.
+const HEAD: &str = "HEAD";
+/// How the files end that environments are made of.
+const MANIFESTS: [&str; 3] = [".yaml", ".yml", ".json"];
+/// Files that a note names.
+const NAMED: usize = 3;
 /// Folders above a path that are looked through for `environments/`.
 const LEVELS_CAP: u32 = 20;
 
@@ -78,9 +84,34 @@ pub fn compare(wanted: &Wanted) -> Result<Comparison, Vec<Problem>> {
     notes.extend(relation(&clone, wanted, &base, &head));
     let before = world(&clone, &base.commit, &subpath)?;
     let after = world(&clone, &head.commit, &subpath)?;
+    if wanted.head == HEAD {
+        notes.extend(uncommitted(&clone, &subpath, &after));
+    }
     let files = after.files.clone();
     let environments = Sides { clone: &clone, subpath: &subpath, base: &base }.all(&before, &after);
     Ok(Comparison { base, head, notes, environments, files })
+}
+
+/// What stands in the work tree and in no commit, which whoever has just edited a file would look for in the plan.
+fn uncommitted(clone: &LocalClone, subpath: &str, head: &World) -> Option<String> {
+    let folder = Folder::new(FolderConfig::new(clone.work_tree()?, subpath));
+    let paths: Vec<String> =
+        [ENVIRONMENTS.to_owned()].into_iter().chain(World::further_paths(&head.files)).collect();
+    let now = folder.scan().ok().and_then(|digest| folder.read_partly(&digest, &paths).ok())?.snapshot;
+    let manifests = |path: &&str| {
+        MANIFESTS.iter().any(|end| path.ends_with(end)) && !path.split('/').any(|part| part.starts_with('.'))
+    };
+    let names: BTreeSet<&str> =
+        now.tree.iter().chain(head.files.iter()).map(|(path, _)| path).filter(manifests).collect();
+    let changed: Vec<String> = names
+        .into_iter()
+        .filter(|path| now.tree.get(path) != head.files.get(path))
+        .map(|path| format!("{}{path}", now.prefix))
+        .collect();
+    let more = changed.len().saturating_sub(NAMED);
+    let and = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let named = changed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    (!changed.is_empty()).then(|| format!("not committed, and not in this plan: {named}{and}"))
 }
 
 /// What the comparison would mislead about, if it was not said.
@@ -89,6 +120,9 @@ fn relation(clone: &LocalClone, wanted: &Wanted, base: &Named, head: &Named) -> 
     match clone.relation(&base.commit, &head.commit) {
         Relation::Forward => None,
         Relation::Same if explicit => None,
+        Relation::Same if clone.parent(&head.commit).is_none() => {
+            Some(format!("{} is contained in {}, so there is nothing to merge", head.name, base.name))
+        }
         Relation::Same => Some(format!(
             "{} is contained in {}, so there is nothing to merge; --base {}~1 compares with the commit before it",
             head.name, base.name, head.name
@@ -219,14 +253,7 @@ fn rendered(target: &Target) -> Side {
 
 /// A folder that cannot be read (a symlink in its place, say) is not one that is missing.
 fn absent(world: &World, name: &str) -> Side {
-    let folder = format!("{ENVIRONMENTS}/{name}");
-    let concerns = |problem: &&Problem| {
-        problem.location.as_ref().is_some_and(|location| {
-            let file = location.file.as_ref();
-            file.ends_with(&folder) || file.contains(&format!("{folder}/"))
-        })
-    };
-    let problems: Vec<Problem> = world.problems.iter().filter(concerns).cloned().collect();
+    let problems = world.problems_of(name);
     if problems.is_empty() { Side::Absent } else { Side::Broken(problems) }
 }
 

@@ -97,9 +97,11 @@ fn written(line: &Line, style: Style) -> String {
 fn of_live(live: &Live, style: Style) -> String {
     let Live { environment, cluster, at, unreachable, asked, objects, problems: found } = live;
     let mut text = format!(
-        "{} {environment} in {}, at {at}, {asked} objects asked about\n",
+        "{} {environment} in {}, at {}, {} asked about\n",
         style.paint(Tone::Strong, "live"),
-        visible(cluster)
+        visible(cluster),
+        lines::second(*at),
+        lines::count(*asked, "object")
     );
     if let Some(why) = unreachable {
         text.push_str(&format!("  {} {}\n", style.paint(Tone::Bad, "not asked:"), visible(why)));

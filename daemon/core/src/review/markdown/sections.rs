@@ -160,9 +160,11 @@ pub(super) fn first(out: &mut String, review: &Review, bytes: usize) {
                 Action::Keep { .. } | Action::Create | Action::Update => kept += 1,
             }
         }
-        out.push_str(&format!(
-            "\n**… and {deletes} more deletes, {replaces} more replaces, {kept} more that are kept**; `tidegate plan` lists them all\n"
-        ));
+        let counts = [(deletes, "deletes"), (replaces, "replaces"), (kept, "that are kept")];
+        let words =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, of)| format!("{count} more {of}"));
+        let words: Vec<String> = words.collect();
+        out.push_str(&format!("\n**… and {}**; `tidegate plan` lists them all\n", words.join(", ")));
     }
     out.push('\n');
 }
@@ -249,11 +251,11 @@ pub(super) fn live(out: &mut String, live: &[Live], bytes: usize) {
     }
     for live in live {
         out.push_str(&format!(
-            "{} in {}, asked at {} about {} objects\n\n",
+            "{} in {}, asked at {} about {}\n\n",
             span(&live.environment),
             span(&live.cluster),
-            span(&live.at.to_string()),
-            live.asked
+            span(&lines::second(live.at).to_string()),
+            lines::count(live.asked, "object")
         ));
         let blocks = live_blocks(live);
         if blocks.is_empty() {

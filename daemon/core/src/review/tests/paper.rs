@@ -80,8 +80,35 @@ fn deletes_are_never_left_out_without_a_count() {
     assert!(text.len() < MAX_BYTES, "{}", text.len());
     let shown = text.lines().filter(|line| line.contains(": deleted")).count();
     assert!(shown > 100, "{shown}");
-    let words = format!("and {} more deletes, 0 more replaces, 0 more that are kept", 1_000 - shown);
+    let words = format!("\n**… and {} more deletes**; `tidegate plan` lists them all\n", 1_000 - shown);
     assert!(text.contains(&words), "{shown} {text}");
+}
+
+#[test]
+fn deletes_and_replaces_are_shown_in_full_before_anything_else_takes_room() {
+    let job = |n: usize, tag: &str| {
+        format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: j{n}}}\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      \
+             containers: [{{name: c, image: 'x:{tag}'}}]\n---\n"
+        )
+    };
+    let maps = |from: usize, text: &str| -> String {
+        let data: String = (0..30).map(|line| format!("    {text} {line}\n")).collect();
+        let map = |n: usize| {
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{n}}}\ndata:\n  big: |\n{data}---\n")
+        };
+        (from..500).map(map).collect()
+    };
+    let jobs = |tag: &str| -> String { (0..60).map(|n| job(n, tag)).collect() };
+    let settings = "  prune: {enabled: true, budget: {max: 5000, percent: 100}}\n";
+    let review =
+        dev((settings, &(maps(0, "old") + &jobs("1"))), (settings, &(maps(300, "new") + &jobs("2"))));
+    let text = comment(vec![review]);
+    assert!(text.len() < MAX_BYTES, "{}", text.len());
+    assert_eq!(text.matches(": deleted  #").count(), 300);
+    assert_eq!(text.matches(": replaced: deleted and created anew").count(), 60);
+    assert_eq!(text.matches(".image: x:1 -> x:2 (cannot change)").count(), 60, "with their fields");
+    assert!(text.contains("lines are left out here"), "what is cut is the rest");
 }
 
 #[test]
