@@ -27,16 +27,16 @@ fn main() -> ExitCode {
             return ExitCode::from(Exit::Usage.code());
         }
     };
-    let quiet = cli.global.quiet;
+    let global = cli.global.clone();
     let ended = runtime.block_on(execute(cli));
     // Blocking reads of git that nobody waits for any more must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match ended {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
-            eprintln!("{}", failure.message.trim_end());
-            if let Some(further) = further(&failure.message).filter(|_| !quiet) {
-                eprintln!("{further}");
+            global.complain(&failure.message);
+            if let Some(further) = further(&failure.message) {
+                global.say(&further);
             }
             ExitCode::from(failure.exit.code())
         }

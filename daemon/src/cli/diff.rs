@@ -107,7 +107,7 @@ pub async fn run(global: &Global, args: &DiffArgs) -> Result<Exit, Failure> {
     global
         .print(&text, &json!({ "schema": "tidegate.diff/v1", "environments": data, "notCompared": failed }));
     for (name, failure) in &failures {
-        eprintln!("{name} is not compared: {}", failure.message.trim_end());
+        global.complain(&format!("{name} is not compared: {}", failure.message.trim_end()));
     }
     let any = differences.iter().any(|difference| !difference.is_empty());
     let wrong = differences.iter().any(|difference| !difference.errors.is_empty());

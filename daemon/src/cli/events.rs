@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::object::Gvk;
+use tidegate_core::review::lines::second;
 
 use super::exit::{Exit, Failure};
 use super::family::{self, Family, Member};
@@ -51,8 +52,11 @@ pub async fn run(global: &Global, args: &EventsArgs) -> Result<Exit, Failure> {
     events.sort();
     let cut = events.len().saturating_sub(usize::from(args.limit));
     let events = events.split_off(cut);
-    global.print(&text(&events, cut, global.style()), &data(&events, cut));
-    say_away(&read.away);
+    // What could not be read is not nothing.
+    let none_known = events.is_empty() && !read.away.is_empty();
+    let text = if none_known { String::new() } else { text(&events, cut, global.style()) };
+    global.print(&text, &data(&events, cut));
+    say_away(global, &read.away);
     Ok(exit_with(&read.away, Exit::Ok))
 }
 
@@ -101,7 +105,7 @@ fn text(events: &[Event], cut: usize, style: Style) -> String {
         text.push_str(&format!("… {cut} older ones are left out; --limit shows more\n"));
     }
     for Event { at, environment: _, kind, namespace, name, warns, reason, message, count } in events {
-        let at = at.map(|at| at.to_string()).unwrap_or_default();
+        let at = at.map(|at| second(at).to_string()).unwrap_or_default();
         let (tone, word) = if *warns { (Tone::Notice, "Warning") } else { (Tone::Dim, "Normal") };
         let place = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
         let often = if *count > 1 { format!(" (x{count})") } else { String::new() };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use serde_json::Value;
+use tidegate_core::review::visible::is_unseen;
 
 use super::style::{ColorChoice, Format, Style};
 use crate::cluster::connect::Means;
@@ -97,9 +98,9 @@ impl Global {
     /// the text is said once after it.
     pub fn print(&self, text: &str, data: &Value) {
         let printed = match self.output {
-            Format::Text => text.to_owned(),
-            Format::Json => format!("{data:#}\n"),
-            Format::Jsonl => format!("{data}\n"),
+            Format::Text => self.style().harmless(text),
+            Format::Json => format!("{}\n", escaped(&format!("{data:#}"))),
+            Format::Jsonl => format!("{}\n", escaped(&data.to_string())),
             Format::Yaml => tidegate_core::render::value_to_yaml(data),
         };
         print(&printed);
@@ -113,9 +114,29 @@ impl Global {
     /// Says something on stderr, unless `--quiet`.
     pub fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            self.complain(text);
         }
     }
+
+    /// Says on stderr what nobody may miss.
+    pub fn complain(&self, text: &str) {
+        eprintln!("{}", self.error_style().harmless(text.trim_end()));
+    }
+}
+
+/// JSON in which everything that is not seen is an escape of JSON, and so says the same.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Below the space, only the line ends between the values are left: JSON escapes the others itself.
+        if c < ' ' || !is_unseen(c) {
+            out.push(c);
+            continue;
+        }
+        let mut units = [0; 2];
+        out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+    }
+    out
 }
 
 /// Writes to stdout; a reader that went away is no error.
@@ -139,5 +160,20 @@ pub fn reason(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("say why; whoever reads the record later wants to know".to_owned()),
         text => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_without_unseen_characters() {
+        let data =
+            serde_json::json!({ "a\u{202e}": ["\u{1b}[2J\n", "\u{9b}\u{7f}", "naïve 日本 😀", "\u{e0041}"] });
+        let text = escaped(&format!("{data:#}"));
+        assert!(!text.contains(|c: char| c != '\n' && is_unseen(c)), "{text:?}");
+        assert!(text.contains("naïve 日本 😀"));
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), data);
     }
 }

@@ -1,6 +1,7 @@
 //! How problems are printed: the message, the place with the line of the file, related places, what to do.
 
 use tidegate_core::problem::{Problem, Severity};
+use tidegate_core::review::visible::visible;
 use tidegate_core::tree::FileTree;
 
 use super::style::{Style, Tone};
@@ -16,20 +17,24 @@ pub fn render(problem: &Problem, files: Option<&FileTree>, style: Style) -> Stri
         Severity::Warning => (Tone::Notice, "warning"),
     };
     let about = object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
-    let mut text = format!("{}: {about}{message}\n", style.paint(tone, &format!("{word}[{code}]")));
+    let mut text = format!(
+        "{}: {}\n",
+        style.paint(tone, &format!("{word}[{code}]")),
+        visible(&format!("{about}{message}"))
+    );
     if let Some(location) = location {
-        text.push_str(&format!("  --> {}\n", style.paint(Tone::Place, &location.to_string())));
+        text.push_str(&format!("  --> {}\n", style.paint(Tone::Place, &visible(&location.to_string()))));
         if let Some(line) = files.and_then(|files| excerpt(files, &location.file, location.position.line)) {
             let number = location.position.line;
-            text.push_str(&format!("{number:>5} | {line}\n"));
+            text.push_str(&format!("{number:>5} | {}\n", visible(&line)));
         }
     }
     for other in related {
-        let place = style.paint(Tone::Place, &other.location.to_string());
-        text.push_str(&format!("  = {}: {place}\n", other.note));
+        let place = style.paint(Tone::Place, &visible(&other.location.to_string()));
+        text.push_str(&format!("  = {}: {place}\n", visible(&other.note)));
     }
     if let Some(help) = help {
-        text.push_str(&format!("  {}: {help}\n", style.paint(Tone::Strong, "help")));
+        text.push_str(&format!("  {}: {}\n", style.paint(Tone::Strong, "help"), visible(help)));
     }
     text
 }
@@ -55,6 +60,11 @@ fn excerpt(files: &FileTree, path: &str, line: u32) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     // Whatever the spacing and the quotes: a file that speaks of Secrets shows none of its lines.
     if text.contains("Secret") || text.contains("stringData") {
+        return None;
+    }
+    // What stands under `substitute` may stand in a Secret of another file.
+    let speaks = |file: &[u8]| std::str::from_utf8(file).is_ok_and(|text| text.contains("Secret"));
+    if text.contains("substitute") && files.iter().any(|(_, bytes)| speaks(bytes)) {
         return None;
     }
     let line = text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)?;

@@ -84,11 +84,11 @@ pub async fn sync(global: &Global, args: &SyncArgs) -> Result<Exit, Failure> {
         }
     }
     asked.sort();
-    say_idle(&idle);
+    say_idle(global, &idle);
     for failure in &failures {
-        eprintln!("{failure}");
+        global.complain(&failure.message);
     }
-    say_away(&away);
+    say_away(global, &away);
     let text = match asked.as_slice() {
         [] => String::new(),
         asked => format!("asked for a reconcile: {}\n", asked.join(", ")),
@@ -144,7 +144,7 @@ pub async fn suspend(global: &Global, args: &SuspendArgs) -> Result<Exit, Failur
     let served = is_served(&cluster, &parent).await;
     write(&cluster, parent, &annotations, |_| Ok(())).await?;
     if !served {
-        say_idle(std::slice::from_ref(&args.environment));
+        say_idle(global, std::slice::from_ref(&args.environment));
     }
     let ends = suspension
         .until
@@ -190,7 +190,7 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<Exit, Failure>
     let served = is_served(&cluster, &parent).await;
     write(&cluster, parent, &annotations, |now| is_the_same(&was, now)).await?;
     if !served {
-        say_idle(std::slice::from_ref(environment));
+        say_idle(global, std::slice::from_ref(environment));
     }
     let mut text = format!(
         "{environment}: resumed by {} ({reason}); it was suspended by {}: {}\n",
@@ -218,9 +218,10 @@ async fn is_served(cluster: &TargetCluster, parent: &Parent) -> bool {
     }
 }
 
-fn say_idle(environments: &[String]) {
+fn say_idle(global: &Global, environments: &[String]) {
     if !environments.is_empty() {
-        eprintln!("no daemon runs for {}: it takes effect when one starts", environments.join(", "));
+        let names = environments.join(", ");
+        global.complain(&format!("no daemon runs for {names}: it takes effect when one starts"));
     }
 }
 

@@ -83,7 +83,7 @@ pub async fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
             before = data;
         }
         if away != said {
-            say_away(&away);
+            say_away(global, &away);
             said.clone_from(&away);
         }
         if !args.watch || nobody || tokio::time::Instant::now() >= deadline {

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use tidegate_core::health::HealthState;
+use tidegate_core::review::visible::visible;
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -43,6 +44,32 @@ pub enum Tone {
     Dim,
     /// A heading.
     Strong,
+}
+
+impl Tone {
+    const ALL: [Self; 6] = [Self::Good, Self::Bad, Self::Notice, Self::Place, Self::Dim, Self::Strong];
+
+    /// What follows the escape character.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Good => "[32m",
+            Self::Bad => "[31m",
+            Self::Notice => "[33m",
+            Self::Place => "[36m",
+            Self::Dim => "[2m",
+            Self::Strong => "[1m",
+        }
+    }
+}
+
+/// Begins what moves a terminal.
+const ESCAPE: char = '\u{1b}';
+/// Ends every tone.
+const RESET: &str = "[0m";
+
+/// Whether what follows an escape character is one of the tones.
+fn is_ours(rest: &str) -> bool {
+    rest.starts_with(RESET) || Tone::ALL.iter().any(|tone| rest.starts_with(tone.code()))
 }
 
 /// How this terminal is written to.
@@ -90,15 +117,28 @@ impl Style {
         if !self.colour {
             return text.to_owned();
         }
-        let code = match tone {
-            Tone::Good => "32",
-            Tone::Bad => "31",
-            Tone::Notice => "33",
-            Tone::Place => "36",
-            Tone::Dim => "2",
-            Tone::Strong => "1",
-        };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        let code = tone.code();
+        format!("\u{1b}{code}{text}\u{1b}{RESET}")
+    }
+
+    /// The text as it may reach a terminal. Files, clusters and git servers say what they like: only line ends and our
+    /// own colours stay what they are, everything else that is not seen is written as an escape.
+    pub fn harmless(self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        for (index, line) in text.split('\n').enumerate() {
+            out.push_str(if index == 0 { "" } else { "\n" });
+            for (index, part) in line.split(ESCAPE).enumerate() {
+                if index > 0 {
+                    out.push_str(&if self.colour && is_ours(part) {
+                        ESCAPE.to_string()
+                    } else {
+                        visible("\u{1b}")
+                    });
+                }
+                out.push_str(&visible(part));
+            }
+        }
+        out
     }
 
     /// The mark of a health state, with its tone.
@@ -115,5 +155,25 @@ impl Style {
     /// `unicode` where the locale can show it, else `ascii`.
     pub fn pick(self, unicode: &'static str, ascii: &'static str) -> &'static str {
         if self.unicode { unicode } else { ascii }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_colours_and_line_ends_reach_a_terminal() {
+        let coloured = Style { colour: true, unicode: true };
+        let ours: String = Tone::ALL.iter().map(|tone| coloured.paint(*tone, "wörd\n")).collect();
+        assert_eq!(coloured.harmless(&ours), ours);
+        let hostile = "a\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\r\u{202e}b\u{1b}";
+        let written = "a\\u{1b}[2J\\u{1b}]0;t\\u{7}\\u{9b}31m\\r\\u{202e}b\\u{1b}";
+        assert_eq!(coloured.harmless(hostile), written);
+        assert_eq!(
+            Style::plain().harmless("\u{1b}[31mred"),
+            "\\u{1b}[31mred",
+            "where nothing is coloured, nothing is"
+        );
     }
 }

@@ -109,9 +109,9 @@ impl Away {
 }
 
 /// Names the clusters that did not answer on stderr; also with `--quiet`, because it is an error.
-pub fn say_away(away: &[Away]) {
+pub fn say_away(global: &Global, away: &[Away]) {
     for away in away {
-        eprintln!("{}", away.text());
+        global.complain(&away.text());
     }
 }
 

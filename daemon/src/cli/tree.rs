@@ -37,8 +37,11 @@ pub async fn run(global: &Global, args: &TreeArgs) -> Result<Exit, Failure> {
             only(environment, object)?;
         }
     }
-    global.print(&text(&shown, global.style()), &data(&shown));
-    say_away(&away);
+    // What could not be read is not nothing.
+    let none_known = shown.is_empty() && !away.is_empty();
+    let text = if none_known { String::new() } else { text(&shown, global.style()) };
+    global.print(&text, &data(&shown));
+    say_away(global, &away);
     Ok(exit_with(&away, Exit::Ok))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::object::DesiredObject;
+use crate::review::visible::is_unseen;
 use crate::yaml::{Meaning, is_base_sixty, meaning};
 
 /// Objects as multi-document YAML, each after a comment that names its place in git. Same objects, same bytes.
@@ -115,9 +116,9 @@ fn is_block(text: &str) -> bool {
         && text.chars().all(|c| c == '\n' || is_plain_character(c))
 }
 
-/// Printable everywhere, and no mark, line separator or other surprise.
+/// Printable everywhere, and no mark, line separator, change of direction or other surprise.
 fn is_plain_character(c: char) -> bool {
-    matches!(c, ' '..='~' | '\u{a1}'..='\u{d7ff}') && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{ad}')
+    matches!(c, ' '..='~' | '\u{a1}'..='\u{d7ff}') && !is_unseen(c)
 }
 
 fn write_block(out: &mut String, text: &str, indent: usize) {

@@ -9,7 +9,7 @@ pub fn visible(text: &str) -> String {
 }
 
 /// Control characters, line ends of Unicode, and format characters: zero width, direction, tags.
-fn is_unseen(c: char) -> bool {
+pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
