@@ -29,9 +29,11 @@ pub fn objects(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Value>, Vec<Problem>
     {
         return Ok(objects);
     }
-    let (documents, problems) = parse(file, bytes, &BUDGET);
+    // Every value takes a byte at least: what is beyond that is made by aliases.
+    let nodes = BUDGET.nodes.min(bytes.len().saturating_add(Budget::DEFAULT.nodes));
+    let (documents, problems) = parse(file, bytes, &Budget { nodes, ..BUDGET });
     if !problems.is_empty() {
-        return Err(problems.into_iter().take(MAX_PROBLEMS).collect());
+        return Err(first(problems));
     }
     if documents.is_empty() {
         let problem = Problem::error(Code::NotAnObject, "the input is empty").at(Location::file(file));
@@ -45,7 +47,19 @@ pub fn objects(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Value>, Vec<Problem>
         let place = documents.get(document).map(|document| document.root.spans(file).locate(&pointer));
         Problem::error(Code::NotAnObject, why).at(place.unwrap_or_else(|| Location::file(file)))
     };
-    Err(wrong.into_iter().take(MAX_PROBLEMS).map(problem).collect())
+    Err(first(wrong.into_iter().map(problem).collect()))
+}
+
+/// The problems that are named; the last one says how many are not.
+fn first(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let left = problems.len().saturating_sub(MAX_PROBLEMS);
+    problems.truncate(MAX_PROBLEMS);
+    if left > 0
+        && let Some(last) = problems.pop()
+    {
+        problems.push(last.help(format!("{left} more problems of this file are not named")));
+    }
+    problems
 }
 
 /// One JSON document after another; none when it is anything else.
@@ -186,6 +200,27 @@ mod tests {
             assert!(errors[0].starts_with(expected), "{text}: {errors:?}");
         }
         assert_eq!(names(&"[".repeat(100_000)).expect_err("too deep").len(), 1);
+    }
+
+    #[test]
+    fn aliases_cannot_make_more_of_a_file_than_its_size_allows() {
+        let level = |(name, below): (char, char)| {
+            format!("{name}: &{name} [{}]\n", vec![format!("*{below}"); 9].join(","))
+        };
+        let bomb =
+            "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned() + &('b'..='i').zip('a'..).map(level).collect::<String>();
+        let errors = names(&bomb).expect_err("a bomb");
+        assert!(errors[0].contains("error[E0103]") && errors[0].contains("1000"), "{errors:?}");
+    }
+
+    #[test]
+    fn problems_that_are_not_named_are_counted() {
+        let many = objects(&Arc::from("a.yaml"), "7\n---\n".repeat(250).as_bytes()).expect_err("no objects");
+        let last = many.last().and_then(|problem| problem.help.clone());
+        assert_eq!(
+            (many.len(), last.as_deref()),
+            (100, Some("150 more problems of this file are not named"))
+        );
     }
 
     #[test]
