@@ -184,7 +184,7 @@ fn a_name_is_set_in_its_own_quotes_and_line_ends_stay() {
     assert_eq!(after("A", "v 2"), file.replace("A: 1.0 ", "A: \"v 2\" "));
     assert_eq!(after("B", "it's"), file.replace("'x'", "'it''s'"));
     assert_eq!(after("C", "a\"b"), file.replace("\"y\"", "\"a\\\"b\""));
-    assert!(substitute(&tree, "A", "1.0").is_ok_and(|edit| edit.is_nothing()));
+    assert!(substitute(&tree, "A", "1.0").is_ok_and(|edit| edit.is_nothing));
 }
 
 #[test]

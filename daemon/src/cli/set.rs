@@ -1,18 +1,29 @@
 //! `tidegate set image` and `tidegate set substitute`: one value in the files of an environment, everything else left as it
 //! is. For pipelines that release with one line and a commit.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
 use tidegate_core::edit::{self, Edit, ImageRequest, Refusal, SubstituteRequest};
+use tidegate_core::review::visible::visible;
 use tidegate_core::schema::Catalogue;
 
 use super::exit::{Exit, Failure};
 use super::options::Global;
+use super::problems;
 use super::style::{Style, Tone};
 use crate::source::Revision;
-use crate::world::{Scopes, World};
+use crate::world::{ENVIRONMENTS, Scopes, World};
+
+/// How the file is called that takes the place of the edited one. The dot keeps a daemon that follows the folder from
+/// reading it.
+const TEMPORARY: &str = ".tidegate-set-";
+/// How often a work tree that somebody else edits is looked at.
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// What to set.
 #[derive(Debug, clap::Args)]
@@ -51,12 +62,15 @@ pub async fn run(global: &Global, args: &SetArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "write TARGET=VALUE, e.g. web=registry.example.com/web:1.2.0"));
     };
     let root = root(global, asked.path.as_deref())?;
+    // Held until the process ends, however it ends: of two edits at once, the second one reads what the first one wrote.
+    let _lock = lock(global, &root.join(ENVIRONMENTS)).await?;
     let here = Global { subpath: String::new(), ..global.clone() };
     let world = super::world::read(&here, Some(&root), None).await?;
     if !matches!(world.revision, Revision::Folder(_)) {
         return Err(no_folder());
     }
     let environment = asked.environment.as_str();
+    readable(global, &world, environment)?;
     let edit = match &args.what {
         What::Image(_) => {
             let scopes = Scopes { cluster: None, catalogue: Catalogue::kubernetes_1_35() };
@@ -68,7 +82,7 @@ pub async fn run(global: &Global, args: &SetArgs) -> Result<Exit, Failure> {
         }
     };
     let edit = edit.map_err(|refusal| refused(global, &refusal))?;
-    if !edit.is_nothing() {
+    if !edit.is_nothing {
         write(&root.join(&*edit.location.file), &world, &edit)?;
     }
     say(global, &edit);
@@ -88,6 +102,42 @@ fn no_folder() -> Failure {
     )
 }
 
+/// Waits until no other edit of this work tree is on its way. Editors know nothing of it: the file is compared once more
+/// before it is written.
+async fn lock(global: &Global, folder: &Path) -> Result<Option<File>, Failure> {
+    let Ok(lock) = File::open(folder) else { return Ok(None) };
+    let waiting = async {
+        loop {
+            match lock.try_lock() {
+                Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_POLL).await,
+                // Some file systems have no locks; everything else still holds there.
+                Ok(()) | Err(std::fs::TryLockError::Error(_)) => return,
+            }
+        }
+    };
+    let late = |_| {
+        let message = format!("another `tidegate set` is still at work in {}", folder.display());
+        Failure::new(Exit::TimedOut, message)
+    };
+    tokio::time::timeout(global.timeout, waiting).await.map(|()| Some(lock)).map_err(late)
+}
+
+/// Files that cannot be read (a symlink, say) are no files that are missing: what is used where is not known without them.
+fn readable(global: &Global, world: &World, environment: &str) -> Result<(), Failure> {
+    let found = match world.environments.get(environment).map(|target| &target.environment) {
+        Some(Ok(_)) => return Ok(()),
+        Some(Err(found)) => found.clone(),
+        None => world.problems_of(environment),
+    };
+    if found.is_empty() {
+        return Ok(());
+    }
+    let style = global.error_style();
+    let text: String =
+        found.iter().map(|problem| problems::render(problem, Some(&world.files), style)).collect();
+    Err(Failure::new(Exit::Invalid, format!("{text}nothing is edited")))
+}
+
 /// The whole file or nothing of it, with the rights that it had, and only if nobody else wrote it meanwhile.
 fn write(path: &Path, world: &World, edit: &Edit) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
@@ -99,18 +149,34 @@ fn write(path: &Path, world: &World, edit: &Edit) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Refused, message));
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    // Its name begins with a dot, so that a daemon that follows the folder does not read it.
-    let mut file = tempfile::Builder::new().prefix(".tidegate-").tempfile_in(folder).map_err(failed)?;
+    remove_leftovers(folder);
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder).map_err(failed)?;
     file.write_all(&edit.bytes).map_err(failed)?;
-    file.as_file().set_permissions(std::fs::metadata(path).map_err(failed)?.permissions()).map_err(failed)?;
+    let before = std::fs::metadata(path).map_err(failed)?;
+    // Only root can give files away, and only root would take them from others by this.
+    let _ = std::os::unix::fs::fchown(file.as_file(), Some(before.uid()), Some(before.gid()));
+    file.as_file().set_permissions(before.permissions()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map(drop).map_err(|error| failed(error.error))
 }
 
+/// What an edit left behind that was killed. Nobody else is at work here, because this one has the lock.
+fn remove_leftovers(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let is_left = |entry: &std::fs::DirEntry| {
+        entry.file_name().to_string_lossy().starts_with(TEMPORARY)
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    for entry in entries.flatten().filter(is_left) {
+        // It is only litter: what keeps it from being removed is of no concern here.
+        let _ = std::fs::remove_file(entry.path());
+    }
+}
+
 fn say(global: &Global, edit: &Edit) {
-    let Edit { location, range: _, text: _, bytes: _, lines } = edit;
+    let Edit { location, range: _, text: _, bytes: _, lines, is_nothing } = edit;
     let style = global.style();
-    let text = if edit.is_nothing() {
+    let text = if *is_nothing {
         format!("no changes: {location} says so already\n")
     } else {
         format!(
@@ -121,7 +187,7 @@ fn say(global: &Global, edit: &Edit) {
         )
     };
     let data = json!({
-        "schema": "tidegate.set/v1", "changed": !edit.is_nothing(), "location": location, "before": lines.before,
+        "schema": "tidegate.set/v1", "changed": !is_nothing, "location": location, "before": lines.before,
         "after": lines.after,
     });
     global.print(&text, &data);
@@ -133,15 +199,15 @@ fn refused(global: &Global, refusal: &Refusal) -> Failure {
 
 fn told(refusal: &Refusal, style: Style) -> String {
     let Refusal { message, location, candidates, help } = refusal;
-    let mut text = format!("{}: {message}\n", style.paint(Tone::Bad, "error"));
+    let mut text = format!("{}: {}\n", style.paint(Tone::Bad, "error"), visible(message));
     if let Some(location) = location {
         text.push_str(&format!("  --> {}\n", style.paint(Tone::Place, &location.to_string())));
     }
     for candidate in candidates {
-        text.push_str(&format!("  = {candidate}\n"));
+        text.push_str(&format!("  = {}\n", visible(candidate)));
     }
     if let Some(help) = help {
-        text.push_str(&format!("  {}: {help}\n", style.paint(Tone::Strong, "help")));
+        text.push_str(&format!("  {}: {}\n", style.paint(Tone::Strong, "help"), visible(help)));
     }
     text
 }

@@ -27,8 +27,10 @@ pub struct Edit {
     pub text: String,
     /// The file with the edit.
     pub bytes: Vec<u8>,
-    /// The line before and after.
+    /// The line before and after; no value that may stand in a Secret.
     pub lines: Lines,
+    /// True when the file says so already.
+    pub is_nothing: bool,
 }
 
 /// One line of a file, before and after an edit.
@@ -75,11 +77,6 @@ impl Refusal {
 }
 
 impl Edit {
-    /// True when the file says so already.
-    pub fn is_nothing(&self) -> bool {
-        self.lines.before == self.lines.after
-    }
-
     /// Writes a text in the place of the scalar at a location.
     fn new(tree: &FileTree, location: &Location, written: &Written, text: &str) -> Option<Self> {
         let file = tree.get(&location.file)?;
@@ -97,7 +94,9 @@ impl Edit {
             String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned()
         };
         let lines = Lines { before: line(file), after: line(&bytes) };
+        let is_nothing = bytes == file;
         Some(Self {
+            is_nothing,
             location: location.clone(),
             range: written.range.clone(),
             text: replacement,

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Edit, Refusal, not_editable, not_exact, place};
+use super::{Edit, Lines, Refusal, not_editable, not_exact, place};
+use crate::desired::Environment;
+use crate::review::{CONCEALED, names_in_secrets};
 use crate::schema::suggest;
 use crate::tree::FileTree;
 use crate::yaml::{Written, escape};
@@ -55,7 +57,30 @@ pub fn set_substitute(tree: &FileTree, request: SubstituteRequest<'_>) -> Result
     if after.substitute != expected || !same {
         return Err(not_exact(&location, "more than this name"));
     }
-    Ok(edit)
+    let lines = shown(tree, &before, &edit, request).unwrap_or_else(|| edit.lines.clone());
+    Ok(Edit { lines, ..edit })
+}
+
+/// What is shown of an edit in an environment some of whose values stand in Secrets: its own name, nothing that stands beside
+/// it, and no value of a Secret.
+fn shown(
+    tree: &FileTree,
+    before: &Environment,
+    edit: &Edit,
+    request: SubstituteRequest<'_>,
+) -> Option<Lines> {
+    let secrets = names_in_secrets(tree, before);
+    if secrets.is_empty() {
+        return None;
+    }
+    let name = request.name;
+    if secrets.contains(name) {
+        let line = format!("{name}: {CONCEALED}");
+        return Some(Lines { before: line.clone(), after: line });
+    }
+    let old = tree.get(&edit.location.file)?.get(edit.range.clone())?;
+    let line = |value: &str| format!("{name}: {value}");
+    Some(Lines { before: line(&String::from_utf8_lossy(old)), after: line(&edit.text) })
 }
 
 fn without(mut value: Value, pointer: &str) -> Value {

@@ -53,6 +53,7 @@ pub use compare::review;
 pub use conceal::CONCEALED;
 pub use immutable::replaces;
 pub use input::{Compared, Complete, SettingsFile, Side};
+pub(crate) use settings::names_in_secrets;
 pub use summary::Counts;
 
 /// What changes between two desired states of a repository.

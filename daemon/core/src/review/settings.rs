@@ -72,7 +72,7 @@ fn concerns_secrets(pointer: &str, names: &BTreeSet<&str>, sides: &[&Value]) -> 
 }
 
 /// The names in `${…}` of all documents that are, or may be, Secrets.
-pub(super) fn names_in_secrets(files: &FileTree, environment: &Environment) -> BTreeSet<String> {
+pub(crate) fn names_in_secrets(files: &FileTree, environment: &Environment) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for path in read_paths(environment) {
         let inside = files.below(&path).chain(files.get(&path).map(|bytes| (path.as_str(), bytes)));

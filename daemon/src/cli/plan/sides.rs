@@ -110,8 +110,8 @@ fn uncommitted(clone: &LocalClone, subpath: &str, head: &World) -> Option<String
         .collect();
     let more = changed.len().saturating_sub(NAMED);
     let and = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let named = changed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    (!changed.is_empty()).then(|| format!("not committed, and not in this plan: {named}{and}"))
+    let first = changed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    (!changed.is_empty()).then(|| format!("not committed, and not in this plan: {first}{and}"))
 }
 
 /// What the comparison would mislead about, if it was not said.
