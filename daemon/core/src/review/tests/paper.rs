@@ -93,7 +93,7 @@ fn deletes_and_replaces_are_shown_in_full_before_anything_else_takes_room() {
         )
     };
     let maps = |from: usize, text: &str| -> String {
-        let data: String = (0..30).map(|line| format!("    {text} {line}\n")).collect();
+        let data = (0..30).map(|line| format!("    {text} {line}\n")).collect::<Vec<_>>().concat();
         let map = |n: usize| {
             format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{n}}}\ndata:\n  big: |\n{data}---\n")
         };
