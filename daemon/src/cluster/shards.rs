@@ -38,6 +38,13 @@ struct Stored {
     bytes: Vec<u8>,
 }
 
+impl StoredShards {
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.shards.is_empty()
+    }
+}
+
 /// What a write of the shards means for the parent.
 #[derive(Debug)]
 pub enum ShardsWritten {

@@ -43,7 +43,8 @@ impl Lane {
         else {
             return Ok(());
         };
-        if inventory.entries.is_empty() && parent.shards.is_none() {
+        // Shards that nothing points to (of a replica that was overtaken) are emptied like any other.
+        if inventory.entries.is_empty() && parent.shards.is_none() && stored.is_empty() {
             return Ok(());
         }
         let written = cluster.parents.write_inventory(parent, stored, inventory).await;

@@ -41,7 +41,7 @@ pub enum Bug {
     LostReplyIsDone,
     /// Absence in the inventory's kinds is decided by the inventory alone: an object that somebody deleted stays away.
     DeletionNotRepaired,
-    /// An environment is taken over with the inventory that was read before the claim (a bug of the past).
+    /// An environment is taken over, or taken down, with the inventory that was read before (a bug of the past).
     TakenOverUnread,
 }
 

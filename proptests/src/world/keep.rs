@@ -129,7 +129,7 @@ impl Lane {
     pub(super) async fn write_inventory(&mut self) -> Result<(), CallError> {
         let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
         let Some((inventory, stored)) = &self.memory.inventory else { return Ok(()) };
-        if inventory.entries.is_empty() && parent.shards.is_none() {
+        if inventory.entries.is_empty() && parent.shards.is_none() && stored.is_none() {
             return Ok(());
         }
         let bytes =
@@ -137,7 +137,8 @@ impl Lane {
         if stored.as_ref().is_none_or(|stored| stored.bytes != bytes) {
             let version = stored.as_ref().map(|stored| stored.version);
             let (environment, name) = (self.name.clone(), SHARD.to_owned());
-            let request = Request::WriteShard { environment, name, version, bytes: bytes.clone() };
+            let request =
+                Request::WriteShard { environment, name, version, bytes: bytes.clone(), why: self.why() };
             match self.line.call(request).await {
                 Ok(Answer::Version(version)) => {
                     if let Some((_, stored)) = &mut self.memory.inventory {

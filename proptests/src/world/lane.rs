@@ -101,6 +101,19 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// All of it as text; a set is told by its commit and its inputs.
+    fn text(&self) -> String {
+        let Self {
+            good, rejected, parent, inventory, failed, evidence, dry_runs_failed_at, flips, last, ..
+        } = self;
+        let Self { written, written_at, failures, unfinished, conflicts, progress, unsaid, .. } = self;
+        let Self { behind, claimed, claimed_here, partial: _, cursor: _, .. } = self;
+        let good = good.as_ref().map(|good| (&good.commit, &good.target.inputs));
+        let seen = (good, rejected, parent, inventory, failed, evidence, dry_runs_failed_at, flips, last);
+        let said = (written, written_at, failures, unfinished, conflicts, progress, unsaid);
+        format!("{seen:?} {said:?} {behind} {claimed:?} {claimed_here:?}")
+    }
+
     pub(super) fn forget_cluster(&mut self) {
         self.parent = None;
         self.inventory = None;
@@ -129,6 +142,9 @@ impl Lane {
     pub async fn run(mut self) {
         loop {
             let next = self.pass().await;
+            if let Some(remembers) = &mut self.local.borrow_mut().remembers {
+                *remembers = self.memory.text();
+            }
             sleep(&self.world, &self.line, next, Some(self.name.clone())).await;
             sleep(&self.world, &self.line, COALESCE, None).await;
         }
@@ -441,7 +457,7 @@ impl Lane {
         }
         let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
         let (now, stored) = self.read_inventory(&parent).await?;
-        if now != self.inventory() {
+        if now != self.inventory() && !self.has(Bug::TakenOverUnread) {
             self.memory.inventory = Some((now, stored));
             return Ok(());
         }

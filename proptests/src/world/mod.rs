@@ -3,7 +3,8 @@
 //! Two replicas with two environments each send their requests one at a time ([`request`]), in the order in which the
 //! daemon sends them ([`lane`], [`keep`], [`verbs`], [`record`], [`replica`]). Between any two requests git moves, hands change objects,
 //! watches lag, requests and replies are lost or late, replicas are stopped or killed ([`history`]). What must hold is asked at
-//! every write ([`truth`]) and when the world has come to rest ([`rest`]). [`bugs`] are planted to see that it is found out.
+//! every write ([`truth`]) and when the world has come to rest ([`rest`]). [`bugs`] are planted to see that it is found out. [`model`] walks
+//! every way through worlds that are small enough.
 //!
 //! Not here: the shell's own code (HTTP, retries of connections, tasks), which the tests on a real cluster reach.
 
@@ -16,6 +17,7 @@ pub mod hands;
 pub mod history;
 pub mod keep;
 pub mod lane;
+pub mod model;
 pub mod record;
 pub mod replica;
 pub mod request;

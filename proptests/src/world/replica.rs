@@ -61,6 +61,8 @@ pub struct Local {
     pub woken: BTreeSet<EnvironmentName>,
     /// The source was asked to poll now.
     pub poll_now: bool,
+    /// What its lane remembered when it last went to sleep, for those who tell states apart; none: nobody asks.
+    pub remembers: Option<String>,
     started: Timestamp,
     leases: BTreeMap<String, LeaseView>,
 }
@@ -82,6 +84,7 @@ impl Local {
             live: Vec::new(),
             woken: BTreeSet::new(),
             poll_now: false,
+            remembers: None,
             started: now,
             leases: BTreeMap::new(),
         }

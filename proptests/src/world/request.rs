@@ -85,6 +85,8 @@ pub enum Request {
         version: Option<u64>,
         /// Its content.
         bytes: Vec<u8>,
+        /// From what it was decided.
+        why: Rc<Why>,
     },
     /// Renews a replica's Lease.
     Renew(String),

@@ -77,6 +77,13 @@ pub struct Truth {
     deletes: BTreeMap<(EnvironmentName, CommitId), usize>,
 }
 
+impl Truth {
+    /// How many objects each commit has deleted.
+    pub fn deletes(&self) -> &BTreeMap<(EnvironmentName, CommitId), usize> {
+        &self.deletes
+    }
+}
+
 impl World {
     /// Remembers a violation, unless there is one.
     pub fn violate(&mut self, invariant: &'static str, what: String) {
@@ -189,7 +196,9 @@ impl World {
                 self.truth.strays.insert(uid);
             }
         }
-        if let Request::WriteShard { environment, .. } = request {
+        if let Request::WriteShard { environment, why, .. } = request
+            && !self.is_overtaken(why)
+        {
             let entries = self.inventory(environment).entries;
             for uid in entries.values().filter_map(|entry| entry.uid.as_ref()) {
                 self.truth.strays.remove(uid);
