@@ -10,7 +10,7 @@
 //! |---|---|
 //! | fetch | [`tree`]: the bytes of one commit, as the shell hands them over |
 //! | observe | [`observed`]: what the shell saw of one object; [`drift`], [`health`]: what that means |
-//! | plan | [`yaml`] → [`desired`] → [`render`] → [`schema`] → [`plan`] |
+//! | plan | [`yaml`] → [`desired`] → [`render`] → [`schema`] → [`plan`]; [`rollback`]: of which commit |
 //! | execute | [`plan::Action`] is what the shell executes; [`outcome`] is what came of it |
 //! | record | [`standing`], [`status`], [`inventory`], [`diff`]: the shapes of what is written down |
 #![deny(missing_docs)]
@@ -32,6 +32,7 @@ pub mod plan;
 pub mod problem;
 pub mod render;
 pub mod review;
+pub mod rollback;
 pub mod schedule;
 pub mod schema;
 mod secret;

@@ -108,6 +108,8 @@ codes! {
     Conflict = "E0409",
     /// Not applied whole within its deadline.
     ApplyDeadline = "E0410",
+    /// A commit did not become healthy; the last good one is enforced again.
+    RolledBack = "E0411",
     /// The source repository is out of reach or answers nonsense.
     SourceUnreachable = "E0501",
     /// The branch was rewound, force-pushed, deleted or is empty.

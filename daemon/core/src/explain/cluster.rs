@@ -74,7 +74,7 @@ pub const PRUNE_BUDGET: Explanation = Explanation {
 pub const HEALTH_DEADLINE: Explanation = Explanation {
     title: "Not healthy within its deadline",
     meaning: "The object was applied, and did not become healthy within `deadlines.healthy`. The message has the first reason that \
-              its status or its pods give.",
+              its status or its pods give. Where a good commit is known, the environment goes back to it (E0411).",
     example: Example::Situation {
         when: "A release names an image that crashes at its start.",
         says: "not healthy within 3m: pod web-5c9d: container web: CrashLoopBackOff: it ended with code 1",
@@ -113,4 +113,18 @@ pub const APPLY_DEADLINE: Explanation = Explanation {
         says: "not applied whole within 1m: Deployment shop/web waits for wave 0",
     },
     remedy: "Remove the first cause, which the message names; `tidegate status ENVIRONMENT` lists the rest.",
+};
+
+pub const ROLLED_BACK: Explanation = Explanation {
+    title: "A commit did not become healthy, and the last good one is enforced again",
+    meaning: "Objects that the commit changed, or that were healthy before it, were not healthy within `deadlines.healthy`. The \
+              environment went back to the last commit at which all of it was healthy, by an ordinary plan: what the commit added is \
+              pruned within the budget, what it removed is made again. The commit is held: it is not tried again until git asks for \
+              something else, whatever restarts meanwhile.",
+    example: Example::Situation {
+        when: "A release names an image that does not exist, and `deadlines.healthy` is 3m.",
+        says: "9b03d7e is held, 4f1c2aa is enforced again: Deployment shop/web was not healthy in time: 0 of 1 replicas are available",
+    },
+    remedy: "Mend or revert the commit and push; any change of the environment's files is tried. With `onFailure: stay` in \
+             environment.yaml an environment is reported and not rolled back.",
 };

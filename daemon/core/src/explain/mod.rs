@@ -81,6 +81,7 @@ pub fn explain(code: Code) -> &'static Explanation {
         Code::Forbidden => &cluster::FORBIDDEN,
         Code::Conflict => &cluster::CONFLICT,
         Code::ApplyDeadline => &cluster::APPLY_DEADLINE,
+        Code::RolledBack => &cluster::ROLLED_BACK,
         Code::SourceUnreachable => &source::UNREACHABLE,
         Code::SourceRewound => &source::REWOUND,
         Code::ClusterUnreachable => &source::CLUSTER,

@@ -3,8 +3,11 @@
 use kube::core::Status;
 use serde_json::json;
 use tidegate_core::desired::{KindScopes, discover, load};
-use tidegate_core::object::{DesiredObject, Gvk, Scope};
+use tidegate_core::ids::Digest;
+use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
+use tidegate_core::rollback::{GoodCommit, Held};
 use tidegate_core::schema::Catalogue;
+use tidegate_core::status::{CommitInfo, ObjectState, ObjectStatus};
 
 use super::*;
 use crate::cluster::call::CallError;
@@ -48,6 +51,26 @@ fn forbidden(message: &str) -> CallError {
     CallError::Forbidden(Box::new(serde_json::from_value::<Status>(status).expect("a status")))
 }
 
+/// A commit that is held because of the object of the examples.
+fn held(words: &str) -> Held {
+    let (_, reason) = words.split_once(": ").unwrap_or_default();
+    let object = ObjectStatus {
+        object: ObjectId { namespace: Some("shop".to_owned()), ..object().reference.id() },
+        state: ObjectState::Progressing,
+        reason: reason.to_owned(),
+        location: Some(object().location()),
+    };
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let commit = CommitInfo {
+        id: format!("{:0<40}", "9b03d7e"),
+        subject: String::new(),
+        author: String::new(),
+        time: now,
+    };
+    let to = GoodCommit { commit: format!("{:0<40}", "4f1c2aa"), inputs: Digest::of(b"good") };
+    Held::new(commit, Digest::of(b"bad"), to, vec![object], now)
+}
+
 /// What is really reported where a catalogue entry tells of a situation.
 fn reported(code: Code, says: &str) -> Option<Problem> {
     let told = |error: &CallError| failure::problems(&object(), error).pop();
@@ -70,6 +93,7 @@ fn reported(code: Code, says: &str) -> Option<Problem> {
             let from = Access::Kubeconfig { path: None, context: Some("old".to_owned()) };
             Some(moved(&"staging".parse().expect("a name"), &from.to_string()))
         }
+        Code::RolledBack => Some(held(cause.map_or("", |(_, words)| words)).problem()),
         Code::EnvironmentMissing => {
             let revision = Revision::Commit(format!("{:0<40}", "9b03d7e").parse().expect("an id"));
             Some(world::unknown_environment("prodution", &World::new(revision, None, Partial::default())))
