@@ -96,6 +96,10 @@ pub struct Metrics {
     pub objects: Family<EnvironmentLabel, Gauge>,
     /// 1 when the environment is live at the newest commit, else 0.
     pub live: Family<EnvironmentLabel, Gauge>,
+    /// Rollbacks to the last good commit.
+    pub rollbacks: Family<EnvironmentLabel, Counter>,
+    /// 1 while a commit is held after a rollback, else 0.
+    pub held: Family<EnvironmentLabel, Gauge>,
     /// Repairs of drift.
     pub drift_repairs: Family<EnvironmentLabel, Counter>,
     /// Problems that stand.
@@ -115,6 +119,8 @@ impl Default for Metrics {
             actions: Family::default(),
             objects: Family::default(),
             live: Family::default(),
+            rollbacks: Family::default(),
+            held: Family::default(),
             drift_repairs: Family::default(),
             problems: Family::default(),
             apply_seconds: Family::new_with_constructor(seconds),
@@ -133,6 +139,8 @@ impl Metrics {
         registry.register("actions", "Executed actions by outcome", self.actions.clone());
         registry.register("objects", "Objects that an environment owns", self.objects.clone());
         registry.register("environment_live", "1 when live at the newest commit", self.live.clone());
+        registry.register("rollbacks", "Rollbacks to the last good commit", self.rollbacks.clone());
+        registry.register("environment_held", "1 while a commit is held", self.held.clone());
         registry.register(
             "drift_repairs",
             "Objects brought back to what git asks for",

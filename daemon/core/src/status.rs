@@ -15,6 +15,7 @@ use crate::ids::{Digest, EnvironmentName};
 use crate::location::Location;
 use crate::object::{ObjectId, ObjectRef};
 use crate::problem::Problem;
+use crate::rollback::Held;
 
 pub use repository::{
     MAX_REPOSITORY_BYTES, MAX_UNREADABLE, REPOSITORY_SCHEMA, RepositoryStatus, UnreadableEnvironment,
@@ -62,6 +63,9 @@ pub struct EnvironmentStatus {
     /// Digest of newer inputs that are not applied because they are invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_inputs: Option<Digest>,
+    /// The commit that is held because the environment was rolled back from it; none when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<Held>>,
     /// How it stands.
     pub state: State,
     /// One sentence without a full stop.
@@ -116,6 +120,10 @@ pub enum State {
     Progressing,
     /// Everything is applied; an object failed, or missed its deadline.
     Degraded,
+    /// The last good commit is enforced and healthy; a newer one did not become so, and is held until git asks for something
+    /// else.
+    #[serde(rename = "rolled-back")]
+    RolledBack,
     /// The seen commit is not applied: it is invalid, or an object was refused. The last good state stays.
     Failed,
     /// Nothing is written until it is resumed.
@@ -134,6 +142,7 @@ impl State {
             Self::Applying => "applying",
             Self::Progressing => "progressing",
             Self::Degraded => "degraded",
+            Self::RolledBack => "rolled-back",
             Self::Failed => "failed",
             Self::Suspended => "suspended",
             Self::Waiting => "waiting",
@@ -144,7 +153,12 @@ impl State {
     /// States in which nothing changes by itself.
     pub fn is_settled(self) -> bool {
         match self {
-            Self::Live | Self::Degraded | Self::Failed | Self::Suspended | Self::Waiting => true,
+            Self::Live
+            | Self::Degraded
+            | Self::RolledBack
+            | Self::Failed
+            | Self::Suspended
+            | Self::Waiting => true,
             Self::Applying | Self::Progressing | Self::Unreachable => false,
         }
     }
@@ -357,6 +371,10 @@ impl EnvironmentStatus {
         self.problems.items.iter_mut().for_each(|problem| cut_problem(problem, text));
         self.objects.items.truncate(objects);
         self.objects.items.iter_mut().for_each(|object| cut_text(&mut object.reason, text));
+        if let Some(held) = &mut self.held {
+            held.because.items.truncate(objects);
+            held.because.items.iter_mut().for_each(|object| cut_text(&mut object.reason, text));
+        }
         self.foreign.items.truncate(foreign);
         self.foreign.items.iter_mut().for_each(|record| cut_text(&mut record.field.path, text));
         self.drift.truncate(MAX_DRIFT.min(objects));
@@ -368,7 +386,8 @@ impl EnvironmentStatus {
         self.unchecked.truncate(objects);
         cut_text(&mut self.reason, text);
         self.next.iter_mut().for_each(|next| cut_text(next, text));
-        for commit in [&mut self.seen, &mut self.applied].into_iter().flatten() {
+        let held = self.held.as_mut().map(|held| &mut held.commit);
+        for commit in [self.seen.as_mut(), self.applied.as_mut(), held].into_iter().flatten() {
             cut_text(&mut commit.subject, text.min(MAX_SUBJECT));
             cut_text(&mut commit.author, text.min(MAX_SUBJECT));
         }

@@ -131,9 +131,9 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
         .map_err(|error| Failure::new(Exit::OutOfReach, error.to_string()))?;
     let parents = Parents::new(client.clone());
     let environment = set.environment.name.clone();
-    let inventory = match parents.read(&environment).await.map_err(failed)? {
-        Some(parent) => parents.read_inventory(&parent).await.map_err(failed)?.0,
-        None => Inventory::default(),
+    let (inventory, held) = match parents.read(&environment).await.map_err(failed)? {
+        Some(parent) => (parents.read_inventory(&parent).await.map_err(failed)?.0, parent.held),
+        None => (Inventory::default(), None),
     };
     let cluster = Cluster::new(client);
     cluster.kinds.refresh().await.map_err(failed)?;
@@ -159,6 +159,12 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     for inspection in inspect(&cluster, set, &marks, &ids, b"tidegate.diff/v1").await {
         difference.add(desired, inspection);
     }
+    difference.surplus.notes.extend(held.map(|held| {
+        // Files that are other than those of the held commit would be tried.
+        let is_this = held.inputs == set.inputs;
+        let until = if is_this { "; what differs stays so until git asks for something else" } else { "" };
+        format!("{}{until}", held.outline())
+    }));
     difference.changed.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
     Ok(difference)
 }

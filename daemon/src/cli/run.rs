@@ -100,7 +100,7 @@ fn conclude(global: &Global, ended: Ended) -> Result<Exit, Failure> {
         Exit::TimedOut
     } else if any("failed") {
         Exit::Invalid
-    } else if any("degraded") {
+    } else if any("degraded") || any("rolled-back") {
         Exit::Failed
     } else if any("waiting") || any("suspended") {
         Exit::Refused

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::health::{Health, HealthState};
+use tidegate_core::rollback::Held;
 use tidegate_core::status::{EnvironmentStatus, State};
 
 use super::exit::{Exit, Failure};
@@ -203,7 +204,9 @@ fn details(shown: &Shown, full: bool, style: Style) -> String {
 }
 
 fn facts(status: &EnvironmentStatus) -> String {
-    let EnvironmentStatus { cluster, replica, seen, applied, counts, unchecked, times, plan_id, .. } = status;
+    let EnvironmentStatus {
+        cluster, replica, seen, applied, held, counts, unchecked, times, plan_id, ..
+    } = status;
     let mut text = format!("  cluster: {cluster}\n  replica: {replica}\n");
     for (word, commit) in [("seen", seen), ("applied", applied)] {
         if let Some(commit) = commit {
@@ -214,6 +217,11 @@ fn facts(status: &EnvironmentStatus) -> String {
                 commit.author
             ));
         }
+    }
+    if let Some(Held { commit, since, to, .. }) = held.as_deref() {
+        let (id, subject, author) = (short(&commit.id), &commit.subject, &commit.author);
+        let since = ago(*since);
+        text.push_str(&format!("  held: {id} \"{subject}\" by {author}, for {since}; {to} in its place\n"));
     }
     text.push_str(&format!(
         "  objects: {} ({} healthy, {} progressing, {} degraded, {} unknown, {} waiting, {} refused)\n",
@@ -266,7 +274,9 @@ fn mark(state: State, style: Style) -> (Tone, &'static str) {
     match state {
         State::Live => style.health(HealthState::Healthy),
         State::Applying | State::Progressing => style.health(HealthState::Progressing),
-        State::Degraded | State::Failed | State::Unreachable => style.health(HealthState::Degraded),
+        State::Degraded | State::RolledBack | State::Failed | State::Unreachable => {
+            style.health(HealthState::Degraded)
+        }
         State::Suspended | State::Waiting => style.health(HealthState::Suspended),
     }
 }

@@ -147,9 +147,15 @@ async fn way(
     Some(history.way(global, &status.seen.as_ref()?.id).await)
 }
 
-/// Whether these inputs are enforced, or refused: what the record says is about them.
+/// Whether these inputs are enforced, refused, or held: what the record says is about them.
 fn is_about(status: &EnvironmentStatus, inputs: &Digest) -> bool {
-    status.inputs.as_ref() == Some(inputs) || status.rejected_inputs.as_ref() == Some(inputs)
+    status.inputs.as_ref() == Some(inputs)
+        || status.rejected_inputs.as_ref() == Some(inputs)
+        || is_held(status, inputs)
+}
+
+fn is_held(status: &EnvironmentStatus, inputs: &Digest) -> bool {
+    status.held.as_ref().is_some_and(|held| held.inputs == *inputs)
 }
 
 fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Target>, way: Option<&Way>) -> Verdict {
@@ -168,14 +174,21 @@ fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Target>, way: Option<
         let verdict = not_there(status, goal, way, &state);
         return Verdict { away: away && verdict.exit.is_none(), ..verdict };
     }
+    let held = status.held.as_ref().filter(|held| goal.is_none_or(|goal| goal.inputs == held.inputs));
+    if let Some(held) = held {
+        // Whatever becomes of the commit that is enforced in its place.
+        let text = format!("{}; {}", held.outline(), held.cause());
+        return Verdict { exit: Some(Exit::Failed), ..going(text, "rolled back") };
+    }
     let here = goal.is_none_or(|goal| status.inputs.as_ref() == Some(&goal.inputs));
     let exit = match status.state {
         State::Live if here => Some(Exit::Ok),
         State::Failed => Some(Exit::Invalid),
-        State::Degraded if here => Some(Exit::Failed),
+        State::Degraded | State::RolledBack if here => Some(Exit::Failed),
         State::Suspended
         | State::Live
         | State::Degraded
+        | State::RolledBack
         | State::Applying
         | State::Progressing
         | State::Waiting

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tidegate_core::ids::{CommitId, EnvironmentName};
 use tidegate_core::inventory::{self, Inventory};
+use tidegate_core::rollback::{Before, GoodCommit, Held};
 use tidegate_core::status::EnvironmentStatus;
 
 use super::call::{CallError, once, repeated};
@@ -39,6 +40,13 @@ pub const RESUMED: &str = "tidegate.dev/resumed";
 pub const SYNC: &str = "tidegate.dev/sync";
 /// A person's permission to go to a commit that is no descendant, as JSON.
 pub const REWIND: &str = "tidegate.dev/rewind";
+
+/// The last commit at which the environment was live, as JSON.
+pub const GOOD: &str = "tidegate.dev/good";
+/// What was sick when [`GOOD`] was left, as JSON; written with the claim that leaves it.
+pub const SICK_BEFORE: &str = "tidegate.dev/sick-before";
+/// The commit that is held because the environment was rolled back from it, as JSON; the claim of another one removes it.
+pub const HELD: &str = "tidegate.dev/held";
 
 const STATUS_KEY: &str = "status.json";
 pub(super) const MANAGER: &str = "tidegate-state";
@@ -115,6 +123,12 @@ pub struct Parent {
     pub sync: Option<String>,
     /// [`REWIND`].
     pub rewind: Option<Rewind>,
+    /// [`GOOD`].
+    pub good: Option<GoodCommit>,
+    /// [`SICK_BEFORE`].
+    pub before: Option<Box<Before>>,
+    /// [`HELD`].
+    pub held: Option<Box<Held>>,
     /// The status record; none when there is none yet or it cannot be read.
     pub status: Option<EnvironmentStatus>,
 }
@@ -193,15 +207,20 @@ impl Parents {
             suspension,
             resumed,
             rewind,
+            good,
+            before,
+            held,
             ..
         } = lost;
         // Also where that was still to be said: with an inventory to lose, the new parent names its shards.
         let shards = shards.or_else(|| (!inventory.entries.is_empty()).then_some(1));
         let shards = shards.map(|shards| inventory::encode_at(inventory, shards).len().to_string());
-        let json = |error: serde_json::Error| CallError::Server(error.to_string());
-        let suspension = suspension.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
-        let resumed = resumed.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
-        let rewind = rewind.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
+        let suspension = suspension.as_ref().map(json_of).transpose()?;
+        let resumed = resumed.as_ref().map(json_of).transpose()?;
+        let rewind = rewind.as_ref().map(json_of).transpose()?;
+        let good = good.as_ref().map(json_of).transpose()?;
+        let before = before.as_ref().map(json_of).transpose()?;
+        let held = held.as_ref().map(json_of).transpose()?;
         let marks = [
             (SEEN, seen.clone()),
             (SEEN_INPUTS, seen_inputs.clone()),
@@ -211,6 +230,9 @@ impl Parents {
             (SUSPEND, suspension),
             (RESUMED, resumed),
             (REWIND, rewind),
+            (GOOD, good),
+            (SICK_BEFORE, before),
+            (HELD, held),
         ];
         let marks = marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         self.create(environment, &marks.chain(members_of(inventory)).collect()).await
@@ -293,6 +315,11 @@ pub fn parent_name(environment: &EnvironmentName) -> String {
     format!("tidegate-{environment}")
 }
 
+/// What stands in an annotation.
+pub fn json_of(value: &impl Serialize) -> Result<String, CallError> {
+    serde_json::to_string(value).map_err(|error| CallError::Server(error.to_string()))
+}
+
 /// The annotations by which tools find the members of an ApplySet (KEP-3659).
 pub fn members_of(inventory: &Inventory) -> BTreeMap<String, String> {
     let join = |words: std::collections::BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(",");
@@ -343,6 +370,9 @@ pub fn parse(object: &ConfigMap) -> Option<Parent> {
         resumed: annotation(RESUMED).and_then(|text| serde_json::from_str(&text).ok()),
         sync: annotation(SYNC),
         rewind: annotation(REWIND).and_then(|text| serde_json::from_str(&text).ok()),
+        good: annotation(GOOD).and_then(|text| serde_json::from_str(&text).ok()),
+        before: annotation(SICK_BEFORE).and_then(|text| serde_json::from_str(&text).ok()),
+        held: annotation(HELD).and_then(|text| serde_json::from_str(&text).ok()),
         status: status.and_then(|text| serde_json::from_str(text).ok()),
     })
 }

@@ -17,12 +17,17 @@ use crate::world::DesiredSet;
 impl Lane {
     /// Writes "this commit is being applied" before its first change. False: it may not be applied, because another
     /// replica has seen a newer one (`seen` never moves backwards without a recorded rewind).
-    pub(super) async fn claim(&mut self, cluster: &Cluster, desired: &DesiredSet) -> Result<bool, CallError> {
+    pub(super) async fn claim(
+        &mut self,
+        cluster: &Cluster,
+        desired: &Arc<DesiredSet>,
+    ) -> Result<bool, CallError> {
         let Some(parent) = self.memory.parent.clone() else { return Ok(desired.environment.decommission) };
-        let newest = self.newest_revision(desired);
+        let asked = self.asked(desired);
+        let newest = self.newest_revision(&asked);
         self.memory.behind = false;
         let said = said(&parent);
-        let uses_rewind = match self.claim_of_revision(&said, &newest, desired).await {
+        let uses_rewind = match self.claim_of_revision(&said, &newest, &asked).await {
             Claim::Stands => {
                 self.begin(desired);
                 return Ok(true);
@@ -40,7 +45,8 @@ impl Lane {
             );
         }
         let mut annotations: BTreeMap<String, Option<String>> =
-            claim_of(desired, &newest, cluster).map(|(key, value)| (key, Some(value))).collect();
+            claim_of(&asked, &newest, cluster).map(|(key, value)| (key, Some(value))).collect();
+        annotations.extend(self.leave(cluster, &parent, &asked).await?);
         if uses_rewind {
             annotations.insert(REWIND.to_owned(), None);
         }
@@ -57,9 +63,9 @@ impl Lane {
     }
 
     /// What a claim comes to; git is asked only where history decides.
-    async fn claim_of_revision(&self, said: &Said<'_>, newest: &Revision, desired: &DesiredSet) -> Claim {
+    async fn claim_of_revision(&self, said: &Said<'_>, newest: &Revision, asked: &DesiredSet) -> Claim {
         let (revision, now) = (newest.id(), Timestamp::now());
-        if said.stands(&revision, &desired.inputs) {
+        if said.stands(&revision, &asked.inputs) {
             return Claim::Stands;
         }
         let mut contained = BTreeSet::new();
@@ -73,7 +79,7 @@ impl Lane {
                 }
             }
         }
-        let claim = said.claim(newest.commit(), &revision, &desired.inputs, &contained, now);
+        let claim = said.claim(newest.commit(), &revision, &asked.inputs, &contained, now);
         if claim == Claim::Behind {
             for problem in trouble {
                 tracing::warn!(environment = %self.name, "{problem}");

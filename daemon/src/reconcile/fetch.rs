@@ -76,7 +76,7 @@ impl Lane {
     }
 
     /// Renders and validates by the cluster's own kinds and schemas. The outer error is the cluster's.
-    async fn load(
+    pub(super) async fn load(
         &self,
         cluster: &Cluster,
         target: &Target,
@@ -143,7 +143,7 @@ impl Lane {
     }
 
     /// What a commit asks of the environment; none when it cannot be read or does not name it.
-    async fn target_at(&self, commit: CommitId) -> Option<Arc<Target>> {
+    pub(super) async fn target_at(&self, commit: CommitId) -> Option<Arc<Target>> {
         let info = self.shared.source.commit_info(&commit).await.ok();
         let revision = Revision::Commit(commit);
         let snapshot = read_world(&self.shared.source, &revision).await.ok()?;

@@ -30,7 +30,7 @@ impl Lane {
         if held {
             return None;
         }
-        self.memory.good.clone()
+        self.worked_for()
     }
 
     /// True when a living daemon of another repository works on an environment of this name.

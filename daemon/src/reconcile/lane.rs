@@ -80,6 +80,8 @@ pub struct Board {
 pub struct Standing {
     /// The inputs that are enforced.
     pub inputs: Option<Digest>,
+    /// The inputs that are held, and others enforced in their place.
+    pub held: Option<Digest>,
     /// Applied and healthy.
     pub live: bool,
     /// In one word.
@@ -93,9 +95,10 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// True when what stands is about the newest inputs: enforced, or looked at and refused.
+    /// True when what stands is about the newest inputs: enforced, or looked at and refused, or rolled back from.
     pub fn is_current(&self) -> bool {
-        self.inputs == self.wanted || self.state == State::Failed
+        let is_held = self.held.is_some() && self.held == self.wanted;
+        self.inputs == self.wanted || is_held || self.state == State::Failed
     }
 }
 

@@ -17,6 +17,7 @@ use tidegate_core::standing::Progress;
 use tidegate_core::status::{DriftRecord, EnvironmentStatus, ForeignRecord};
 
 use super::rescue::Remembered;
+use super::rollback::Past;
 use crate::cluster::parent::{Parent, Resumption};
 use crate::cluster::shards::StoredShards;
 use crate::world::DesiredSet;
@@ -30,6 +31,8 @@ pub struct Memory {
     pub examined: Option<Arc<DesiredSet>>,
     /// The set of the commit that was applied last, once it had to be loaded for that; none inside when it cannot be.
     pub applied: Option<(String, Option<Arc<DesiredSet>>)>,
+    /// The set of the last good commit, while it is enforced in place of a held one or a rollback to it is considered.
+    pub past: Option<Past>,
     /// What is wrong with newer inputs, by their digest.
     pub rejected: Option<(Digest, Vec<Problem>)>,
     /// When they were looked at last.

@@ -14,6 +14,7 @@
 //! | `record`, `reports` | the status record, logs, metrics; what is said where there can be no record |
 //! | `parent`, `claim` | the parent object: read, written, marked with the commit that is begun and the one that is applied |
 //! | `rescue` | a parent that was deleted by hand, made again |
+//! | `rollback` | back to the last good commit, and what is held meanwhile |
 //! | `rewind` | who allowed a rewound branch to be followed |
 //! | `inventory`, `account` | what is owned: noted, corrected, written; what came of the actions |
 //! | `examine` | what has drifted while nothing may be written |
@@ -41,6 +42,7 @@ mod recreate;
 mod reports;
 mod rescue;
 mod rewind;
+mod rollback;
 mod settings;
 mod standings;
 mod unreadable;
@@ -141,6 +143,7 @@ impl Lane {
         }
         self.serve_requests().await;
         self.fetch(cluster, wanted).await?;
+        self.fetch_past(cluster).await?;
         self.examine(cluster, wanted).await?;
         let desired = self.enforced(wanted);
         self.ensure_parent(cluster, wanted, desired.as_deref()).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tidegate_core::schedule::Backoff;
-use tidegate_core::standing::{Wait, next};
+use tidegate_core::standing::{Wait, next, until_deadline};
 use tidegate_core::status::State;
 
 use super::lane::{Lane, Wanted};
@@ -46,8 +46,12 @@ impl Lane {
         }
         let retries = self.memory.failed.values().filter_map(|failure| failure.retry_at);
         waits.extend(retries.filter(|at| *at > now).map(|at| Wait::Retry(left(at))));
-        if self.memory.rejected.is_some() {
+        if self.memory.rejected.is_some() || self.without_past().is_some() {
             waits.push(Wait::Commit);
+        }
+        if let Some(desired) = self.worked_for() {
+            let end = until_deadline(&self.memory.unwell, desired.environment.deadlines.healthy, now);
+            waits.extend(end.map(|left| Wait::Time(left + Duration::from_millis(100))));
         }
         let flips = self.memory.flips.next_end(now);
         waits.extend(flips.map(|end| Wait::Time(left(end) + Duration::from_millis(100))));

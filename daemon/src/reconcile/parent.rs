@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use tidegate_core::inventory::Inventory;
+use tidegate_core::rollback::Held;
 
 use super::claim::{claim_of, source_of};
 use super::lane::{Lane, Wanted};
@@ -149,8 +150,8 @@ impl Lane {
 }
 
 /// What replicas write about the work itself.
-fn marks(parent: &Parent) -> (Option<&str>, Option<&str>, Option<u32>) {
-    (parent.seen.as_deref(), parent.applied.as_deref(), parent.shards)
+fn marks(parent: &Parent) -> (Option<&str>, Option<&str>, Option<u32>, Option<&Held>) {
+    (parent.seen.as_deref(), parent.applied.as_deref(), parent.shards, parent.held.as_deref())
 }
 
 /// Where their versions are no numbers, what was seen counts.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use tidegate_core::ids::Digest;
+use tidegate_core::rollback::Decision;
 use tidegate_core::standing::{News, WRITE_INTERVAL, news};
 use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
 
@@ -29,9 +30,19 @@ impl Lane {
         rounds: Option<Rounds>,
     ) -> Result<Next, CallError> {
         let now = Timestamp::now();
-        let desired = self.memory.examined.clone().or_else(|| self.memory.good.clone());
-        let standings = self.standings(cluster, wanted, desired.as_deref(), rounds, now).await;
-        if standings.state == State::Live && self.memory.progress.live.is_none() {
+        let desired = self.memory.examined.clone().or_else(|| self.worked_for());
+        let mut standings = self.standings(cluster, wanted, desired.as_deref(), rounds, now).await;
+        if let (Some(desired), Some(Rounds::Settled)) = (&desired, rounds) {
+            match self.decide(cluster, desired, &standings.unhealthy).await? {
+                Decision::RollBack { to, because } => {
+                    return self.roll_back(cluster, wanted, desired, to, because).await;
+                }
+                Decision::Stay(stay) => standings.stay(&stay),
+                Decision::Load(_) => {}
+            }
+            self.note_good(desired, standings.state)?;
+        }
+        if matches!(standings.state, State::Live | State::RolledBack) && self.memory.progress.live.is_none() {
             self.memory.progress.live = Some(now);
         }
         let next = self.next(wanted, &standings, rounds, now);
@@ -48,7 +59,7 @@ impl Lane {
         standings: Standings,
         now: Timestamp,
     ) -> EnvironmentStatus {
-        let Standings { state, reason, next, problems, judgement } = standings;
+        let Standings { state, reason, next, problems, judgement, unhealthy: _, settled: _ } = standings;
         let target = match wanted {
             Wanted::Present(target) => Some(target.as_ref()),
             Wanted::Missing => None,
@@ -80,6 +91,7 @@ impl Lane {
                 .map(|set| set.inputs.clone())
                 .or_else(|| before.as_ref().and_then(|before| before.applied_inputs.clone())),
             rejected_inputs: self.rejected_inputs(wanted),
+            held: self.recorded_hold(),
             state,
             reason,
             suspended: self.suspended_by(wanted),
@@ -178,14 +190,19 @@ impl Lane {
         metrics.passes.get_or_create(&label).inc();
         metrics.objects.get_or_create(&label).set(number(self.inventory().entries.len()));
         metrics.problems.get_or_create(&label).set(number(standings.problems.len()));
-        self.stand(wanted, standings.state, standings.state.is_settled());
+        self.stand(wanted, standings.state, standings.settled);
     }
 
     pub(super) fn stand(&self, wanted: &Wanted, state: State, settled: bool) {
         let label = EnvironmentLabel { environment: self.name.to_string() };
         self.shared.metrics.live.get_or_create(&label).set(i64::from(state == State::Live));
+        let held = self.hold().map(|held| held.inputs.clone());
+        if self.memory.parent.is_some() {
+            self.shared.metrics.held.get_or_create(&label).set(i64::from(held.is_some()));
+        }
         let standing = Standing {
-            inputs: self.memory.good.as_ref().map(|set| set.inputs.clone()),
+            inputs: self.worked_for().map(|set| set.inputs.clone()),
+            held,
             live: state == State::Live,
             state,
             settled,

@@ -153,6 +153,7 @@ impl Lane {
             state: status.state,
             settled: status.state.is_settled(),
             inputs: status.inputs,
+            held: status.held.map(|held| held.inputs),
             wanted: wanted_inputs(wanted),
             revision: wanted_revision(wanted),
         };

@@ -8,7 +8,8 @@ use tidegate_core::health::{Health, HealthState, all_healthy};
 use tidegate_core::ids::short;
 use tidegate_core::object::ObjectId;
 use tidegate_core::problem::{Code, Problem};
-use tidegate_core::standing::{Judgement, judge, overdue, unwell_since};
+use tidegate_core::rollback::{Held, Unhealthy};
+use tidegate_core::standing::{Judgement, Seen, judge, overdue, unhealthy, unwell_since};
 use tidegate_core::status::{ObjectCounts, State};
 
 use super::Rounds;
@@ -34,6 +35,10 @@ pub(super) struct Standings {
     pub problems: Vec<Problem>,
     /// How its objects stand.
     pub judgement: Judgement,
+    /// Those that are applied as git asks, and not healthy.
+    pub unhealthy: Vec<Unhealthy>,
+    /// Nothing will change by itself.
+    pub settled: bool,
 }
 
 impl Lane {
@@ -51,6 +56,7 @@ impl Lane {
         problems.extend(self.rewound());
         problems.extend(self.memory.moved.iter().cloned());
         let mut judgement = Judgement::default();
+        let mut sick = Vec::new();
         let mut state = State::Waiting;
         let mut reason = "not looked at yet".to_owned();
         if let (Some(desired), Some((observed, plan))) = (desired, &self.memory.last) {
@@ -74,6 +80,10 @@ impl Lane {
             }
             let late =
                 overdue(desired.enforced(), &judgement, &self.memory.progress, &self.memory.unwell, now);
+            let Memory { failed, unwell, .. } = &self.memory;
+            let seen = Seen { observed, plan, failed, unwell };
+            let deadline = desired.environment.deadlines.healthy;
+            sick = unhealthy(&judgement.objects, &seen, deadline, now);
             state = judgement.state(plan);
             if state == State::Progressing && late.iter().any(|late| late.code == Code::HealthDeadline) {
                 state = State::Degraded;
@@ -82,8 +92,10 @@ impl Lane {
             without_repeats(&mut problems);
             reason = sentence(state, &judgement, &problems);
         }
+        problems.extend(self.hold().map(Held::problem));
         let (state, reason, next) = self.overriding(wanted, desired, rounds, rejected, (state, reason));
-        Standings { state, reason, next, problems, judgement }
+        let settled = state.is_settled();
+        Standings { state, reason, next, problems, judgement, unhealthy: sick, settled }
     }
 
     /// What comes before health: a suspension, a broken commit, work that is not finished, others that come first.
@@ -116,6 +128,9 @@ impl Lane {
             let why = format!("`{other}` must be live at its newest commit first (dependsOn)");
             return (State::Waiting, why, Some(format!("`{other}` becomes live")));
         }
+        if let Some((reason, next)) = self.without_past() {
+            return (State::Failed, reason, Some(next));
+        }
         match rounds {
             None => {
                 let seen = self
@@ -130,12 +145,11 @@ impl Lane {
                     format!("the next poll, or tidegate sync {} --rewind COMMIT --reason TEXT", self.name);
                 (State::Waiting, why, Some(next))
             }
-            Some(Rounds::Unfinished) => (State::Applying, "changes are being applied".to_owned(), None),
-            Some(Rounds::Settled) => {
-                let next =
-                    (state == State::Progressing).then(|| "a change of the objects' status".to_owned());
-                (state, reason, next)
+            Some(Rounds::Unfinished) => {
+                let why = self.hold().map_or("changes are being applied".to_owned(), Held::outline);
+                (State::Applying, why, None)
             }
+            Some(Rounds::Settled) => self.in_place_of_held(state, reason),
         }
     }
 
@@ -189,6 +203,7 @@ fn sentence(state: State, judgement: &Judgement, problems: &[Problem]) -> String
         State::Applying
         | State::Progressing
         | State::Degraded
+        | State::RolledBack
         | State::Suspended
         | State::Waiting
         | State::Unreachable => judgement.first.clone().unwrap_or_default(),

@@ -126,6 +126,7 @@ impl Lane {
                 .map(|good| good.target.inputs.clone())
                 .or_else(|| before.and_then(|before| before.applied_inputs.clone())),
             rejected_inputs: None,
+            held: None,
             state,
             reason: state.as_str().to_owned(),
             suspended: None,

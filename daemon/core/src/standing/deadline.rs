@@ -34,16 +34,21 @@ fn shown(duration: Duration) -> String {
 }
 
 /// Since when each of these objects is unwell at a stretch. Until the environment was live, the time counts from the apply;
-/// afterwards (a node went, a pod was restarted) from when it was first seen.
+/// afterwards (a node went, a pod was restarted), and while something still waits to be applied, from when it was first seen.
 pub fn unwell_since(
     progress: &Progress,
     known: &BTreeMap<ObjectId, Timestamp>,
     sick: &[ObjectId],
     now: Timestamp,
 ) -> BTreeMap<ObjectId, Timestamp> {
-    let Some(applied) = progress.applied else { return BTreeMap::new() };
-    let from = if progress.live.is_some() { now } else { applied };
-    sick.iter().map(|id| (id.clone(), known.get(id).copied().unwrap_or(from))).collect()
+    let (from, earliest) = match (progress.applied, progress.live) {
+        (Some(applied), None) => (applied, applied),
+        // What was unwell before the last write has the whole time after it.
+        (Some(applied), Some(_)) => (now, applied),
+        (None, _) => (now, Timestamp::MIN),
+    };
+    let since = |id: &ObjectId| known.get(id).copied().unwrap_or(from).max(earliest);
+    sick.iter().map(|id| (id.clone(), since(id))).collect()
 }
 
 /// The problems of what is not applied, or not healthy, although its deadline is over. `unwell`: since when objects are.
@@ -55,9 +60,7 @@ pub fn overdue(
     now: Timestamp,
 ) -> Vec<Problem> {
     let deadlines = enforced.environment.deadlines;
-    let late = |since: Timestamp, deadline: Duration| {
-        SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(since) > deadline)
-    };
+    let late = |since: Timestamp, deadline: Duration| is_late(since, deadline, now);
     if progress.applied.is_none() {
         if !progress.seen.is_some_and(|seen| late(seen, deadlines.apply)) {
             return Vec::new();
@@ -85,4 +88,9 @@ pub fn overdue(
             )
         })
         .collect()
+}
+
+/// Whether the time is over.
+pub(super) fn is_late(since: Timestamp, deadline: Duration, now: Timestamp) -> bool {
+    SignedDuration::try_from(deadline).is_ok_and(|deadline| now.duration_since(since) > deadline)
 }

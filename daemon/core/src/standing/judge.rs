@@ -58,7 +58,8 @@ pub fn judge(
     judgement
 }
 
-fn health_of(gvk: &Gvk, id: &ObjectId, observed: &Observed) -> Health {
+/// How an object stands, by what the last round saw of it.
+pub fn health_of(gvk: &Gvk, id: &ObjectId, observed: &Observed) -> Health {
     let health = |state, reason: &str| Health { state, reason: reason.to_owned() };
     match observed.objects.get(id) {
         None => health(HealthState::Progressing, "it does not exist yet"),

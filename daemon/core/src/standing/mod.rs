@@ -11,6 +11,7 @@ mod judge;
 mod news;
 mod next;
 mod retry;
+mod unhealthy;
 
 #[cfg(test)]
 mod tests;
@@ -23,10 +24,11 @@ use crate::object::DesiredObject;
 pub use claim::{Claim, Said};
 pub use conclude::{Conclusion, conclude, drop_overcome, kept};
 pub use deadline::{Progress, overdue, unwell_since};
-pub use judge::{Judgement, judge};
+pub use judge::{Judgement, health_of, judge};
 pub use news::{News, WRITE_INTERVAL, news};
 pub use next::{RETRY_REJECTED, SAFETY_INTERVAL, Wait, next};
 pub use retry::{Aftermath, aftermath};
+pub use unhealthy::{Seen, unhealthy, until_deadline};
 
 /// The set that is enforced.
 #[derive(Debug, Clone, Copy)]

@@ -49,9 +49,12 @@ fn an_object_is_unwell_since_the_apply_until_it_was_live_and_then_since_it_was_s
     let since = |progress: &Progress| -> Vec<Timestamp> {
         unwell_since(progress, &known, &sick, now).into_values().collect()
     };
-    assert_eq!(since(&Progress::default()), []);
+    assert_eq!(since(&Progress::default()), [now, at("2026-11-21T12:05:00Z")], "something waits for it");
     let mut progress = Progress { applied: Some(applied), ..Progress::default() };
     assert_eq!(since(&progress), [applied, at("2026-11-21T12:05:00Z")]);
+    progress.applied = Some(at("2026-11-21T12:07:00Z"));
+    assert_eq!(since(&progress), [at("2026-11-21T12:07:00Z"); 2], "the last write begins the deadline");
+    progress.applied = Some(applied);
     progress.live = Some(at("2026-11-21T12:01:00Z"));
     assert_eq!(since(&progress), [now, at("2026-11-21T12:05:00Z")]);
 }

@@ -14,7 +14,7 @@ use tidegate_core::inventory::{Inventory, Marks, Precondition, marked};
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId};
 use tidegate_core::observed::Observed;
 use tidegate_core::plan::{Plan, PlanInput, WaitingReason, plan};
-use tidegate_core::problem::{Code, Problem};
+use tidegate_core::problem::{Code, Problem, Severity};
 use tidegate_core::review::live::{Drift, Live, LiveReview, added_by_hand, overwritten};
 use tidegate_core::review::{Action, Compared, Complete, EnvironmentReview, Side};
 
@@ -114,14 +114,16 @@ impl Question<'_> {
     async fn ask(&self, live: &mut Live) -> Result<(), CallError> {
         let environment = &self.head.environment;
         self.cluster.kinds.refresh().await?;
-        let inventory = match self.cluster.parents.read(&environment.name).await? {
-            Some(parent) => self.cluster.parents.read_inventory(&parent).await?.0,
-            None => Inventory::default(),
+        let (inventory, held) = match self.cluster.parents.read(&environment.name).await? {
+            Some(parent) => (self.cluster.parents.read_inventory(&parent).await?.0, parent.held),
+            None => (Inventory::default(), None),
         };
         let wanted: Vec<Arc<DesiredObject>> = self.after.values().cloned().collect();
         let observed = observe(self.cluster, &wanted, &inventory).await?;
         let planned = self.plan(&wanted, &observed, &inventory);
         live.problems = prefixed(planned.problems.clone(), &self.head.prefix);
+        // Not of this plan: what stands in the cluster is not what base asks for.
+        live.problems.extend(held.map(|held| Problem { severity: Severity::Warning, ..held.problem() }));
         live.asked = wanted.len();
         let asked: Vec<_> = wanted.iter().map(|object| self.about(object)).collect();
         let answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(ASKED).collect().await;
