@@ -53,6 +53,14 @@ impl Part {
     /// All of them.
     const ALL: [Self; 8] = [Self::P1, Self::P2, Self::P3, Self::P4, Self::P5, Self::P6, Self::P7, Self::P13];
 
+    /// True for those that compare with what a raw client installs and updates.
+    pub fn needs_raw_client(self) -> bool {
+        match self {
+            Self::P1 | Self::P4 => true,
+            Self::P2 | Self::P3 | Self::P5 | Self::P6 | Self::P7 | Self::P13 => false,
+        }
+    }
+
     /// True for those that measure an installation of P1.
     pub fn needs_installation(self) -> bool {
         match self {
