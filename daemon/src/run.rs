@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tidegate_core::desired::KnownFiles;
 use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::problem::Problem;
 use tidegate_core::schedule::ReplicaId;
@@ -143,6 +144,7 @@ impl Daemon {
         let mut trouble: Option<Problem> = None;
         let mut look = tokio::time::interval(ORPHANS_INTERVAL);
         let mut homes = Homes::new();
+        let mut files = KnownFiles::default();
         loop {
             let state = states.borrow_and_update().clone();
             if note(&state, &mut trouble) {
@@ -153,7 +155,7 @@ impl Daemon {
             }
             if state.head != known
                 && let Some(head) = &state.head
-                && self.take(head, &mut lanes).await
+                && self.take(head, &mut lanes, &mut files).await
             {
                 known.clone_from(&state.head);
                 self.ready.store(true, Ordering::Relaxed);
@@ -199,11 +201,10 @@ impl Daemon {
     async fn adopt_orphans(&self, lanes: &mut Lanes) {
         for (access, cluster) in self.shared.clusters.all().await {
             let Some(view) = cluster.view() else { continue };
-            for parent in cluster.seen_parents() {
-                let ours = parent.source.as_deref() == Some(view.source());
-                if ours && !lanes.contains_key(&parent.environment) {
+            for (name, source) in cluster.environments() {
+                let ours = source.as_deref() == Some(view.source());
+                if ours && !lanes.contains_key(&name) {
                     let (sender, receiver) = watch::channel(Wanted::Missing);
-                    let name = parent.environment;
                     let lane =
                         Lane::new(name.clone(), self.shared.clone(), receiver).known_at(access.clone());
                     self.spawn(name.to_string(), lane);
@@ -218,8 +219,8 @@ impl Daemon {
     async fn tell_moved(&self, lanes: &Lanes, known: &mut Homes) {
         let mut homes = Homes::new();
         for (access, cluster) in self.shared.clusters.all().await {
-            for parent in cluster.seen_parents() {
-                homes.entry(parent.environment).or_default().insert(access.clone());
+            for (name, _) in cluster.environments() {
+                homes.entry(name).or_default().insert(access.clone());
             }
         }
         homes.retain(|_, clusters| clusters.len() > 1);
@@ -232,8 +233,8 @@ impl Daemon {
     }
 
     /// Hands a new head to the lanes; false when it could not be read (tried again with the next state).
-    async fn take(&self, head: &SourceHead, lanes: &mut Lanes) -> bool {
-        let snapshot = match read_world(&self.source, &head.revision).await {
+    async fn take(&self, head: &SourceHead, lanes: &mut Lanes, files: &mut KnownFiles) -> bool {
+        let snapshot = match read_world(&self.source, &head.revision, files).await {
             Ok(snapshot) => snapshot,
             Err(problems) => {
                 for problem in problems.iter().take(20) {
@@ -242,7 +243,7 @@ impl Daemon {
                 return false;
             }
         };
-        let world = World::new(head.revision.clone(), head.info.as_deref().cloned(), snapshot);
+        let world = World::again(head.revision.clone(), head.info.as_deref().cloned(), snapshot, files);
         tracing::info!(revision = %world.revision, environments = world.environments.len(), "new head");
         let mut wanted: BTreeMap<EnvironmentName, Wanted> = BTreeMap::new();
         for (name, target) in &world.environments {

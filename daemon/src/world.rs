@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidegate_core::desired::{self, Environment, KindScopes, Loaded};
+use tidegate_core::desired::{self, Environment, KindScopes, KnownFiles, Loaded};
 use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::ignore;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
@@ -90,10 +90,20 @@ impl DesiredSet {
 impl World {
     /// Finds the environments among the files.
     pub fn new(revision: Revision, info: Option<CommitInfo>, partial: Partial) -> Self {
+        Self::again(revision, info, partial, &mut KnownFiles::default())
+    }
+
+    /// The same, after other revisions: what they have in common is not parsed again.
+    pub fn again(
+        revision: Revision,
+        info: Option<CommitInfo>,
+        partial: Partial,
+        known: &mut KnownFiles,
+    ) -> Self {
         let Partial { snapshot: Snapshot { tree, prefix }, problems } = partial;
         let files = Arc::new(tree);
         let mut environments = BTreeMap::new();
-        for mut found in desired::discover(&files) {
+        for mut found in desired::discover_again(&files, known) {
             let paths = match &found.environment {
                 Ok(environment) => desired::read_paths(environment),
                 Err(_) => vec![found.folder.clone()],
@@ -149,8 +159,8 @@ impl World {
     }
 
     /// Folders outside `environments/` that environments point to; read them too, then make the world anew.
-    pub fn further_paths(files: &FileTree) -> Vec<String> {
-        let mut paths: Vec<String> = desired::discover(files)
+    pub fn further_paths(files: &FileTree, known: &mut KnownFiles) -> Vec<String> {
+        let mut paths: Vec<String> = desired::discover_again(files, known)
             .into_iter()
             .filter_map(|found| found.environment.ok())
             .flat_map(|environment| desired::read_paths(&environment))
@@ -202,11 +212,11 @@ fn inputs(files: &FileTree, paths: &[String], unread: &[Problem]) -> Digest {
     for path in paths {
         text.push_str(path);
         text.push('\n');
-        let inside = files.below(path).chain(files.get(path).map(|bytes| (path.as_str(), bytes)));
-        for (file, bytes) in inside {
-            text.push_str(file);
+        let inside = files.files_below(path).chain(files.file(path).map(|file| (path.as_str(), file)));
+        for (place, file) in inside {
+            text.push_str(place);
             text.push(' ');
-            text.push_str(Digest::of(bytes).as_str());
+            text.push_str(file.digest().as_str());
             text.push('\n');
         }
     }
@@ -273,7 +283,7 @@ impl Target {
             revision: self.revision.clone(),
             info: self.info.clone(),
             inputs: self.inputs.clone(),
-            objects,
+            objects: objects.into_iter().map(DesiredObject::at_rest).collect(),
             warnings: problems,
             unchecked,
             ignored,

@@ -129,7 +129,7 @@ impl Simulation {
         }
         let Some(id) = self.world.observed.objects.keys().nth(place % count).cloned() else { return };
         let version = self.next();
-        let Some(live) = self.world.observed.objects.get_mut(&id) else { return };
+        let Some(live) = self.world.observed.objects.get_mut(&id).map(Arc::make_mut) else { return };
         live.resource_version = format!("{version}");
         let marks = self.marks.entry(id.clone()).or_default();
         match hand {
@@ -207,7 +207,7 @@ impl Simulation {
         let health = Some(health(marks.ticks));
         self.world.observed.objects.insert(
             id.clone(),
-            LiveObject {
+            Arc::new(LiveObject {
                 api_version: apply.object.reference.gvk.api_version(),
                 uid: uid.clone(),
                 resource_version: format!("{version}"),
@@ -217,7 +217,7 @@ impl Simulation {
                 prune_disabled: false,
                 managed: managed.clone(),
                 health,
-            },
+            }),
         );
         let applied = Applied { uid, digest, managed };
         self.world.inventory.record_applied(&apply.object.reference, applied, &AllowList::default());
@@ -238,7 +238,7 @@ impl Simulation {
     fn tick(&mut self) {
         for (id, marks) in &mut self.marks {
             marks.ticks = marks.ticks.saturating_sub(1);
-            if let Some(live) = self.world.observed.objects.get_mut(id) {
+            if let Some(live) = self.world.observed.objects.get_mut(id).map(Arc::make_mut) {
                 live.health = Some(health(marks.ticks));
             }
         }

@@ -185,7 +185,7 @@ fn fill(world: &mut World, (kind, name): (usize, usize), cell: &Cell, partial: b
         return;
     }
     if let Some(live) = &cell.live {
-        world.observed.objects.insert(id.clone(), live_object(&uid(live.uid), live));
+        world.observed.objects.insert(id.clone(), Arc::new(live_object(&uid(live.uid), live)));
     }
     if let (Some(wanted), Some((changes, migrate, error))) = (&wanted, cell.dry_run) {
         world.observed.dry_runs.insert(id.clone(), dry_run(wanted, changes, migrate, error));

@@ -1,6 +1,7 @@
 //! Kubernetes objects: how they are named, and one rendered object with its places in git.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -108,7 +109,7 @@ impl fmt::Display for ObjectId {
 }
 
 /// One object as it will be sent, with the places in git that ask for each of its fields.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct DesiredObject {
     /// Its name, with the namespace filled in.
     pub reference: ObjectRef,
@@ -116,7 +117,10 @@ pub struct DesiredObject {
     pub spans: Spans,
     /// `tidegate.dev/wave`, 0 when it has none.
     pub wave: i32,
-    value: Value,
+    /// The value, once somebody has asked for it.
+    value: OnceLock<Value>,
+    /// The value as text, a fraction of its size; none where text would not give the very same value again.
+    text: Option<Box<str>>,
     /// Of the value, which never changes: plans ask for it again and again, and it is most of what an idle plan would cost.
     digest: Digest,
 }
@@ -124,13 +128,37 @@ pub struct DesiredObject {
 impl DesiredObject {
     /// An object that is sent as this value: the manifest after substitution and patches, keys sorted.
     pub fn new(reference: ObjectRef, value: Value, spans: Spans, wave: i32) -> Self {
-        let digest = Digest::of(value.to_string().as_bytes());
-        Self { reference, spans, wave, value, digest }
+        let text = value.to_string();
+        let digest = Digest::of(text.as_bytes());
+        let text = (!has_fraction(&value)).then(|| text.into_boxed_str());
+        let mut spans = spans;
+        spans.pack();
+        Self { reference, spans, wave, value: OnceLock::from(value), text, digest }
     }
 
-    /// What is sent.
+    /// What is sent. Kept from now on.
     pub fn value(&self) -> &Value {
-        &self.value
+        self.value.get_or_init(|| self.read())
+    }
+
+    /// What is sent, made anew for whoever is about to send it.
+    pub fn to_value(&self) -> Value {
+        self.value.get().cloned().unwrap_or_else(|| self.read())
+    }
+
+    fn read(&self) -> Value {
+        self.text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// The same object for a long time in which nobody asks for its value.
+    #[must_use]
+    pub fn at_rest(self: Arc<Self>) -> Arc<Self> {
+        if self.text.is_none() || self.value.get().is_none() {
+            return self;
+        }
+        let Self { reference, spans, wave, value: _, text, digest } = self.as_ref();
+        let (reference, spans, digest) = (reference.clone(), spans.clone(), digest.clone());
+        Arc::new(Self { reference, spans, wave: *wave, value: OnceLock::new(), text: text.clone(), digest })
     }
 
     /// The same object with another value.
@@ -147,5 +175,52 @@ impl DesiredObject {
     /// The digest of what is sent; equal digests mean that nothing changed in git for this object.
     pub fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+}
+
+/// Whatever form the value is kept in.
+impl PartialEq for DesiredObject {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { reference, spans, wave, value: _, text: _, digest } = self;
+        *reference == other.reference
+            && *spans == other.spans
+            && *wave == other.wave
+            && *digest == other.digest
+    }
+}
+
+/// Whether a number in it is no whole one: its text may be read as its neighbour.
+fn has_fraction(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_i64() && !number.is_u64(),
+        Value::Array(items) => items.iter().any(has_fraction),
+        Value::Object(fields) => fields.values().any(has_fraction),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::location::Position;
+
+    #[test]
+    fn an_object_at_rest_is_the_same_object() {
+        let object = |value: Value| {
+            let gvk = Gvk::from_api_version("v1", "ConfigMap");
+            let reference = ObjectRef { gvk, namespace: None, name: "a".to_owned() };
+            let spans = Spans::new(Arc::from("a.yaml"), Position::START);
+            Arc::new(DesiredObject::new(reference, value, spans, 0))
+        };
+        for value in [json!({"a": [1, u64::MAX, -7, "x\n\u{1F600}", null, true], "b": {}}), json!({"a": 0.1})]
+        {
+            let before = object(value.clone());
+            let after = before.clone().at_rest();
+            assert_eq!(after, before);
+            assert_eq!((after.to_value(), after.value()), (value.clone(), &value));
+            assert_eq!(after.text.is_none(), value == json!({"a": 0.1}));
+        }
     }
 }

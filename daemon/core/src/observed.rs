@@ -2,6 +2,7 @@
 //! and never the data of an object (a Secret's values do not pass through here).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,7 @@ pub enum Ownership {
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
     /// Live objects of the desired set and of the inventory. An id that is absent here and not in `unread` does not exist.
-    pub objects: BTreeMap<ObjectId, LiveObject>,
+    pub objects: BTreeMap<ObjectId, Arc<LiveObject>>,
     /// What could not be read, with the reason. Never an empty set: what is here is not pruned, not created, not judged.
     pub unread: BTreeMap<ObjectId, String>,
     /// Results of dry-runs that an earlier plan asked for, each valid only for the resourceVersion it names.

@@ -2,7 +2,9 @@
 #![expect(clippy::panic, reason = "helpers of tests say what they expected")]
 
 use serde_json::json;
-use tidegate_core::desired::{Environment, KindScopes, Loaded, discover, load, read_paths};
+use tidegate_core::desired::{
+    Environment, KindScopes, KnownFiles, Loaded, discover, discover_again, load, read_paths,
+};
 use tidegate_core::object::{Gvk, Scope};
 use tidegate_core::render::to_yaml;
 use tidegate_core::tree::FileTree;
@@ -55,6 +57,28 @@ fn problems(loaded: &Loaded) -> Vec<String> {
 
 fn config_map(name: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n")
+}
+
+#[test]
+fn files_that_are_as_they_were_read_before_say_the_same_and_others_are_read_anew() {
+    let file = |name: &str, further: &str| {
+        let text = HEAD.replace("name: dev", &format!("name: {name}")) + CLUSTER + further;
+        (format!("environments/{name}/environment.yaml"), text.into_bytes())
+    };
+    let mut known = KnownFiles::default();
+    let before: FileTree = [file("a", "  dependsOn: [b]\n"), file("b", "")].into_iter().collect();
+    assert_eq!(discover_again(&before, &mut known), discover(&before));
+    assert_eq!(discover_again(&before, &mut known), discover(&before), "a second time");
+    // `b` is gone, which breaks `a` although its file is as before; `c` is new, and broken.
+    let after: FileTree =
+        [file("a", "  dependsOn: [b]\n"), file("c", "  nonsense: 1\n")].into_iter().collect();
+    let found = discover_again(&after, &mut known);
+    assert_eq!(found, discover(&after));
+    assert!(found.iter().all(|found| found.environment.is_err()), "{found:?}");
+    let mended: FileTree = [file("a", ""), file("c", "")].into_iter().collect();
+    let found = discover_again(&mended, &mut known);
+    assert_eq!(found, discover(&mended));
+    assert!(found.iter().all(|found| found.environment.is_ok()), "{found:?}");
 }
 
 #[test]

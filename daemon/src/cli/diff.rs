@@ -22,7 +22,7 @@ use super::target::unreachable;
 use crate::cluster::connect::connect;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::{Parents, apply_set_of};
-use crate::reconcile::{Inspection, access_of, inspect, observe, settings};
+use crate::reconcile::{Inspection, Unseen, access_of, inspect, observe, settings};
 use crate::world::DesiredSet;
 use tidegate_core::inventory::Marks;
 
@@ -139,7 +139,8 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     cluster.kinds.refresh().await.map_err(failed)?;
     let settings = settings(&environment, &set.environment);
     let desired: &[Arc<DesiredObject>] = if settings.decommission { &[] } else { &set.objects };
-    let observed = observe(&cluster, desired, &inventory).await.map_err(failed)?;
+    let observed =
+        observe(&cluster, desired, &inventory, Unseen::Read, &BTreeMap::new()).await.map_err(failed)?;
     let is_missing = |id: &ObjectId| !observed.objects.contains_key(id) && !observed.unread.contains_key(id);
     let mut difference = Difference {
         name,

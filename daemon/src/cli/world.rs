@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use tidegate_core::desired::KnownFiles;
 use tidegate_core::problem::Problem;
 use tokio_util::sync::CancellationToken;
 
@@ -125,8 +126,10 @@ impl Opened {
             Some(commit) => self.source.commit_info(commit).await.ok(),
             None => None,
         };
-        let snapshot = read_world(&self.source, &revision).await.map_err(|all| several(global, &all))?;
-        Ok(World::new(revision, info, snapshot))
+        let mut known = KnownFiles::default();
+        let snapshot = read_world(&self.source, &revision, &mut known).await;
+        let snapshot = snapshot.map_err(|all| several(global, &all))?;
+        Ok(World::again(revision, info, snapshot, &mut known))
     }
 
     async fn in_time<T>(

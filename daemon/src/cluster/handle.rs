@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -21,6 +21,7 @@ use super::kinds::Kinds;
 use super::lease::{DEAD_AFTER, Identity, Membership, RENEW_EVERY};
 use super::parent::{PARENT_LABEL, Parent, Parents, SYSTEM_NAMESPACE, parse};
 use super::schemas::Schemas;
+use super::shards::{ListedShards, StoredShards};
 use super::store::Store;
 use super::watch::Watches;
 use super::write::Writer;
@@ -29,6 +30,10 @@ use super::write::Writer;
 const RECONNECT_CAP: Duration = Duration::from_secs(30);
 /// Longest wait for the first list of the parents; after it each lane reads its own.
 const PARENTS_DEADLINE: Duration = Duration::from_secs(5);
+/// Longest wait for the list of all shards; after it each lane lists its own.
+const SHARDS_DEADLINE: Duration = Duration::from_secs(10);
+/// So long the list is kept for lanes that have not begun.
+const SHARDS_AGE: Duration = Duration::from_mins(1);
 
 /// Whether a cluster can be worked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +68,7 @@ pub struct Cluster {
     membership: Mutex<Owners>,
     seen_parents: RwLock<BTreeMap<EnvironmentName, Parent>>,
     listed_parents: watch::Sender<bool>,
+    listed_shards: Mutex<Option<(Instant, ListedShards)>>,
     wakers: RwLock<BTreeMap<EnvironmentName, Arc<Notify>>>,
 }
 
@@ -85,6 +91,7 @@ impl Cluster {
             membership: Mutex::default(),
             seen_parents: RwLock::default(),
             listed_parents: watch::Sender::new(false),
+            listed_shards: Mutex::default(),
             wakers: RwLock::default(),
             kinds,
             store,
@@ -113,10 +120,10 @@ impl Cluster {
         self.membership.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.clone()
     }
 
-    /// Every environment that the watch of the parents has seen.
-    pub fn seen_parents(&self) -> Vec<Parent> {
+    /// Every environment that the watch of the parents has seen, and whose it is. Asked every few seconds: no record is copied.
+    pub fn environments(&self) -> Vec<(EnvironmentName, Option<String>)> {
         let seen = self.seen_parents.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        seen.values().cloned().collect()
+        seen.iter().map(|(name, parent)| (name.clone(), parent.source.clone())).collect()
     }
 
     /// Wakes `notify` when a live object or the parent of the environment changes, or its owner may have changed.
@@ -136,6 +143,32 @@ impl Cluster {
     /// True once the watch of the parents has listed all of them: one that it does not know is most likely absent.
     pub fn has_listed_parents(&self) -> bool {
         *self.listed_parents.borrow()
+    }
+
+    /// The shards of an environment, if all of them were listed just now, no later than its parent was written.
+    pub fn listed_shards(&self, parent: &Parent) -> Option<StoredShards> {
+        let mut listed = self.listed_shards.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        listed.as_mut().and_then(|(_, listed)| listed.take(parent))
+    }
+
+    /// One list instead of one by every lane. Without it they list for themselves.
+    async fn list_shards(&self) {
+        let listed = if self.seen_parents.read().unwrap_or_else(std::sync::PoisonError::into_inner).len() < 2
+        {
+            None
+        } else {
+            let read = tokio::time::timeout(SHARDS_DEADLINE, self.parents.list_shards()).await;
+            read.ok().and_then(Result::ok).map(|listed| (Instant::now(), listed))
+        };
+        *self.listed_shards.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = listed;
+    }
+
+    /// What no lane has taken belongs to other replicas.
+    fn drop_old_shards(&self) {
+        let mut listed = self.listed_shards.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if listed.as_ref().is_some_and(|(at, _)| at.elapsed() > SHARDS_AGE) {
+            *listed = None;
+        }
     }
 
     /// Takes in a parent that we have just made, before the watch shows it.
@@ -187,7 +220,9 @@ impl Cluster {
             // One list instead of a read by every lane. Without it they read for themselves.
             let mut listed = self.listed_parents.subscribe();
             let _ = tokio::time::timeout(PARENTS_DEADLINE, listed.wait_for(|listed| *listed)).await;
+            self.list_shards().await;
         }
+        self.drop_old_shards();
         membership.renew().await?;
         let changed = {
             let mut owners = self.membership.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! The inventory of an environment as it is kept: shards beside the parent, ConfigMaps of compressed lines. What they say is
 //! the core's (`inventory`); which parent they belong to is `parent`.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
@@ -15,12 +16,17 @@ use super::call::{CallError, once, repeated};
 use super::parent::{
     MANAGER, Parent, ParentChange, Parents, SHARDS, SYSTEM_NAMESPACE, members_of, parent_name,
 };
+use super::version;
 
 /// On a shard: the environment's name.
 pub const SHARD_LABEL: &str = "tidegate.dev/inventory-of";
 const SHARD_KEY: &str = "entries";
 /// More shards than this are not read; the core writes no more (40,000 objects fill about a dozen).
 const SHARDS_CAP: u32 = inventory::MAX_SHARDS;
+/// All shards of a cluster are listed in pages of this size.
+const SHARDS_PAGE: u32 = 500;
+/// More pages than this are not read: each environment lists its own.
+const SHARDS_PAGES_CAP: u32 = 1_000;
 /// How often the shards of a parent that is made again are written, while the garbage collector takes the old ones.
 const SHARD_ATTEMPTS: u32 = 5;
 
@@ -38,10 +44,46 @@ struct Stored {
     bytes: Vec<u8>,
 }
 
+/// The shards of every environment, read in one list: a start needs no list for each of them.
+#[derive(Debug, Default)]
+pub struct ListedShards {
+    version: String,
+    shards: BTreeMap<String, StoredShards>,
+}
+
+impl ListedShards {
+    /// Takes those of an environment out; none when its parent was written after they were listed, because whoever did that
+    /// has claimed a commit, and may own more by now.
+    pub fn take(&mut self, parent: &Parent) -> Option<StoredShards> {
+        let order = version::compare(&parent.resource_version, &self.version);
+        if !order.is_some_and(Ordering::is_le) {
+            return None;
+        }
+        self.shards.remove(parent.environment.as_str())
+    }
+
+    fn add(&mut self, shard: ConfigMap) {
+        let label = shard.metadata.labels.as_ref().and_then(|labels| labels.get(SHARD_LABEL));
+        if let Some(environment) = label.cloned() {
+            self.shards.entry(environment).or_default().add(shard);
+        }
+    }
+}
+
 impl StoredShards {
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
         self.shards.is_empty()
+    }
+
+    fn add(&mut self, shard: ConfigMap) {
+        let owners = shard.owner_references().iter().map(|owner| owner.uid.clone()).collect();
+        let bytes = shard.binary_data.and_then(|mut data| data.remove(SHARD_KEY)).map(|data| data.0);
+        if let (Some(name), Some(resource_version), Some(bytes)) =
+            (shard.metadata.name, shard.metadata.resource_version, bytes)
+        {
+            self.shards.insert(name, Stored { resource_version, owners, bytes });
+        }
     }
 }
 
@@ -76,37 +118,35 @@ impl Parents {
         Ok(())
     }
 
+    /// The shards of all environments.
+    pub async fn list_shards(&self) -> Result<ListedShards, CallError> {
+        let mut listed = ListedShards::default();
+        let mut params = ListParams::default().labels(SHARD_LABEL).limit(SHARDS_PAGE);
+        for _ in 0..SHARDS_PAGES_CAP {
+            let page = repeated(|| self.api.list(&params)).await?;
+            // Of the first page: all of them show the cluster as it was then.
+            if listed.version.is_empty() {
+                listed.version = page.metadata.resource_version.unwrap_or_default();
+            }
+            page.items.into_iter().for_each(|shard| listed.add(shard));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(listed),
+            }
+        }
+        Err(CallError::Server("the list of the inventories does not end".to_owned()))
+    }
+
     /// The inventory; a shard that cannot be read is an error, never an empty inventory.
     pub async fn read_inventory(&self, parent: &Parent) -> Result<(Inventory, StoredShards), CallError> {
-        let stored = self.stored(&parent.environment).await?;
-        let Some(count) = parent.shards else {
-            // A kill came between the shards and the parent that was to point to them. All of them are known, because to
-            // create one a second time would be refused for ever.
-            let inventory = unsaid_inventory(&parent.environment, &stored);
-            return Ok((inventory, stored));
-        };
-        let current: Vec<&[u8]> = (0..count.min(SHARDS_CAP))
-            .filter_map(|index| stored.shards.get(&shard_name(&parent.environment, count, index)))
-            .map(|shard| shard.bytes.as_slice())
-            .collect();
-        let inventory =
-            inventory::decode(&current).map_err(|error| unreadable_inventory(&parent.environment, &error))?;
-        Ok((inventory, stored))
+        inventory_in(parent, self.stored(&parent.environment).await?)
     }
 
     async fn stored(&self, environment: &EnvironmentName) -> Result<StoredShards, CallError> {
         let params = ListParams::default().labels(&format!("{SHARD_LABEL}={environment}")).limit(SHARDS_CAP);
         let list = repeated(|| self.api.list(&params)).await?;
         let mut stored = StoredShards::default();
-        for shard in list.items {
-            let owners = shard.owner_references().iter().map(|owner| owner.uid.clone()).collect();
-            let bytes = shard.binary_data.and_then(|mut data| data.remove(SHARD_KEY)).map(|data| data.0);
-            if let (Some(name), Some(resource_version), Some(bytes)) =
-                (shard.metadata.name, shard.metadata.resource_version, bytes)
-            {
-                stored.shards.insert(name, Stored { resource_version, owners, bytes });
-            }
-        }
+        list.items.into_iter().for_each(|shard| stored.add(shard));
         Ok(stored)
     }
 
@@ -225,6 +265,23 @@ impl Parents {
         };
         Ok(written.metadata.resource_version.unwrap_or_default())
     }
+}
+
+/// The inventory that a parent's shards hold.
+pub fn inventory_in(parent: &Parent, stored: StoredShards) -> Result<(Inventory, StoredShards), CallError> {
+    let Some(count) = parent.shards else {
+        // A kill came between the shards and the parent that was to point to them. All of them are known, because to
+        // create one a second time would be refused for ever.
+        let inventory = unsaid_inventory(&parent.environment, &stored);
+        return Ok((inventory, stored));
+    };
+    let current: Vec<&[u8]> = (0..count.min(SHARDS_CAP))
+        .filter_map(|index| stored.shards.get(&shard_name(&parent.environment, count, index)))
+        .map(|shard| shard.bytes.as_slice())
+        .collect();
+    let inventory =
+        inventory::decode(&current).map_err(|error| unreadable_inventory(&parent.environment, &error))?;
+    Ok((inventory, stored))
 }
 
 /// The inventory of a parent that names no shards yet. Each number of shards is a set of its own, and written whole before the

@@ -39,10 +39,13 @@ impl Store {
     }
 
     /// What is known of these objects; ids that are absent were not seen by any watch.
-    pub fn get<'a>(&self, ids: impl IntoIterator<Item = &'a ObjectId>) -> BTreeMap<ObjectId, LiveObject> {
+    pub fn get<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a ObjectId>,
+    ) -> BTreeMap<ObjectId, Arc<LiveObject>> {
         let inner = self.read();
         ids.into_iter()
-            .filter_map(|id| inner.objects.get(id).map(|live| (id.clone(), LiveObject::clone(live))))
+            .filter_map(|id| inner.objects.get(id).map(|live| (id.clone(), live.clone())))
             .collect()
     }
 

@@ -10,7 +10,7 @@ use tidegate_core::plan::{Action, ApplyReason};
 use tidegate_core::status::DriftRecord;
 
 use super::lane::{Lane, Wanted};
-use super::settings;
+use super::{Unseen, settings};
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
 use crate::world::DesiredSet;
@@ -29,12 +29,13 @@ impl Lane {
         let Some(applied) = self.applied(cluster).await? else { return Ok(()) };
         let settings = settings(&self.name, &applied.environment);
         for _ in 0..ROUNDS {
-            let plan = self.plan(cluster, &applied, &settings).await?;
+            let plan = self.plan(cluster, &applied, &settings, Unseen::Read).await?;
             if plan.inspect.is_empty() {
                 break;
             }
             self.inspect(cluster, &applied, &plan.inspect).await;
         }
+        self.memory.inspected.clear();
         self.memory.examined = Some(applied);
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! No choice is made here: an action names its object and precondition. The dependents of an object that failed are
 //! skipped; a newer commit ends the execution between two stages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
 use crate::cluster::write::{Deleted, Mode};
 use crate::world::{DesiredSet, prefixed};
-use tidegate_core::inventory::{Marks, Precondition, marked};
+use tidegate_core::inventory::{Marks, NOWHERE, Precondition, marked};
 use tidegate_core::summarize::{detail_of, summarize};
 
 /// How often one object is sent when others write its status in between.
@@ -72,6 +72,8 @@ pub struct Execution<'a> {
     pub marks: &'a Marks,
     /// The key of digests of Secret values.
     pub key: &'a [u8],
+    /// Objects as the dry-runs of this pass have read them.
+    pub inspected: &'a BTreeMap<ObjectId, Value>,
 }
 
 impl Execution<'_> {
@@ -213,7 +215,7 @@ impl Execution<'_> {
         let must_read = apply.uid.is_some() && (apply.migrate || !ignored.is_empty());
         let allow = AllowList::default();
         let mut expected = self.observed.objects.get(&id).map(|live| live.managed.unexpected(&allow));
-        let mut before = if must_read { self.cluster.writer.read(&kind, &id).await? } else { None };
+        let mut before = if must_read { self.read(apply, &kind, &id).await? } else { None };
         let first = before.clone();
         let exact = apply.resource_version.is_some() || apply.migrate;
         let mut version = apply.resource_version.clone();
@@ -247,6 +249,22 @@ impl Execution<'_> {
         }
     }
 
+    /// The live object; not asked for again where a dry-run has just read the version that the plan depends on.
+    async fn read(
+        &self,
+        apply: &Apply,
+        kind: &ServedKind,
+        id: &ObjectId,
+    ) -> Result<Option<Value>, CallError> {
+        let version = apply.resource_version.as_ref();
+        let known =
+            self.inspected.get(id).filter(|live| version.is_some() && version_of(live).as_ref() == version);
+        match known {
+            Some(live) => Ok(Some(live.clone())),
+            None => self.cluster.writer.read(kind, id).await,
+        }
+    }
+
     async fn send(
         &self,
         apply: &Apply,
@@ -257,10 +275,13 @@ impl Execution<'_> {
         let object = &apply.object;
         let id = object.reference.id();
         let value = match (before, self.desired.ignored.get(&id)) {
-            (Some(live), Some(ignored)) => ignore::body(object.value(), live, ignored),
-            (_, _) => object.value().clone(),
+            (Some(live), Some(ignored)) => ignore::body(&object.to_value(), live, ignored),
+            (_, _) => object.to_value(),
         };
-        let precondition = Precondition { uid: apply.uid.clone(), resource_version: version };
+        // What is created was looked for in a watch, which may be late and sees only what carries our label.
+        let nowhere = || apply.uid.is_none().then(|| NOWHERE.to_owned());
+        let precondition =
+            Precondition { uid: apply.uid.clone(), resource_version: version.or_else(nowhere) };
         let body = marked(value, self.marks, &precondition);
         match self.cluster.writer.apply(kind, &id, &body, Mode::Write).await {
             Err(CallError::Refused(status)) if can_recreate(apply, &status) => {

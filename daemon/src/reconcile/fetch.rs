@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidegate_core::desired::{self, Environment};
+use tidegate_core::desired::{self, Environment, KnownFiles};
 use tidegate_core::ids::CommitId;
 use tidegate_core::problem::Problem;
 use tidegate_core::standing::RETRY_REJECTED;
@@ -146,8 +146,9 @@ impl Lane {
     pub(super) async fn target_at(&self, commit: CommitId) -> Option<Arc<Target>> {
         let info = self.shared.source.commit_info(&commit).await.ok();
         let revision = Revision::Commit(commit);
-        let snapshot = read_world(&self.shared.source, &revision).await.ok()?;
-        World::new(revision, info, snapshot).environments.get(self.name.as_str()).cloned()
+        let mut known = KnownFiles::default();
+        let snapshot = read_world(&self.shared.source, &revision, &mut known).await.ok()?;
+        World::again(revision, info, snapshot, &mut known).environments.get(self.name.as_str()).cloned()
     }
 
     /// The environment's file is broken and its cluster not known (a restart): the newest older commit with a file that
@@ -173,13 +174,14 @@ impl Lane {
 }
 
 /// Reads everything that environments are made from at one revision. What cannot be read (a symlink, a huge file) breaks
-/// only the environments that read it.
+/// only the environments that read it. `known`: what other revisions have in common with it is not parsed again.
 pub async fn read_world(
     source: &crate::source::SourceHandle,
     revision: &Revision,
+    known: &mut KnownFiles,
 ) -> Result<Partial, Vec<Problem>> {
     let partial = source.read_partly(revision, vec![ENVIRONMENTS.to_owned()]).await?;
-    let mut paths = World::further_paths(&partial.snapshot.tree);
+    let mut paths = World::further_paths(&partial.snapshot.tree, known);
     if paths.is_empty() {
         return Ok(partial);
     }

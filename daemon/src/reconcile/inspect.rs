@@ -33,6 +33,8 @@ pub struct Inspection {
     pub answer: Answer,
     /// Fields that others added.
     pub foreign: Vec<ForeignRecord>,
+    /// The object as it was read, where something is to be done about it.
+    pub read: Option<Value>,
 }
 
 /// What came of a dry-run.
@@ -99,10 +101,11 @@ async fn inspect_one(
         Ok(Some((dry_run, live))) => {
             let foreign = foreign_records(&id, &live);
             let gvk = &object.reference.gvk;
-            let live = Box::new(summarize(gvk, detail_of(gvk), &live));
-            Inspection { id, answer: Answer::Found { dry_run, live }, foreign }
+            let compact = Box::new(summarize(gvk, detail_of(gvk), &live));
+            let read = (dry_run.migrate || !dry_run.changes.is_empty()).then_some(live);
+            Inspection { id, answer: Answer::Found { dry_run, live: compact }, foreign, read }
         }
-        Ok(None) => Inspection { id, answer: Answer::Gone, foreign: Vec::new() },
+        Ok(None) => Inspection { id, answer: Answer::Gone, foreign: Vec::new(), read: None },
         Err(error) => {
             let dry_run = DryRun {
                 resource_version: String::new(),
@@ -112,7 +115,7 @@ async fn inspect_one(
                 migrate: false,
                 error: Some(words(object, &error.to_string())),
             };
-            Inspection { id, answer: Answer::Failed(dry_run), foreign: Vec::new() }
+            Inspection { id, answer: Answer::Failed(dry_run), foreign: Vec::new(), read: None }
         }
     }
 }
@@ -145,7 +148,7 @@ async fn ask(
     let version = text("/metadata/resourceVersion");
     let precondition =
         Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
-    let body = marked(ignore::body(object.value(), &live, ignored), marks, &precondition);
+    let body = marked(ignore::body(&object.to_value(), &live, ignored), marks, &precondition);
     let would = cluster.writer.apply(&kind, &id, &body, Mode::DryRun).await?;
     let changes = drift_changes(&live, &would, key);
     let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);

@@ -21,7 +21,7 @@ impl Lane {
         }
     }
 
-    /// Notes what a plan found in sync, and drops what is gone.
+    /// Notes what a plan found in sync, and drops what is gone or was somebody else's all along.
     pub(super) fn accept(&mut self, plan: &Plan) {
         let now = Timestamp::now();
         let Some((observed, _)) = &self.memory.last else { return };
@@ -34,6 +34,9 @@ impl Lane {
         }
         for id in &plan.forget {
             inventory.forget(id);
+        }
+        for waiting in plan.waiting.iter().filter(|it| it.reason.is_somebody_elses()) {
+            inventory.forget_intent(&waiting.object);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tidegate_core::drift::{Evidence, Flips};
 use tidegate_core::health::Health;
 use tidegate_core::ids::Digest;
@@ -53,6 +54,8 @@ pub struct Memory {
     pub conflicts: BTreeMap<ObjectId, u32>,
     /// Dry-runs that are still evidence.
     pub evidence: Evidence,
+    /// Objects that dry-runs of this pass have read and that are to be repaired.
+    pub inspected: BTreeMap<ObjectId, Value>,
     /// When the first of the dry-runs that failed did so.
     pub dry_runs_failed_at: Option<Instant>,
     /// Fields of others that dry-runs have shown.

@@ -57,7 +57,7 @@ use tidegate_core::standing::SAFETY_INTERVAL;
 pub use fetch::{access_of, read_world};
 pub use inspect::{Answer, Inspection, inspect};
 pub use lane::{Board, Lane, Shared, Standing, Wanted};
-pub use observe::observe;
+pub use observe::{Unseen, observe};
 pub use settings::settings;
 pub use unreadable::{Unreadable, keep_records};
 
@@ -70,6 +70,9 @@ use execute::Execution;
 const ROUNDS: u32 = 12;
 /// A dry-run that failed is asked again after this time.
 const DRY_RUN_RETRY: Duration = Duration::from_secs(8);
+/// So many whole objects are held between their dry-runs and their repairs; more are read again.
+const INSPECTED_CAP: usize = 64;
+
 /// When the next pass is due at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Next(pub Duration);
@@ -155,6 +158,7 @@ impl Lane {
         }
         let settings = settings(&self.name, &desired.environment);
         let rounds = self.rounds(cluster, &desired, &settings).await;
+        self.memory.inspected.clear();
         self.write_inventory(cluster).await?;
         let rounds = rounds?;
         match rounds {
@@ -175,7 +179,7 @@ impl Lane {
         settings: &PlanSettings,
     ) -> Result<Rounds, CallError> {
         for _ in 0..ROUNDS {
-            let plan = self.plan(cluster, desired, settings).await?;
+            let plan = self.plan(cluster, desired, settings, Unseen::Create).await?;
             let idle = plan.is_idle();
             if !plan.inspect.is_empty() {
                 self.inspect(cluster, desired, &plan.inspect).await;
@@ -199,12 +203,14 @@ impl Lane {
         cluster: &Cluster,
         desired: &DesiredSet,
         settings: &PlanSettings,
+        unseen: Unseen,
     ) -> Result<Plan, CallError> {
         let now = Timestamp::now();
         let inventory = self.inventory();
         self.forget_failed_dry_runs();
         let objects: &[Arc<_>] = if settings.decommission { &[] } else { &desired.objects };
-        let mut observed = observe(cluster, objects, &inventory).await?;
+        let conflicts = &self.memory.conflicts;
+        let mut observed = observe(cluster, objects, &inventory, unseen, conflicts).await?;
         self.memory.evidence.attach(&mut observed);
         self.memory.forget_absent_managers(&observed);
         self.memory.flips.expire(now);
@@ -240,7 +246,12 @@ impl Lane {
     ) {
         let marks = self.marks();
         for inspection in inspect(cluster, desired, &marks, ids, &self.shared.key).await {
-            let Inspection { id, answer, foreign } = inspection;
+            let Inspection { id, answer, foreign, read } = inspection;
+            if let Some(read) = read
+                && self.memory.inspected.len() < INSPECTED_CAP
+            {
+                self.memory.inspected.insert(id.clone(), read);
+            }
             match answer {
                 Answer::Found { dry_run, live } => {
                     self.memory.evidence.insert(id.clone(), dry_run, &live);
@@ -276,7 +287,15 @@ impl Lane {
         self.write_inventory(cluster).await?;
         let marks = self.marks();
         let Some((observed, _)) = &self.memory.last else { return Ok(()) };
-        let execution = Execution { cluster, desired, observed, marks: &marks, key: &self.shared.key };
+        let inspected = std::mem::take(&mut self.memory.inspected);
+        let execution = Execution {
+            cluster,
+            desired,
+            observed,
+            marks: &marks,
+            key: &self.shared.key,
+            inspected: &inspected,
+        };
         let mut inventory = self.inventory();
         let target = self.target.clone();
         let superseded = || lane::superseded(&target, desired);

@@ -1,7 +1,8 @@
 //! The verb observe: what the cluster holds of the desired set and of the inventory.
 //!
-//! Watches answer for almost everything. What no watch has seen is read directly, because an absence that only a watch
-//! reports is never acted on; what cannot be read is named as unread, never taken for absent.
+//! Watches answer for almost everything. What no watch has seen is read directly, because a watch may be late, or see less
+//! than there is: an absence that only a watch reports is never acted on but in one way, by a create on condition that
+//! nothing is there. What cannot be read is named as unread, never taken for absent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,16 +48,30 @@ struct Target {
     namespaces: BTreeSet<String>,
 }
 
-/// What the cluster holds. Fails only when the cluster as a whole is out of reach.
+/// What is made of an object that no watch shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unseen {
+    /// It is read: what is seen is said, or compared.
+    Read,
+    /// It is read, unless git asks for it, its kind is watched and nothing of ours ever was there: then it will be created,
+    /// and the create meets a conflict if anything is there.
+    Create,
+}
+
+/// What the cluster holds. Fails only when the cluster as a whole is out of reach. `conflicts`: objects whose last write met
+/// something else than was seen; they are read.
 pub async fn observe(
     cluster: &Cluster,
     desired: &[Arc<DesiredObject>],
     inventory: &Inventory,
+    unseen: Unseen,
+    conflicts: &BTreeMap<ObjectId, u32>,
 ) -> Result<Observed, CallError> {
     let mut observed = Observed::default();
     let mut targets: BTreeMap<Gvk, Target> = BTreeMap::new();
     let mut readable: BTreeMap<ObjectId, Gvk> = BTreeMap::new();
     let mut missing: BTreeMap<Gvk, Absence> = BTreeMap::new();
+    let mut new: BTreeSet<ObjectId> = BTreeSet::new();
     for (id, sought) in wanted(desired, inventory) {
         let served = if sought.desired {
             cluster.kinds.resolve(&sought.gvk).await?.map(|kind| (sought.gvk.clone(), kind))
@@ -89,16 +104,31 @@ pub async fn observe(
         if let (Scope::Namespaced, Some(namespace)) = (target.kind.scope, &id.namespace) {
             target.namespaces.insert(namespace.clone());
         }
+        if sought.desired && unseen == Unseen::Create && was_never_made(&id, inventory, conflicts) {
+            new.insert(id.clone());
+        }
         readable.insert(id, gvk);
     }
     wait_for_sync(cluster, &targets).await;
     // Without a watch that has listed its kind, the store only holds what our own writes were answered.
     let watched = readable.iter().filter(|(id, gvk)| cluster.watches.is_synced(gvk, id.namespace.as_deref()));
     observed.objects = cluster.store.get(watched.map(|(id, _)| id));
-    let unseen: Vec<(ObjectId, Gvk)> =
-        readable.into_iter().filter(|(id, _)| !observed.objects.contains_key(id)).collect();
+    let is_created = |id: &ObjectId, gvk: &Gvk| {
+        new.contains(id) && cluster.watches.is_synced(gvk, id.namespace.as_deref())
+    };
+    let unseen: Vec<(ObjectId, Gvk)> = readable
+        .into_iter()
+        .filter(|(id, gvk)| !observed.objects.contains_key(id) && !is_created(id, gvk))
+        .collect();
     read_unseen(cluster, &targets, unseen, &mut observed).await?;
     Ok(observed)
+}
+
+/// Nothing of ours was there before, as far as the inventory knows, and no create has met anything.
+fn was_never_made(id: &ObjectId, inventory: &Inventory, conflicts: &BTreeMap<ObjectId, u32>) -> bool {
+    let entry = inventory.entries.get(id);
+    let met = conflicts.get(id).is_some_and(|conflicts| *conflicts > 0);
+    entry.is_none_or(|entry| entry.uid.is_none() && entry.applied.is_none()) && !met
 }
 
 fn wanted(desired: &[Arc<DesiredObject>], inventory: &Inventory) -> BTreeMap<ObjectId, Sought> {
@@ -159,7 +189,7 @@ async fn read_unseen(
             Ok(mut listed) => {
                 for id in ids {
                     if let Some(live) = listed.remove(&id) {
-                        observed.objects.insert(id, live);
+                        observed.objects.insert(id, Arc::new(live));
                     }
                 }
             }
@@ -187,7 +217,7 @@ async fn read_unseen(
         .buffer_unordered(READS);
     while let Some((id, gvk, answer)) = reads.next().await {
         match answer {
-            Ok(Some(live)) => drop(observed.objects.insert(id, live)),
+            Ok(Some(live)) => drop(observed.objects.insert(id, Arc::new(live))),
             Ok(None) => {}
             Err(error @ CallError::Unreachable(_)) => return Err(error),
             Err(error) => drop(observed.unread.insert(id, unreadable(cluster, &gvk, &error))),

@@ -12,7 +12,7 @@ use super::memory::Memory;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::{Parent, ParentChange, REWIND, members_of};
-use crate::cluster::shards::StoredShards;
+use crate::cluster::shards::{StoredShards, inventory_in};
 use crate::cluster::version;
 use crate::world::DesiredSet;
 
@@ -92,7 +92,10 @@ impl Lane {
 
     pub(super) async fn read_inventory(&mut self, cluster: &Cluster) -> Result<(), CallError> {
         if let (Some(parent), None) = (&self.memory.parent, &self.memory.inventory) {
-            self.memory.inventory = Some(cluster.parents.read_inventory(parent).await?);
+            self.memory.inventory = Some(match cluster.listed_shards(parent) {
+                Some(listed) => inventory_in(parent, listed)?,
+                None => cluster.parents.read_inventory(parent).await?,
+            });
             self.memory.written.clone_from(&parent.status);
         }
         self.memory.remembered = None;

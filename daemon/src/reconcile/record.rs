@@ -8,7 +8,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tidegate_core::ids::Digest;
 use tidegate_core::rollback::Decision;
-use tidegate_core::standing::{News, WRITE_INTERVAL, news};
+use tidegate_core::standing::{News, SETTLING, WRITE_INTERVAL, news};
 use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
 
 use super::lane::{Lane, Standing, Wanted};
@@ -167,7 +167,7 @@ impl Lane {
     /// True for a moment after the last write of a commit. Mostly all is healthy when it is over, and one record says it all.
     pub(super) fn is_just_applied(&self, now: Timestamp) -> bool {
         let progress = &self.memory.progress;
-        let just = |at: Timestamp| now.duration_since(at).unsigned_abs() < WRITE_INTERVAL;
+        let just = |at: Timestamp| now.duration_since(at).unsigned_abs() < SETTLING;
         progress.live.is_none() && progress.applied.is_some_and(just)
     }
 

@@ -52,6 +52,6 @@ pub async fn recreate(
         Ok(result) => result?,
         Err(_) => return Err(CallError::Server("the old object is still being deleted".to_owned())),
     }
-    let body = marked(apply.object.value().clone(), marks, &Precondition::default());
+    let body = marked(apply.object.to_value(), marks, &Precondition::default());
     cluster.writer.apply(kind, &id, &body, Mode::Write).await
 }

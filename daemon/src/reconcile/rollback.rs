@@ -22,11 +22,10 @@ use tidegate_core::rollback::{
 use tidegate_core::standing::{RETRY_REJECTED, health_of};
 use tidegate_core::status::{ObjectStatus, State};
 
-use super::Next;
 use super::lane::{Lane, Wanted};
-use super::observe;
 use super::record::commit_info;
 use super::standings::Standings;
+use super::{Next, Unseen, observe};
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::{GOOD, HELD, Parent, ParentChange, SICK_BEFORE, json_of};
@@ -228,7 +227,7 @@ impl Lane {
     /// What the environment owns and is not known to be healthy. Watches answer, so that this costs no request.
     async fn sick(&self, cluster: &Cluster) -> Result<BTreeSet<ObjectId>, CallError> {
         let inventory = self.inventory();
-        let observed = observe(cluster, &[], &inventory).await?;
+        let observed = observe(cluster, &[], &inventory, Unseen::Read, &BTreeMap::new()).await?;
         let is_sick = |(id, api_version): (&ObjectId, &str)| {
             let gvk = Gvk::from_api_version(api_version, &id.kind);
             match health_of(&gvk, id, &observed).state {

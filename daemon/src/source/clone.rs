@@ -13,7 +13,7 @@ use super::config::Limits;
 use super::error::clean;
 use super::mirror::commit_id;
 use super::revision::Partial;
-use super::snapshot::{Place, read_files};
+use super::snapshot::{Kept, Place, read_files};
 
 /// The longest text that names a commit.
 const REVISION_BYTES_MAX: usize = 256;
@@ -181,8 +181,13 @@ impl LocalClone {
             .find_commit(self.object(commit).map_err(|problem| vec![problem])?)
             .and_then(|commit| Ok(commit.tree_id()?.detach()))
             .map_err(|error| vec![unreadable(&clean(&error.to_string()))])?;
-        let place =
-            Place { repository: &self.repository, root, limits: &self.limits, unreadable: &unreadable };
+        let place = Place {
+            repository: &self.repository,
+            root,
+            limits: &self.limits,
+            unreadable: &unreadable,
+            kept: &Kept::default(),
+        };
         read_files(&place, subpath, paths)
     }
 

@@ -17,6 +17,7 @@ use super::carrier::{Carrier, Guard};
 use super::config::SourceConfig;
 use super::error::{SourceError, chain, clean};
 use super::revision::{Head, Moved, PollResult};
+use super::snapshot::Kept;
 
 /// Stands in gix's books for the remote; the carrier knows the real place.
 const PLACE: &str = "https://source.invalid/";
@@ -48,6 +49,7 @@ pub struct Mirror {
     branch: Mutex<Option<String>>,
     /// An object could not be read: the next poll rebuilds the mirror.
     damaged: AtomicBool,
+    kept: Kept,
 }
 
 impl Mirror {
@@ -60,12 +62,18 @@ impl Mirror {
             carrier: OnceLock::new(),
             branch: Mutex::new(None),
             damaged: AtomicBool::new(false),
+            kept: Kept::default(),
         }
     }
 
     /// What it was configured with.
     pub fn config(&self) -> &SourceConfig {
         &self.config
+    }
+
+    /// What the last readings found.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// Asks for the tip with one `ls-refs`, fetches when it is new, and applies the rewind rule.

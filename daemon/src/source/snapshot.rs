@@ -1,13 +1,14 @@
 //! Files of a commit, read from the object database alone. Nothing is ever written to a worktree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::ObjectId;
 use gix::objs::tree::{EntryKind, EntryMode};
 use tidegate_core::ids::CommitId;
 use tidegate_core::location::Location;
 use tidegate_core::problem::{Code, Problem};
-use tidegate_core::tree::FileTree;
+use tidegate_core::tree::{File, FileTree};
 
 use super::config::{Limits, SourceConfig as Config};
 use super::error::SourceError;
@@ -25,9 +26,34 @@ const TREE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 type Named = (Result<String, String>, Entry);
 
 /// An entry of a folder of the commit.
+#[derive(Debug, Clone, Copy)]
 struct Entry {
     mode: EntryMode,
     id: ObjectId,
+}
+
+/// What the last readings found, by git's own ids: what a commit leaves as it is is neither unpacked nor held again. Two
+/// readings back, because the files outside of `environments/` are read after those in it.
+#[derive(Debug, Default)]
+pub struct Kept(Mutex<[Arc<Found>; 2]>);
+
+/// What one reading found.
+#[derive(Debug, Default)]
+struct Found {
+    files: HashMap<ObjectId, Arc<File>>,
+    folders: HashMap<ObjectId, Arc<Vec<Named>>>,
+}
+
+impl Kept {
+    fn last(&self) -> [Arc<Found>; 2] {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, found: Found) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [last, before] = &mut *kept;
+        *before = std::mem::replace(last, Arc::new(found));
+    }
 }
 
 impl Mirror {
@@ -42,7 +68,12 @@ impl Mirror {
         let (repository, root) = self.root(commit).map_err(|error| vec![error.problem()])?;
         let unreadable = self.on_unreadable();
         let Config { subpath, limits, .. } = self.config();
-        read_files(&Place { repository: &repository, root, limits, unreadable: &unreadable }, subpath, paths)
+        let kept = self.kept();
+        read_files(
+            &Place { repository: &repository, root, limits, unreadable: &unreadable, kept },
+            subpath,
+            paths,
+        )
     }
 
     /// The ids of these paths. Ids of what is not a folder carry their mode: it matters too.
@@ -50,7 +81,8 @@ impl Mirror {
         let subpath = plain(&self.config().subpath)?;
         let (repository, root) = self.root(commit).map_err(|error| error.problem())?;
         let (unreadable, limits) = (self.on_unreadable(), &self.config().limits);
-        let place = Place { repository: &repository, root, limits, unreadable: &unreadable };
+        let kept = self.kept();
+        let place = Place { repository: &repository, root, limits, unreadable: &unreadable, kept };
         let walk = Walk::new(&place, &subpath);
         let mut ids = TreeIds::new();
         for path in paths {
@@ -73,21 +105,22 @@ impl Mirror {
         let path = join(&subpath, &plain(path)?);
         let (repository, root) = self.root(commit).map_err(|error| error.problem())?;
         let (unreadable, limits) = (self.on_unreadable(), &self.config().limits);
-        let place = Place { repository: &repository, root, limits, unreadable: &unreadable };
+        let kept = self.kept();
+        let place = Place { repository: &repository, root, limits, unreadable: &unreadable, kept };
         let walk = Walk::new(&place, &subpath);
         let mut listing = Listing::default();
         let Some(Entry { mode, id }) = walk.lookup(root, &path)? else { return Ok(listing) };
         if !mode.is_tree() {
             return Err(odd_entry(&path, mode));
         }
-        for (name, entry) in walk.entries(id, &path)? {
+        for (name, entry) in walk.entries(id, &path)?.iter() {
             match (name, entry.mode.kind()) {
-                (Ok(name), EntryKind::Tree) => listing.folders.push(name),
+                (Ok(name), EntryKind::Tree) => listing.folders.push(name.clone()),
                 (Ok(_), EntryKind::Blob | EntryKind::BlobExecutable) => {}
                 (Ok(name), EntryKind::Link | EntryKind::Commit) => {
-                    listing.problems.push(odd_entry(&join(&path, &name), entry.mode));
+                    listing.problems.push(odd_entry(&join(&path, name), entry.mode));
                 }
-                (Err(name), _) => listing.problems.push(odd_name(&path, &name)),
+                (Err(name), _) => listing.problems.push(odd_name(&path, name)),
             }
         }
         Ok(listing)
@@ -119,6 +152,8 @@ pub(super) struct Place<'r> {
     pub limits: &'r Limits,
     /// What is said about an object that cannot be read.
     pub unreadable: &'r dyn Fn(&str) -> Problem,
+    /// What earlier readings found.
+    pub kept: &'r Kept,
 }
 
 /// The files at or below these paths of a sub-path, and what stands there that cannot be read.
@@ -134,7 +169,7 @@ pub(super) fn read_files(
         match walk.lookup(place.root, &join(&subpath, &path)) {
             Ok(Some(entry)) => walk.read(&entry, path),
             Ok(None) => {}
-            Err(problem) => walk.found(problem),
+            Err(problem) => walk.note(problem),
         }
     }
     walk.finish()
@@ -152,6 +187,9 @@ struct Walk<'r> {
     bytes: u64,
     /// Everything that is not in the tree stands among the problems.
     complete: bool,
+    kept: &'r Kept,
+    known: [Arc<Found>; 2],
+    found: Found,
 }
 
 impl<'r> Walk<'r> {
@@ -166,18 +204,22 @@ impl<'r> Walk<'r> {
             entries: 0,
             bytes: 0,
             complete: true,
+            kept: place.kept,
+            known: place.kept.last(),
+            found: Found::default(),
         }
     }
 
     fn finish(self) -> Result<Partial, Vec<Problem>> {
-        let Self { tree, mut problems, prefix, complete, .. } = self;
+        let Self { tree, mut problems, prefix, complete, kept, found, .. } = self;
+        kept.put(found);
         let complete = complete && problems.len() < PROBLEMS_MAX;
         problems.truncate(PROBLEMS_MAX);
         if complete { Ok(Partial { snapshot: Snapshot { tree, prefix }, problems }) } else { Err(problems) }
     }
 
     /// An entry that is not read. Unless it is known what it is, nothing is known to be complete.
-    fn found(&mut self, problem: Problem) {
+    fn note(&mut self, problem: Problem) {
         self.complete &= problem.code == Code::TreeEntry;
         self.problems.push(problem);
     }
@@ -193,17 +235,20 @@ impl<'r> Walk<'r> {
                 EntryKind::Link | EntryKind::Commit => return Err(odd_entry(&seen, at.mode)),
             }
             let entries = self.entries(at.id, &seen)?;
-            let Some((_, entry)) = entries.into_iter().find(|(name, _)| name.as_deref() == Ok(part)) else {
+            let Some((_, entry)) = entries.iter().find(|(name, _)| name.as_deref() == Ok(part)) else {
                 return Ok(None);
             };
-            at = entry;
+            at = *entry;
             seen = join(&seen, part);
         }
         Ok(Some(at))
     }
 
     /// The entries of one folder; names that are not plain text as `Err`.
-    fn entries(&self, tree: ObjectId, path: &str) -> Result<Vec<Named>, Problem> {
+    fn entries(&self, tree: ObjectId, path: &str) -> Result<Arc<Vec<Named>>, Problem> {
+        if let Some(known) = self.known.iter().find_map(|found| found.folders.get(&tree)) {
+            return Ok(known.clone());
+        }
         self.check_size(tree, TREE_BYTES_MAX, path)?;
         let unreadable = |error: &dyn std::fmt::Display| self.unreadable(path, &error.to_string());
         let tree = self.repository.find_tree(tree).map_err(|error| unreadable(&error))?;
@@ -215,12 +260,12 @@ impl<'r> Walk<'r> {
                 && !matches!(shown.as_str(), "" | "." | "..");
             (if fit { Ok(shown) } else { Err(shown) }, Entry { mode: entry.mode, id: entry.oid.to_owned() })
         });
-        Ok(entries.collect())
+        Ok(Arc::new(entries.collect()))
     }
 
     /// Reads an entry and all below it.
     fn read(&mut self, entry: &Entry, path: String) {
-        let mut waiting = vec![(Entry { mode: entry.mode, id: entry.id }, path, 0_usize)];
+        let mut waiting = vec![(*entry, path, 0_usize)];
         while let Some((entry, path, depth)) = waiting.pop() {
             if self.problems.len() >= PROBLEMS_MAX || !self.within_budget(&path, depth) {
                 return;
@@ -231,13 +276,14 @@ impl<'r> Walk<'r> {
                     self.file(entry.id, &shown, path)
                 }
                 EntryKind::Tree if is_usual(entry.mode) => self.entries(entry.id, &shown).map(|entries| {
+                    self.found.folders.insert(entry.id, entries.clone());
                     let mut names = BTreeSet::new();
-                    for (name, entry) in entries {
+                    for (name, entry) in entries.iter() {
                         match name {
-                            Ok(name) if names.insert(name.clone()) => {
-                                waiting.push((entry, join(&path, &name), depth + 1));
+                            Ok(name) if names.insert(name.as_str()) => {
+                                waiting.push((*entry, join(&path, name), depth + 1));
                             }
-                            Ok(name) | Err(name) => self.found(odd_name(&shown, &name)),
+                            Ok(name) | Err(name) => self.note(odd_name(&shown, name)),
                         }
                     }
                 }),
@@ -248,7 +294,7 @@ impl<'r> Walk<'r> {
                 | EntryKind::Commit => Err(odd_entry(&shown, entry.mode)),
             };
             if let Err(problem) = done {
-                self.found(problem);
+                self.note(problem);
             }
         }
     }
@@ -270,7 +316,13 @@ impl<'r> Walk<'r> {
     }
 
     fn file(&mut self, id: ObjectId, shown: &str, path: String) -> Result<(), Problem> {
-        self.bytes = self.bytes.saturating_add(self.check_size(id, self.limits.file_bytes, shown)?);
+        let known = self.known.iter().find_map(|found| found.files.get(&id)).cloned();
+        let size = match &known {
+            // It was within the limit of one file when it was read.
+            Some(file) => file.bytes().len() as u64,
+            None => self.check_size(id, self.limits.file_bytes, shown)?,
+        };
+        self.bytes = self.bytes.saturating_add(size);
         if self.bytes > self.limits.total_bytes {
             let over = format!("more than {} bytes are to be read", self.limits.total_bytes);
             // The rest would only repeat it.
@@ -278,9 +330,15 @@ impl<'r> Walk<'r> {
             self.complete = false;
             return Err(too_much(shown, &over));
         }
-        let mut blob =
-            self.repository.find_blob(id).map_err(|error| self.unreadable(shown, &error.to_string()))?;
-        self.tree.insert(path, blob.take_data());
+        let file = if let Some(file) = known {
+            file
+        } else {
+            let blob = self.repository.find_blob(id);
+            let mut blob = blob.map_err(|error| self.unreadable(shown, &error.to_string()))?;
+            Arc::new(File::new(blob.take_data()))
+        };
+        self.found.files.insert(id, file.clone());
+        self.tree.insert_file(path, file);
         Ok(())
     }
 

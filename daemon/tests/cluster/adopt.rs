@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::kinds::Definition;
 use crate::support::{World, check, config_map, environment, eventually};
 
 /// The namespace, made by hand, and objects in it.
@@ -77,6 +78,24 @@ fn refused_until_adopted(name: &str, tool: &str, metadata: &str) {
         .commit("adopt", &[("environment.yaml", &world.environment(&format!("  adopt: [\"{wanted}\"]\n")))]);
     world.wait_for("live", &adopted);
     assert_eq!(colour("settings"), "blue");
+}
+
+#[test]
+fn a_custom_object_that_exists_is_not_written_over_unseen() {
+    let world = World::new("adopt-custom");
+    let definition = Definition::new(&world);
+    definition.serve(&[("v1", true)]);
+    let theirs = definition.widget("v1").replace("one", "theirs");
+    let marked = theirs.replace("{name: w}", "{name: w, annotations: {meta.helm.sh/release-name: shop}}");
+    prepare(&world, &[&marked]);
+    world.commit(
+        "widget",
+        &[("environment.yaml", &world.environment("")), ("widget.yaml", &definition.widget("v1"))],
+    );
+    let _daemon = world.daemon();
+    ownership_problem(&world, "adopt-custom");
+    let size = world.kube.field(&definition.resource("v1"), "adopt-custom", "w", "/spec/size");
+    assert_eq!(size, "theirs");
 }
 
 #[test]

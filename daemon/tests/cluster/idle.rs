@@ -25,6 +25,11 @@ fn wait_for_quiet(audited: &Audited) {
     });
 }
 
+fn inventories_listed(sent: &[Request]) -> Vec<String> {
+    let lists = sent.iter().filter(|request| request.uri.contains("inventory-of"));
+    lists.map(ToString::to_string).collect()
+}
+
 fn versions(world: &World) -> String {
     let format =
         "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
@@ -76,7 +81,7 @@ fn an_install_and_an_update_write_little_of_their_own() {
         "begin",
         &[("environment.yaml", &world.environment("")), ("a.yaml", &config_map("a", "k", "v"))],
     );
-    let (_daemon, audited) = world.audited_daemon();
+    let (mut daemon, audited) = world.audited_daemon();
     world.wait_for("live", &commit);
     wait_for_quiet(&audited);
 
@@ -99,6 +104,10 @@ fn an_install_and_an_update_write_little_of_their_own() {
             .map(ToString::to_string)
             .collect();
         println!("{value}: {} requests, {} of them of our own state", sent.len(), own.len());
+        // What was never made is created on condition that nothing is there; nobody looks before.
+        let objects = format!("/namespaces/{other}/configmaps/");
+        let reads = sent.iter().filter(|request| request.verb == "get" && request.uri.contains(&objects));
+        assert_eq!(reads.count(), 0, "{}", listed(&sent.iter().collect::<Vec<_>>()));
         own
     };
     // Parent and shard are made, the shard takes the uids, the parent the record.
@@ -107,6 +116,18 @@ fn an_install_and_an_update_write_little_of_their_own() {
     // The claim, the shard with the digests, the record.
     let own = install("second");
     assert!(own.len() <= 3, "{}", own.join("\n"));
+
+    // A start reads what is kept of all environments in one list.
+    let mark = audited.mark();
+    daemon.terminate();
+    daemon.restart();
+    eventually("the new daemon has listed", || {
+        let lists = inventories_listed(&audited.since(&mark));
+        check(!lists.is_empty(), "nothing yet")
+    });
+    wait_for_quiet(&audited);
+    let lists = inventories_listed(&audited.since(&mark));
+    assert_eq!(lists.len(), 1, "{}", lists.join("\n"));
 }
 
 #[test]

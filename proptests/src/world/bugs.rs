@@ -19,7 +19,7 @@ pub enum Bug {
     RewindAccepted,
     /// Any number of objects is deleted at once.
     BudgetIgnored,
-    /// What a watch does not show does not exist.
+    /// What a watch does not show does not exist, and is created without condition.
     StaleReadTrusted,
     /// A broken commit replaces the last good one.
     LastGoodDropped,

@@ -205,6 +205,9 @@ impl Lane {
         for id in &plan.forget {
             inventory.forget(id);
         }
+        for waiting in plan.waiting.iter().filter(|it| it.reason.is_somebody_elses()) {
+            inventory.forget_intent(&waiting.object);
+        }
     }
 
     pub(super) fn note_pending(&mut self, plan: &Plan) {

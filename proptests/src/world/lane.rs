@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tidegate_core::drift::{Evidence, Flips};
 use tidegate_core::ids::{CommitId, Digest, EnvironmentName};
 use tidegate_core::inventory::Inventory;
@@ -82,6 +83,7 @@ pub struct Memory {
     pub(super) parent: Option<Parent>,
     pub(super) inventory: Option<(Inventory, Option<StoredShard>)>,
     pub(super) failed: BTreeMap<ObjectId, Failure>,
+    pub(super) inspected: BTreeMap<ObjectId, Value>,
     pub(super) evidence: Evidence,
     pub(super) dry_runs_failed_at: Option<Timestamp>,
     pub(super) flips: Flips,
@@ -194,6 +196,7 @@ impl Lane {
             return self.record(&wanted, None).await;
         }
         let rounds = self.rounds(&good).await;
+        self.memory.inspected.clear();
         self.write_inventory().await?;
         let rounds = rounds?;
         match rounds {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tidegate_core::ids::CommitId;
 use tidegate_core::schedule::Backoff;
-use tidegate_core::standing::{Judgement, News, Progress, WRITE_INTERVAL, Wait, judge, news, next};
+use tidegate_core::standing::{Judgement, News, Progress, SETTLING, Wait, judge, news, next};
 use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
 
 use super::bugs::Bug;
@@ -177,7 +177,7 @@ impl Lane {
 
     fn is_just_applied(&self) -> bool {
         let Progress { applied, live, .. } = &self.memory.progress;
-        let just = |at: Timestamp| self.now().duration_since(at).unsigned_abs() < WRITE_INTERVAL;
+        let just = |at: Timestamp| self.now().duration_since(at).unsigned_abs() < SETTLING;
         live.is_none() && applied.is_some_and(just)
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tidegate_core::drift::Flips;
@@ -215,7 +216,8 @@ impl World {
         let desired = target.desired()?;
         let inventory = self.inventory(environment);
         let ids = desired.ids().chain(inventory.entries.keys().cloned());
-        let objects = ids.filter_map(|id| Some((id.clone(), compact(self.objects.get(&id)?)))).collect();
+        let objects =
+            ids.filter_map(|id| Some((id.clone(), Arc::new(compact(self.objects.get(&id)?))))).collect();
         let observed = Observed { objects, ..Observed::default() };
         let plan = plan(&PlanInput {
             settings: &desired.settings,

@@ -174,11 +174,16 @@ impl World {
 
     fn apply(&mut self, id: &ObjectId, body: &Value, dry_run: bool) -> Reply {
         let live = self.objects.get(id);
-        for key in ["uid", "resourceVersion"] {
-            let wanted = body["metadata"].get(key);
-            if wanted.is_some() && wanted != live.map(|live| &live["metadata"][key]) {
-                return Err(CallError::Conflict);
-            }
+        // As the API server does it: where nothing is, a uid is a conflict, and a resourceVersion is not looked at.
+        let metadata = &body["metadata"];
+        let conflict = match live.map(|live| &live["metadata"]) {
+            None => metadata.get("uid").is_some(),
+            Some(live) => ["uid", "resourceVersion"]
+                .iter()
+                .any(|key| metadata.get(*key).is_some_and(|wanted| *wanted != live[*key])),
+        };
+        if conflict {
+            return Err(CallError::Conflict);
         }
         let time = self.second();
         let writer = Writer { manager: tidegate_core::drift::FIELD_MANAGER, subresource: "", time: &time };

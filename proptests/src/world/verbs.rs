@@ -12,7 +12,7 @@ use serde_json::Value;
 use tidegate_core::diff::drift_changes;
 use tidegate_core::drift::{AllowList, ManagedSummary, blame, migrate_kubectl};
 use tidegate_core::ids::Digest;
-use tidegate_core::inventory::{Applied, Inventory, Marks, Precondition, marked};
+use tidegate_core::inventory::{Applied, Inventory, Marks, NOWHERE, Precondition, marked};
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId};
 use tidegate_core::observed::{DryRun, LiveObject, Observed};
 use tidegate_core::outcome::Outcome;
@@ -46,7 +46,7 @@ struct Done {
 
 /// What a dry-run showed.
 enum Shown {
-    Found(DryRun, Box<LiveObject>),
+    Found(DryRun, Box<LiveObject>, Box<Value>),
     Gone,
     Failed(DryRun),
 }
@@ -71,7 +71,7 @@ impl Lane {
         let mut observed = Observed::default();
         {
             let local = self.local.borrow();
-            let known = |id: &ObjectId| Some((id.clone(), local.store.get(id)?.clone()));
+            let known = |id: &ObjectId| Some((id.clone(), Arc::new(local.store.get(id)?.clone())));
             if local.store.synced {
                 observed.objects = wanted.keys().filter_map(known).collect();
             }
@@ -80,12 +80,23 @@ impl Lane {
         if self.has(Bug::StaleReadTrusted) {
             return Ok(observed);
         }
-        let unseen: Vec<_> =
-            wanted.into_iter().filter(|(id, _)| !observed.objects.contains_key(id)).collect();
+        // What git asks for and was never made is created, on condition that nothing is there.
+        let asked: BTreeSet<ObjectId> = desired.iter().map(|object| object.reference.id()).collect();
+        let synced = self.local.borrow().store.synced;
+        let is_created = |id: &ObjectId| {
+            let entry = inventory.entries.get(id);
+            let never = entry.is_none_or(|entry| entry.uid.is_none() && entry.applied.is_none());
+            let met = self.memory.conflicts.get(id).is_some_and(|conflicts| *conflicts > 0);
+            synced && never && asked.contains(id) && !met
+        };
+        let unseen: Vec<_> = wanted
+            .into_iter()
+            .filter(|(id, _)| !observed.objects.contains_key(id) && !is_created(id))
+            .collect();
         let reads = unseen.iter().map(|(id, gvk)| self.read(id.clone(), gvk)).collect();
         for (id, answer) in side_by_side(reads).await {
             match answer {
-                Ok(Some(live)) => drop(observed.objects.insert(id, live)),
+                Ok(Some(live)) => drop(observed.objects.insert(id, Arc::new(live))),
                 Ok(None) => {}
                 Err(CallError::Unreachable) => return Err(CallError::Unreachable),
                 Err(error) => drop(observed.unread.insert(id, format!("{error:?}"))),
@@ -125,7 +136,8 @@ impl Lane {
         let shown = side_by_side(objects.map(|object| self.inspect_one(object)).collect()).await;
         for (id, shown) in shown {
             match shown {
-                Shown::Found(dry_run, live) => {
+                Shown::Found(dry_run, live, read) => {
+                    self.memory.inspected.insert(id.clone(), *read);
                     self.memory.evidence.insert(id.clone(), dry_run, &live);
                     self.local.borrow_mut().store.observe(id, *live);
                 }
@@ -154,7 +166,7 @@ impl Lane {
         let shown = match asked {
             Ok(Some((dry_run, live))) => {
                 let gvk = &object.reference.gvk;
-                Shown::Found(dry_run, Box::new(summarize(gvk, detail_of(gvk), &live)))
+                Shown::Found(dry_run, Box::new(summarize(gvk, detail_of(gvk), &live)), Box::new(live))
             }
             Ok(None) => Shown::Gone,
             Err(error) => Shown::Failed(DryRun {
@@ -307,7 +319,15 @@ impl Lane {
         let seen = self.memory.last.as_ref().and_then(|(observed, _)| observed.objects.get(&id));
         let mut expected = seen.map(|live| live.managed.unexpected(&allow));
         let must_read = apply.uid.is_some() && apply.migrate;
-        let mut before = if must_read { self.get(&id).await? } else { None };
+        // A dry-run has mostly just read the very version.
+        let version = &apply.resource_version;
+        let inspected = self.memory.inspected.get(&id);
+        let known = inspected.filter(|live| version.is_some() && version_of(live) == *version);
+        let mut before = match known {
+            _ if !must_read => None,
+            Some(live) => Some(live.clone()),
+            None => self.get(&id).await?,
+        };
         let exact = apply.resource_version.is_some() || apply.migrate;
         let mut version = apply.resource_version.clone();
         let mut attempt = 1;
@@ -323,7 +343,10 @@ impl Lane {
                     before = Some(migrated);
                 }
             });
-            let precondition = Precondition { uid: apply.uid.clone(), resource_version: version.clone() };
+            let on_condition = apply.uid.is_none() && !self.has(Bug::StaleReadTrusted);
+            let nowhere = || on_condition.then(|| NOWHERE.to_owned());
+            let resource_version = version.clone().or_else(nowhere);
+            let precondition = Precondition { uid: apply.uid.clone(), resource_version };
             let body = marked(apply.object.value().clone(), &self.marks(), &precondition);
             let answer = match migrated {
                 Ok(()) => self.send(&id, body, false).await,
@@ -380,6 +403,7 @@ impl Lane {
             let (problem, pause, read) = match aftermath(outcome, conflicts) {
                 Aftermath::Over => {
                     self.memory.failed.remove(&id);
+                    self.memory.conflicts.remove(&id);
                     continue;
                 }
                 Aftermath::ReadAgain => {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Found, Placed, read};
+use super::{Environment, Found, Placed, read};
 use crate::ids::EnvironmentName;
 use crate::problem::{Code, Problem};
 use crate::schema::suggest;
-use crate::tree::FileTree;
+use crate::tree::{File, FileTree};
 
 /// The folder that holds the environments.
 pub const FOLDER: &str = "environments";
@@ -18,18 +18,43 @@ pub const FILE: &str = "environment.yaml";
 ///
 /// A folder without an `environment.yaml` is none, and nothing is said about it: it may hold what others share.
 pub fn discover(tree: &FileTree) -> Vec<Found> {
-    let mut found: Vec<Found> = tree.below(FOLDER).filter_map(|(path, bytes)| find(path, bytes)).collect();
+    discover_again(tree, &mut KnownFiles::default())
+}
+
+/// The same, where a file that is as it was read last is not parsed again.
+pub fn discover_again(tree: &FileTree, known: &mut KnownFiles) -> Vec<Found> {
+    let mut read = BTreeMap::new();
+    let found = tree.files_below(FOLDER).filter_map(|(path, file)| find(path, file, known, &mut read));
+    let mut found: Vec<Found> = found.collect();
+    known.files = read;
     check_dependencies(&mut found);
     found
 }
 
-fn find(path: &str, bytes: &[u8]) -> Option<Found> {
+/// The files of environments as they were read last.
+#[derive(Debug, Default)]
+pub struct KnownFiles {
+    files: BTreeMap<String, Read>,
+}
+
+/// A file, and what was read from it.
+type Read = (Arc<File>, Result<Environment, Vec<Problem>>);
+
+fn find(
+    path: &str,
+    file: &Arc<File>,
+    known: &mut KnownFiles,
+    read: &mut BTreeMap<String, Read>,
+) -> Option<Found> {
     let folder = path.strip_suffix(FILE)?.strip_suffix('/')?;
     let name = folder.strip_prefix(FOLDER)?.strip_prefix('/')?;
     if name.is_empty() || name.contains('/') {
         return None;
     }
-    let environment = read::environment(&Arc::from(path), folder, bytes);
+    let same = known.files.remove(path).filter(|(before, _)| Arc::ptr_eq(before, file) || before == file);
+    let (file, environment) =
+        same.unwrap_or_else(|| (file.clone(), read::environment(&Arc::from(path), folder, file.bytes())));
+    read.insert(path.to_owned(), (file, environment.clone()));
     Some(Found { folder: folder.to_owned(), name: name.to_owned(), environment })
 }
 

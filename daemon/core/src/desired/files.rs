@@ -64,8 +64,8 @@ fn source_files<'t>(
     problems: &mut Vec<Problem>,
 ) -> Vec<&'t str> {
     let Placed { value: Source::Manifests(path), location } = source;
-    if tree.get(path).is_some() {
-        return tree.iter().map(|(file, _)| file).filter(|file| file == path).collect();
+    if let Some(file) = tree.path_of(path) {
+        return vec![file];
     }
     if *path != environment.folder && !tree.has_folder(path) {
         let message = format!("there is no file or folder `{path}`");
@@ -79,12 +79,7 @@ fn source_files<'t>(
         let below = file.strip_prefix(path.as_str()).unwrap_or(file);
         !below.split('/').any(|part| part.starts_with('.'))
     };
-    tree.iter()
-        .map(|(file, _)| file)
-        .filter(|file| file.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/')))
-        .filter(inside)
-        .filter(|file| is_manifest(file))
-        .collect()
+    tree.below(path).map(|(file, _)| file).filter(inside).filter(|file| is_manifest(file)).collect()
 }
 
 /// A file or folder beside the one that is missing whose name is nearly the same.

@@ -19,7 +19,7 @@ mod waves;
 
 use std::sync::Arc;
 
-pub use discover::discover;
+pub use discover::{KnownFiles, discover, discover_again};
 pub use environment::{
     Cluster, Deadlines, Environment, IgnoreRule, IgnoreWhen, OnFailure, Placed, Prune, PruneBudget,
     SecretKey, Source, Suspend,

@@ -103,7 +103,8 @@ mod tests {
         };
         let mut evidence = Evidence::default();
         evidence.insert(id(), dry_run, &seen);
-        let mut observed = Observed { objects: BTreeMap::from([(id(), now)]), ..Observed::default() };
+        let mut observed =
+            Observed { objects: BTreeMap::from([(id(), std::sync::Arc::new(now))]), ..Observed::default() };
         evidence.attach(&mut observed);
         observed.dry_runs.remove(&id()).map(|run| run.resource_version)
     }

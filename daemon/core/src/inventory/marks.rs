@@ -13,6 +13,10 @@ pub struct Marks {
     pub environment: String,
 }
 
+/// A resourceVersion that no object has, because the first write to an API server's storage is a later one. An apply that
+/// carries it creates the object where nothing is, and is a conflict where anything is.
+pub const NOWHERE: &str = "1";
+
 /// What must hold of the live object for a write to happen.
 #[derive(Debug, Clone, Default)]
 pub struct Precondition {

@@ -21,7 +21,7 @@ pub use labels::{
     ADDITIONAL_NAMESPACES, APPLY_SET_ID, CONTAINS_GROUP_KINDS, ENVIRONMENT, PART_OF, PRUNE, PRUNE_DISABLED,
     TOOLING, TOOLING_VALUE, apply_set_id,
 };
-pub use marks::{Marks, Precondition, marked};
+pub use marks::{Marks, NOWHERE, Precondition, marked};
 pub use shards::{CorruptInventory, MAX_SHARDS, SHARD_LIMIT_BYTES, Shard, decode, encode, encode_at};
 
 /// One object that an environment owns or is about to create.
@@ -144,6 +144,12 @@ impl Inventory {
     /// Removes an entry: the object is deleted, or not ours any more. True when it was there.
     pub fn forget(&mut self, id: &ObjectId) -> bool {
         self.entries.remove(id).is_some()
+    }
+
+    /// Removes the entry of a create that met an object of somebody else. True when there was one.
+    pub fn forget_intent(&mut self, id: &ObjectId) -> bool {
+        let never_made = self.entries.get(id).is_some_and(|it| it.is_pending() && it.applied.is_none());
+        never_made && self.forget(id)
     }
 
     /// Objects whose create was under way when the entry was written.

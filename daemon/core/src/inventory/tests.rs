@@ -56,6 +56,19 @@ fn an_inventory_survives_its_shards() {
 }
 
 #[test]
+fn only_the_entry_of_a_create_that_was_never_done_is_taken_back() {
+    let mut inventory = inventory(1);
+    let made = reference("ConfigMap", Some("shop"), "object-0").id();
+    let intended = reference("ConfigMap", Some("shop"), "theirs");
+    inventory.record_pending(&intended);
+    assert!(inventory.forget_intent(&intended.id()) && !inventory.forget_intent(&intended.id()));
+    assert!(!inventory.forget_intent(&made));
+    // Made once, deleted by somebody, and about to be made again: it was ours.
+    inventory.entries.get_mut(&made).expect("it is there").uid = None;
+    assert!(!inventory.forget_intent(&made) && inventory.entries.contains_key(&made));
+}
+
+#[test]
 fn forty_thousand_objects_fit() {
     let shards = encode(&inventory(40_000));
     assert!(shards.len() <= 64);

@@ -60,7 +60,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 
 fn decide<'a>(input: &PlanInput<'a>, object: &'a Arc<DesiredObject>) -> (ObjectId, Decision<'a>) {
     let id = object.reference.id();
-    let live = input.observed.objects.get(&id);
+    let live = input.observed.objects.get(&id).map(Arc::as_ref);
     let verdict = match (input.observed.unread.get(&id), live) {
         (Some(reason), _) => Verdict::wait(WaitingReason::Unread(reason.clone())),
         (None, Some(live)) if live.deleting => {

@@ -16,7 +16,7 @@ pub fn dependencies(object: &DesiredObject) -> Vec<ObjectId> {
     if let Some(namespace) = &id.namespace {
         needs.cluster("", "Namespace", Some(namespace));
     }
-    needs.of_kind(&id, object.value());
+    needs.of_kind(&id, &object.to_value());
     needs.found.remove(&id);
     needs.found.into_iter().collect()
 }

@@ -117,6 +117,24 @@ impl WaitingReason {
         }
     }
 
+    /// Whether the object belongs to another tool or environment.
+    pub fn is_somebody_elses(&self) -> bool {
+        match self {
+            Self::Ownership(_) => true,
+            Self::Unread(_)
+            | Self::DryRunFailed(_)
+            | Self::Refused(_)
+            | Self::PruneAfter(_)
+            | Self::Deleting(_)
+            | Self::EarlierWave(_)
+            | Self::Dependency(_)
+            | Self::PruneBudget
+            | Self::PruneNotAllowed(_)
+            | Self::Suspended(_)
+            | Self::FightingOver(_) => false,
+        }
+    }
+
     /// Whether the commit counts as not applied because of it. What is kept on purpose, and a field that somebody fights
     /// over after it was rolled out, do not hold it.
     pub fn holds_commit(&self) -> bool {

@@ -56,7 +56,7 @@ impl World {
         let own = Some(Digest::of(b"own"));
         self.observed.objects.insert(
             id.clone(),
-            LiveObject {
+            Arc::new(LiveObject {
                 api_version: object.reference.gvk.api_version(),
                 uid: uid.clone(),
                 resource_version: "7".into(),
@@ -66,7 +66,7 @@ impl World {
                 prune_disabled: false,
                 managed: ManagedSummary { own: own.clone(), ..ManagedSummary::default() },
                 health: Some(Health { state: HealthState::Healthy, reason: String::new() }),
-            },
+            }),
         );
         self.inventory.entries.insert(
             id,
@@ -82,7 +82,7 @@ impl World {
     }
 
     fn live(&mut self, object: &DesiredObject) -> &mut LiveObject {
-        self.observed.objects.get_mut(&object.reference.id()).unwrap()
+        Arc::make_mut(self.observed.objects.get_mut(&object.reference.id()).unwrap())
     }
 
     fn remove(&mut self, object: &DesiredObject) {

@@ -6,6 +6,8 @@ use crate::status::{EnvironmentStatus, State};
 
 /// Records of a state that goes on changing are written at most this often.
 pub const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// After a commit was applied, its way to health is recorded only when it takes longer than this.
+pub const SETTLING: Duration = Duration::from_secs(3);
 
 /// What is done with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

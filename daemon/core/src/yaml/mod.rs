@@ -8,6 +8,7 @@ mod field_path;
 mod mapping;
 mod node;
 mod parse;
+mod positions;
 mod scalar;
 mod spans;
 mod value;

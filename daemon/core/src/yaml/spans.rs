@@ -1,12 +1,12 @@
 //! Which place in git asks for which field of an object. Filled by the parser, kept through substitution and patches.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::field_path;
+use super::positions::{Place, Positions};
 use crate::location::{Location, Position};
 
 /// Places by JSON pointer (RFC 6901), with the file that the object stands in.
@@ -14,21 +14,14 @@ use crate::location::{Location, Position};
 pub struct Spans {
     file: Arc<str>,
     start: Position,
-    positions: BTreeMap<String, Place>,
+    positions: Positions,
     overlays: Vec<(String, Location)>,
-}
-
-/// Where a value stands, and its key where it has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    value: Position,
-    key: Position,
 }
 
 impl Spans {
     /// Spans of an object that begins at `start`; places are added with [`Spans::insert`].
     pub fn new(file: Arc<str>, start: Position) -> Self {
-        Self { file, start, positions: BTreeMap::new(), overlays: Vec::new() }
+        Self { file, start, positions: Positions::default(), overlays: Vec::new() }
     }
 
     /// Says where the value under a pointer stands.
@@ -70,12 +63,18 @@ impl Spans {
             let index = change(token.parse().ok()?)?;
             Some(format!("{sequence}/{index}{rest}"))
         };
-        let positions = std::mem::take(&mut self.positions);
-        self.positions =
-            positions.into_iter().filter_map(|(pointer, at)| Some((moved(pointer)?, at))).collect();
+        let positions = self.positions.all();
+        let positions = positions.into_iter().filter_map(|(pointer, at)| Some((moved(pointer)?, at)));
+        self.positions = Positions::of(positions.collect());
         let overlays = std::mem::take(&mut self.overlays);
         self.overlays =
             overlays.into_iter().filter_map(|(pointer, at)| Some((moved(pointer)?, at))).collect();
+    }
+
+    /// Makes them small, once they are whole.
+    pub fn pack(&mut self) {
+        self.positions.pack();
+        self.overlays.shrink_to_fit();
     }
 
     /// Where the object begins.

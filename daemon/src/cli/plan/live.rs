@@ -29,7 +29,7 @@ use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
 use crate::cluster::parent::apply_set_of;
 use crate::cluster::write::Mode;
-use crate::reconcile::{access_of, observe, settings};
+use crate::reconcile::{Unseen, access_of, observe, settings};
 use crate::world::prefixed;
 
 /// Objects that are asked about side by side.
@@ -119,7 +119,7 @@ impl Question<'_> {
             None => (Inventory::default(), None),
         };
         let wanted: Vec<Arc<DesiredObject>> = self.after.values().cloned().collect();
-        let observed = observe(self.cluster, &wanted, &inventory).await?;
+        let observed = observe(self.cluster, &wanted, &inventory, Unseen::Read, &BTreeMap::new()).await?;
         let planned = self.plan(&wanted, &observed, &inventory);
         live.problems = prefixed(planned.problems.clone(), &self.head.prefix);
         // Not of this plan: what stands in the cluster is not what base asks for.

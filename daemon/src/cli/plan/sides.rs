@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tidegate_core::desired::KnownFiles;
 use tidegate_core::ids::CommitId;
 use tidegate_core::problem::Problem;
 use tidegate_core::review::{Compared, Complete, Note, Side};
@@ -95,8 +96,8 @@ pub fn compare(wanted: &Wanted) -> Result<Comparison, Vec<Problem>> {
 /// What stands in the work tree and in no commit, which whoever has just edited a file would look for in the plan.
 fn uncommitted(clone: &LocalClone, subpath: &str, head: &World) -> Option<String> {
     let folder = Folder::new(FolderConfig::new(clone.work_tree()?, subpath));
-    let paths: Vec<String> =
-        [ENVIRONMENTS.to_owned()].into_iter().chain(World::further_paths(&head.files)).collect();
+    let further = World::further_paths(&head.files, &mut KnownFiles::default());
+    let paths: Vec<String> = [ENVIRONMENTS.to_owned()].into_iter().chain(further).collect();
     let now = folder.scan().ok().and_then(|digest| folder.read_partly(&digest, &paths).ok())?.snapshot;
     let manifests = |path: &&str| {
         MANIFESTS.iter().any(|end| path.ends_with(end)) && !path.split('/').any(|part| part.starts_with('.'))
@@ -158,12 +159,13 @@ fn subpath(wanted: &Wanted, place: &Path, clone: &LocalClone) -> String {
 fn world(clone: &LocalClone, commit: &CommitId, subpath: &str) -> Result<World, Vec<Problem>> {
     let environments = vec![ENVIRONMENTS.to_owned()];
     let mut partial = clone.read(commit, subpath, &environments)?;
-    let further = World::further_paths(&partial.snapshot.tree);
+    let mut known = KnownFiles::default();
+    let further = World::further_paths(&partial.snapshot.tree, &mut known);
     if !further.is_empty() {
         let paths: Vec<String> = environments.into_iter().chain(further).collect();
         partial = clone.read(commit, subpath, &paths)?;
     }
-    Ok(World::new(Revision::Commit(commit.clone()), None, partial))
+    Ok(World::again(Revision::Commit(commit.clone()), None, partial, &mut known))
 }
 
 /// Renders environments of several commits.

@@ -30,7 +30,7 @@ fn observed(names: &[&str]) -> Observed {
         let object =
             json!({ "metadata": { "name": name, "namespace": "shop", "uid": "u", "resourceVersion": "1" } });
         let id = id_of(&gvk, Scope::Namespaced, &object).expect("it has a name");
-        observed.objects.insert(id, summarize(&gvk, detail_of(&gvk), &object));
+        observed.objects.insert(id, std::sync::Arc::new(summarize(&gvk, detail_of(&gvk), &object)));
     }
     observed
 }
