@@ -51,7 +51,7 @@ fn every_invariant_holds_in_every_history() {
 }
 
 /// So many histories at most are looked through for one planted bug.
-const HISTORIES_PER_BUG: u64 = 100;
+const HISTORIES_PER_BUG: u64 = 400;
 
 #[test]
 fn every_planted_bug_is_found() {
