@@ -131,13 +131,19 @@ impl Lane {
             }
         }
         let revision = desired.revision.id();
+        // What was still to be said of another set, that was applied and left again before its record, is outdated.
+        self.memory.unsaid.remove(APPLIED);
         let parent = self.memory.parent.as_ref();
-        let same = parent
-            .and_then(|parent| parent.status.as_ref())
-            .and_then(|status| status.applied_inputs.as_ref());
-        if parent.is_some_and(|parent| parent.applied.as_ref() == Some(&revision))
-            || same == Some(&desired.inputs)
-        {
+        // The mark names the commit of the record, unless a set came and went between two records.
+        let same = parent.is_some_and(|parent| {
+            let status = parent
+                .status
+                .as_ref()
+                .filter(|status| status.applied_inputs.as_ref() == Some(&desired.inputs));
+            let recorded = status.and_then(|status| status.applied.as_ref());
+            recorded.is_some_and(|applied| parent.applied.as_ref() == Some(&applied.id))
+        });
+        if same || parent.is_some_and(|parent| parent.applied.as_ref() == Some(&revision)) {
             return Ok(());
         }
         self.memory.unsaid.insert(APPLIED.to_owned(), Some(revision));

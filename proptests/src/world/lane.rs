@@ -443,9 +443,16 @@ impl Lane {
             Conclusion::TakenDown => return self.take_down(&good.commit).await,
             Conclusion::Applied => drop(self.memory.progress.applied.get_or_insert(now)),
         }
+        self.memory.unsaid.applied = None;
         let parent = self.memory.parent.as_ref();
-        let status = parent.and_then(|parent| parent.status.as_ref());
-        let same = status.and_then(|status| status.applied_inputs.as_ref()) == Some(&good.target.inputs);
+        let same = parent.is_some_and(|parent| {
+            let status = parent.status.as_ref();
+            let status = status.filter(|status| status.applied_inputs.as_ref() == Some(&good.target.inputs));
+            let recorded = status.and_then(|status| status.applied.as_ref());
+            recorded.is_some_and(|recorded| {
+                parent.applied.as_ref().is_some_and(|applied| applied.as_str() == recorded.id)
+            })
+        });
         if same || parent.is_some_and(|parent| parent.applied.as_ref() == Some(&good.commit)) {
             return Ok(());
         }
