@@ -62,6 +62,7 @@ pub fn open_settings() -> PlanSettings {
         prune: PruneSettings { enabled: true, max: 1_000, percent: 100, allow: guarded_kinds() },
         adopt: Vec::new(),
         suspended: None,
+        rolled_back_from: None,
         decommission: false,
         allow: AllowList::default(),
     }
@@ -177,6 +178,7 @@ fn fill(world: &mut World, (kind, name): (usize, usize), cell: &Cell, partial: b
                 own: entry.uid.map(|_| Digest::of(&[entry.own])),
                 foreign: None,
                 settled: false,
+                adopted: false,
             },
         );
     }

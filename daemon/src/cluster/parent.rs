@@ -347,6 +347,16 @@ fn suspension(text: &str) -> Suspension {
     })
 }
 
+/// A hold that cannot be read: what it held must not be applied again, and nobody knows what that was.
+fn unreadable_hold(text: &str) -> Option<Suspension> {
+    serde_json::from_str::<Held>(text).is_err().then(|| Suspension {
+        reason: format!("the annotation {HELD} is not what a rollback writes; remove it to go on"),
+        by: "an annotation".to_owned(),
+        since: jiff::Timestamp::UNIX_EPOCH,
+        until: None,
+    })
+}
+
 /// The parent in a ConfigMap; none when it is not one of ours.
 pub fn parse(object: &ConfigMap) -> Option<Parent> {
     let metadata = &object.metadata;
@@ -366,7 +376,9 @@ pub fn parse(object: &ConfigMap) -> Option<Parent> {
             .into_iter()
             .filter_map(|key| Some((key.to_owned(), annotation(key)?)))
             .collect(),
-        suspension: annotation(SUSPEND).map(|text| suspension(&text)),
+        suspension: annotation(SUSPEND)
+            .map(|text| suspension(&text))
+            .or_else(|| unreadable_hold(&annotation(HELD)?)),
         resumed: annotation(RESUMED).and_then(|text| serde_json::from_str(&text).ok()),
         sync: annotation(SYNC),
         rewind: annotation(REWIND).and_then(|text| serde_json::from_str(&text).ok()),

@@ -9,7 +9,9 @@ use tidegate_core::standing::{Claim, Conclusion, Progress, Said, conclude, drop_
 use super::lane::Lane;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
-use crate::cluster::parent::{APPLIED, Parent, ParentChange, REWIND, SEEN, SEEN_INPUTS, SOURCE};
+use crate::cluster::parent::{
+    APPLIED, GOOD, Parent, ParentChange, REWIND, SEEN, SEEN_INPUTS, SICK_BEFORE, SOURCE,
+};
 use crate::source::Revision;
 use crate::telemetry::EnvironmentLabel;
 use crate::world::DesiredSet;
@@ -49,6 +51,9 @@ impl Lane {
         annotations.extend(self.leave(cluster, &parent, &asked).await?);
         if uses_rewind {
             annotations.insert(REWIND.to_owned(), None);
+            // A person has gone back behind it: what was good there is nothing to go back to.
+            annotations.extend([(GOOD.to_owned(), None), (SICK_BEFORE.to_owned(), None)]);
+            self.memory.unsaid.remove(GOOD);
         }
         self.begin(desired);
         self.write_parent(cluster, ParentChange { annotations, status: None }).await?;

@@ -1,7 +1,7 @@
 //! The verb fetch, as a lane sees it: which set of objects is enforced.
 //!
 //! The newest one that is free of errors. When the newest commit is broken, the last good one stays enforced: kept in
-//! memory, and after a restart loaded again from the commit that the parent object names as applied.
+//! memory, and after a restart loaded again from the commit that the parent object names as begun, else as applied.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -103,6 +103,7 @@ impl Lane {
         self.memory.rejected = None;
         self.memory.failed.clear();
         self.memory.further.clear();
+        self.memory.conflicts.clear();
         self.memory.unwell.clear();
         self.memory.good = Some(Arc::new(set));
     }

@@ -51,6 +51,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tidegate_core::ids::short;
 use tidegate_core::plan::{Plan, PlanInput, PlanSettings, plan};
 use tidegate_core::standing::SAFETY_INTERVAL;
 
@@ -156,7 +157,8 @@ impl Lane {
         if !self.claim(cluster, &desired).await? {
             return self.record(cluster, wanted, None).await;
         }
-        let settings = settings(&self.name, &desired.environment);
+        let rolled_back_from = self.hold().map(|held| short(&held.commit.id).to_owned());
+        let settings = PlanSettings { rolled_back_from, ..settings(&self.name, &desired.environment) };
         let rounds = self.rounds(cluster, &desired, &settings).await;
         self.memory.inspected.clear();
         self.write_inventory(cluster).await?;

@@ -28,8 +28,10 @@ impl Lane {
                     // Another replica's record may stand there now: what was written last is not what people read.
                     self.memory.written.clone_from(&seen.status);
                     if marks(&seen) != marks(known) {
-                        // Not ours: another replica has been at work, and may own more by now.
+                        // Not ours: another replica has been at work, and may own more by now. What was still to be said
+                        // here is older than what it has said.
                         self.memory.inventory = None;
+                        self.memory.unsaid.clear();
                     }
                     self.memory.parent = Some(seen);
                 }

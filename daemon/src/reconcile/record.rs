@@ -40,9 +40,11 @@ impl Lane {
                 Decision::Stay(stay) => standings.stay(&stay),
                 Decision::Load(_) => {}
             }
-            self.note_good(desired, standings.state)?;
+            self.note_good(desired, &standings)?;
         }
-        if matches!(standings.state, State::Live | State::RolledBack) && self.memory.progress.live.is_none() {
+        // Whatever the record says first (a newer commit is broken, it is suspended): these inputs have been healthy.
+        let was_live = standings.is_well && desired.as_ref().is_some_and(|desired| self.is_applied(desired));
+        if was_live && self.memory.progress.live.is_none() {
             self.memory.progress.live = Some(now);
         }
         let next = self.next(wanted, &standings, rounds, now);
@@ -52,6 +54,12 @@ impl Lane {
         Ok(if written { next } else { Next(next.0.min(WRITE_INTERVAL)) })
     }
 
+    /// True when what a set asks for is applied whole.
+    pub(super) fn is_applied(&self, desired: &DesiredSet) -> bool {
+        let progress = &self.memory.progress;
+        progress.applied.is_some() && progress.inputs.as_ref() == Some(&desired.inputs)
+    }
+
     fn status(
         &mut self,
         wanted: &Wanted,
@@ -59,7 +67,8 @@ impl Lane {
         standings: Standings,
         now: Timestamp,
     ) -> EnvironmentStatus {
-        let Standings { state, reason, next, problems, judgement, unhealthy: _, settled: _ } = standings;
+        let Standings { state, reason, next, problems, judgement, unhealthy: _, is_well: _, settled: _ } =
+            standings;
         let target = match wanted {
             Wanted::Present(target) => Some(target.as_ref()),
             Wanted::Missing => None,

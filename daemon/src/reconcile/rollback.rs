@@ -129,12 +129,28 @@ impl Lane {
             }
             decision @ (Decision::Stay(_) | Decision::RollBack { .. }) => decision,
         };
+        let decision = match decision {
+            // Somebody has gone back behind it on purpose: it may be what was to be got rid of.
+            Decision::RollBack { to, because: _ } if !self.is_in_history(&to).await => {
+                let why = "it is not in the history of what git asks for".to_owned();
+                Decision::Stay(Stay::Lost(to, why))
+            }
+            decision @ (Decision::Stay(_) | Decision::Load(_) | Decision::RollBack { .. }) => decision,
+        };
         if let Decision::Stay(Stay::Healthy | Stay::WasGood | Stay::InTime(_)) = decision
             && self.hold().is_none()
         {
             self.memory.past = None;
         }
         Ok(decision)
+    }
+
+    /// True when what git asks for came after the commit.
+    async fn is_in_history(&self, good: &GoodCommit) -> bool {
+        let newest = self.memory.good.as_ref().map(|asked| self.newest_revision(asked).id());
+        let newest = newest.and_then(|newest| newest.parse::<CommitId>().ok());
+        let (Ok(good), Some(newest)) = (good.commit.parse::<CommitId>(), newest) else { return false };
+        self.shared.source.is_ancestor(&good, &newest).await == Ok(true)
     }
 
     fn decision(&self, desired: &DesiredSet, unhealthy: &[Unhealthy]) -> Decision {
@@ -185,11 +201,16 @@ impl Lane {
         Ok(Next(Duration::ZERO))
     }
 
-    /// Notes a commit as the good one, in the write of the record that says so.
-    pub(super) fn note_good(&mut self, desired: &DesiredSet, state: State) -> Result<(), CallError> {
+    /// Notes a set that is applied whole and healthy as the good one, in the write of the record that says so. A newer commit
+    /// that is broken, or a field that is fought over, takes nothing from that.
+    pub(super) fn note_good(&mut self, desired: &DesiredSet, standings: &Standings) -> Result<(), CallError> {
         let Some(parent) = &self.memory.parent else { return Ok(()) };
-        let known = parent.good.as_ref().is_some_and(|good| good.inputs == desired.inputs);
-        if state != State::Live || known {
+        let is_good = standings.is_well && self.is_applied(desired) && !desired.environment.decommission;
+        if !is_good {
+            return Ok(());
+        }
+        if parent.good.as_ref().is_some_and(|good| good.inputs == desired.inputs) {
+            self.memory.unsaid.remove(GOOD);
             return Ok(());
         }
         let good = GoodCommit { commit: desired.revision.id(), inputs: desired.inputs.clone() };
@@ -210,7 +231,14 @@ impl Lane {
             tracing::info!(environment = %self.name, revision = %asked.revision, "no longer held: {}", held.outline());
             annotations.insert(HELD.to_owned(), None);
         }
-        let Some(good) = &parent.good else { return Ok(annotations) };
+        // One that is noted and not written yet is written by this claim.
+        let noted = self.memory.unsaid.get(GOOD).cloned().flatten();
+        let noted_good: Option<GoodCommit> =
+            noted.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let Some(good) = noted_good.as_ref().or(parent.good.as_ref()) else { return Ok(annotations) };
+        if let (Some(text), Some(_)) = (noted, &noted_good) {
+            annotations.insert(GOOD.to_owned(), Some(text));
+        }
         let leaves = match &parent.held {
             Some(held) => held.inputs != asked.inputs && held.to == *good,
             None => {

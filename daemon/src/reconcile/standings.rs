@@ -37,6 +37,8 @@ pub(super) struct Standings {
     pub judgement: Judgement,
     /// Those that are applied as git asks, and not healthy.
     pub unhealthy: Vec<Unhealthy>,
+    /// What is enforced was planned to its end, and nothing of it is refused, waits to be applied, or is unhealthy.
+    pub is_well: bool,
     /// Nothing will change by itself.
     pub settled: bool,
 }
@@ -57,6 +59,7 @@ impl Lane {
         problems.extend(self.memory.moved.iter().cloned());
         let mut judgement = Judgement::default();
         let mut sick = Vec::new();
+        let mut is_well = false;
         let mut state = State::Waiting;
         let mut reason = "not looked at yet".to_owned();
         if let (Some(desired), Some((observed, plan))) = (desired, &self.memory.last) {
@@ -85,6 +88,7 @@ impl Lane {
             let deadline = desired.environment.deadlines.healthy;
             sick = unhealthy(&judgement.objects, &seen, deadline, now);
             state = judgement.state(plan);
+            is_well = rounds != Some(Rounds::Unfinished) && judgement.is_well(plan);
             if state == State::Progressing && late.iter().any(|late| late.code == Code::HealthDeadline) {
                 state = State::Degraded;
             }
@@ -95,7 +99,7 @@ impl Lane {
         problems.extend(self.hold().map(Held::problem));
         let (state, reason, next) = self.overriding(wanted, desired, rounds, rejected, (state, reason));
         let settled = state.is_settled();
-        Standings { state, reason, next, problems, judgement, unhealthy: sick, settled }
+        Standings { state, reason, next, problems, judgement, unhealthy: sick, is_well, settled }
     }
 
     /// What comes before health: a suspension, a broken commit, work that is not finished, others that come first.

@@ -4,10 +4,13 @@
 //! nothing.
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::scene::{bare_environment, parent_annotation, place, problem, problems, record, short};
+use crate::scene::{
+    bare_environment, parent_annotation, place, problem, problems, record, short, throughout,
+};
 use crate::support::{World, check, config_map, deployment, eventually};
 
 const SHORT: &str = "  deadlines: {healthy: 3s}\n";
@@ -21,6 +24,23 @@ const QUOTA: &str =
 /// A Deployment whose image does not exist.
 fn broken(name: &str) -> String {
     deployment(name, 1, "").replace("docker.io/local/pause:1", NONE)
+}
+
+/// A Deployment with a gate by hand: its pod is ready as long as a condition of it says so ([`go`]).
+fn gated() -> String {
+    let gate = "      readinessGates: [{conditionType: tests.example.com/go}]\n      containers:\n";
+    deployment("web", 1, "").replace("      containers:\n", gate)
+}
+
+fn go(world: &World, status: &str) {
+    let patch =
+        format!(r#"{{"status":{{"conditions":[{{"type":"tests.example.com/go","status":"{status}"}}]}}}}"#);
+    eventually("its pod takes the condition", || {
+        let pods = world.kube.must(&["get", "pods", "-n", &world.name, "-l", "app=web", "-o", "name"]);
+        let pod = pods.lines().next().ok_or("no pod yet")?;
+        world.kube.must(&["patch", pod, "-n", &world.name, "--subresource=status", "-p", &patch]);
+        Ok(())
+    });
 }
 
 /// A world that is live with one Deployment, and its commit.
@@ -57,6 +77,20 @@ fn stays(world: &World, commit: &str, words: &str) -> Value {
     status
 }
 
+/// Everything is as the good commit asks, what was added is gone, what was removed is back, what was there before stays.
+fn assert_as_before(world: &World, status: &Value) {
+    assert_eq!(image(world), "docker.io/local/pause:1", "{status:#}");
+    assert_eq!(world.kube.field("configmap", "back-whole", "c", "/data/k"), "before");
+    assert!(world.kube.get("resourcequota", "back-whole", "limits").is_some());
+    eventually("what was added is gone", || {
+        check(world.kube.get("configmap", "back-whole", "added").is_none(), "it is there")
+    });
+    assert!(
+        world.kube.get("configmap", "back-whole", "older").is_some(),
+        "what was there before Tidegate is not deleted by a rollback"
+    );
+}
+
 #[test]
 fn a_commit_that_does_not_become_healthy_is_held_and_everything_is_as_before_it() {
     let (world, _) = good("back-whole", "");
@@ -64,23 +98,23 @@ fn a_commit_that_does_not_become_healthy_is_held_and_everything_is_as_before_it(
     let daemon = world.daemon();
     world.wait_for("live", &first);
     world.repo.remove("environments/back-whole/quota.yaml");
-    let files = [("c.yaml", config_map("c", "k", "after")), ("added.yaml", config_map("added", "k", "v"))];
+    world.kube.apply("back-whole", &config_map("older", "k", "by hand"));
+    let files = [
+        ("c.yaml", config_map("c", "k", "after")),
+        ("added.yaml", config_map("added", "k", "v")),
+        ("older.yaml", config_map("older", "k", "git")),
+    ];
     for (path, text) in &files {
         world.repo.write(&format!("environments/back-whole/{path}"), text);
     }
     let second = bad(&world, "");
     eventually("the quota is gone and the added object is there", || {
         let there = |kind: &str, name: &str| world.kube.get(kind, "back-whole", name).is_some();
-        check(!there("resourcequota", "limits") && there("configmap", "added"), "not yet")
+        let older = world.kube.field("configmap", "back-whole", "older", "/data/k");
+        check(!there("resourcequota", "limits") && there("configmap", "added") && older == "git", "not yet")
     });
     let status = is_rolled_back(&world);
-    // Everything is as the good commit asks, what was added is gone, what was removed is back.
-    assert_eq!(image(&world), "docker.io/local/pause:1", "{status:#}");
-    assert_eq!(world.kube.field("configmap", "back-whole", "c", "/data/k"), "before");
-    assert!(world.kube.get("resourcequota", "back-whole", "limits").is_some());
-    eventually("what was added is gone", || {
-        check(world.kube.get("configmap", "back-whole", "added").is_none(), "it is there")
-    });
+    assert_as_before(&world, &status);
     // The record: which commit is held, why, where, and what is enforced.
     assert_eq!(
         (&status["seen"]["id"], &status["applied"]["id"]),
@@ -229,36 +263,88 @@ fn without_a_good_commit_or_with_on_failure_stay_it_stays_and_says_so() {
 
 #[test]
 fn what_was_sick_before_a_commit_that_does_not_touch_it_sends_nothing_back() {
-    // A gate by hand: the pod is ready as long as a condition of it says so.
-    let gate = "      readinessGates: [{conditionType: tests.example.com/go}]\n      containers:\n";
-    let gated = deployment("web", 1, "").replace("      containers:\n", gate);
     let world = World::new("back-sick");
-    let files = [("environment.yaml", world.environment(SHORT)), ("web.yaml", gated)];
+    let files = [("environment.yaml", world.environment(SHORT)), ("web.yaml", gated())];
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     let first = world.commit("one", &files);
     let _daemon = world.daemon();
-    let go = |status: &str| {
-        let patch = format!(
-            r#"{{"status":{{"conditions":[{{"type":"tests.example.com/go","status":"{status}"}}]}}}}"#
-        );
-        eventually("its pod takes the condition", || {
-            let label = ["get", "pods", "-n", "back-sick", "-l", "app=web", "-o", "name"];
-            let pods = world.kube.must(&label);
-            let pod = pods.lines().next().ok_or("no pod yet")?;
-            world.kube.must(&["patch", pod, "-n", "back-sick", "--subresource=status", "-p", &patch]);
-            Ok(())
-        });
-    };
-    go("True");
+    go(&world, "True");
     world.wait_for("live", &first);
-    go("False");
+    go(&world, "False");
     // What breaks after a commit was live is no work of the commit.
     stays(&world, &first, "it was live at this commit");
     let second = world.commit("two", &[("c.yaml", &config_map("c", "k", "v"))]);
     stays(&world, &second, "was not healthy before either");
     assert!(world.kube.get("configmap", "back-sick", "c").is_some(), "the commit stays applied");
-    go("True");
+    go(&world, "True");
     world.wait_for("live", &second);
+}
+
+#[test]
+fn what_became_healthy_under_a_broken_commit_is_not_sent_back_for_what_breaks_later() {
+    let world = World::new("back-under");
+    let environment = world.environment("  deadlines: {healthy: 20s}\n");
+    let files = [("environment.yaml", environment.as_str()), ("c.yaml", &config_map("c", "k", "v"))];
+    let first = world.commit("one", &files);
+    let _daemon = world.daemon();
+    world.wait_for("live", &first);
+    let second = world.commit("two", &[("web.yaml", &gated())]);
+    eventually("it is applied", || {
+        check(world.kube.get("deployment", "back-under", "web").is_some(), "not yet")
+    });
+    let applied = Instant::now();
+    world.commit("broken", &[("c.yaml", "kind: [\n")]);
+    let stands = |progressing: u64| {
+        record(&world, "back-under", "it is broken, and its objects are judged", |status| {
+            let counts = &status["counts"];
+            status["state"] == "failed" && counts["objects"] == 3 && counts["progressing"] == progressing
+        })
+    };
+    go(&world, "True");
+    stands(0);
+    eventually("it is the last good one", || {
+        let good = parent_annotation(&world, "back-under", "tidegate.dev/good");
+        check(good.contains(&second), good)
+    });
+    // Long after the deadline of the commit something of it breaks: that has its own time.
+    std::thread::sleep(Duration::from_secs(21).saturating_sub(applied.elapsed()));
+    go(&world, "False");
+    stands(1);
+    throughout(Duration::from_secs(4), "nothing goes back", || {
+        parent_annotation(&world, "back-under", "tidegate.dev/held").is_empty()
+    });
+}
+
+#[test]
+fn nothing_goes_back_to_a_commit_that_a_person_went_back_behind() {
+    let (world, first) = good("back-behind", "");
+    let _daemon = world.daemon();
+    world.wait_for("live", &first);
+    let second = world.commit("two", &[("c.yaml", &config_map("c", "k", "v"))]);
+    world.wait_for("live", &second);
+    // The branch loses the second commit, and gets another one that is bad.
+    world.repo.git(&["reset", "--quiet", "--hard", &first]);
+    let environment = world.environment(SHORT);
+    let files = [
+        ("environment.yaml", environment),
+        ("web.yaml", broken("web")),
+        ("c.yaml", config_map("c", "k", "w")),
+    ];
+    for (path, text) in &files {
+        world.repo.write(&format!("environments/back-behind/{path}"), text);
+    }
+    world.repo.git(&["add", "--all"]);
+    world.repo.git(&["commit", "--quiet", "-m", "three"]);
+    world.repo.git(&["push", "--quiet", "--force", "origin", "main"]);
+    let third = world.repo.head();
+    record(&world, "back-behind", "the branch is said to have lost commits", |status| {
+        !problems(status, "E0502").is_empty()
+    });
+    let rewind = ["sync", "back-behind", "--rewind", &third, "--reason", "it leaks"];
+    let rewound = world.tidegate(&rewind);
+    assert_eq!(rewound.code, 0, "{}{}", rewound.stdout, rewound.stderr);
+    stays(&world, &third, "it was never live before");
+    assert_eq!(image(&world), NONE);
 }
 
 #[test]

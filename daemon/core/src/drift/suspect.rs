@@ -85,6 +85,7 @@ mod tests {
             own: Some(Digest::of(b"own")),
             foreign: summary.foreign_digest(&AllowList::default()),
             settled,
+            adopted: false,
         }
     }
 

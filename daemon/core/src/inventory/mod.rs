@@ -45,6 +45,9 @@ pub struct InventoryEntry {
     /// The second of our own apply had passed when that was found, so that nothing can hide behind the same time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub settled: bool,
+    /// It existed before, made by somebody else, and was taken over: no rollback of ours deletes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
 }
 
 impl InventoryEntry {
@@ -75,6 +78,7 @@ impl Inventory {
             own: None,
             foreign: None,
             settled: false,
+            adopted: false,
         };
         self.entries.insert(id, entry);
         true
@@ -83,6 +87,22 @@ impl Inventory {
     /// Notes that an apply is about to be sent. An object that is created again has no uid until that is done: its new one
     /// is ours even if the daemon is killed before it reads the answer. True when that changed anything.
     pub fn record_intent(&mut self, apply: &Apply) -> bool {
+        let reference = &apply.object.reference;
+        let changed = self.record_sending(apply);
+        match &apply.reason {
+            ApplyReason::Adopt => {
+                let entry = self.entries.get_mut(&reference.id());
+                entry.is_some_and(|entry| !std::mem::replace(&mut entry.adopted, true)) || changed
+            }
+            ApplyReason::Create
+            | ApplyReason::Recreate
+            | ApplyReason::Changed
+            | ApplyReason::Drift { .. }
+            | ApplyReason::Resume => changed,
+        }
+    }
+
+    fn record_sending(&mut self, apply: &Apply) -> bool {
         let reference = &apply.object.reference;
         if apply.migrate
             && let Some(entry) = self.entries.get_mut(&reference.id())
@@ -109,6 +129,7 @@ impl Inventory {
     pub fn record_applied(&mut self, reference: &ObjectRef, applied: Applied, allow: &AllowList) {
         let Applied { uid, digest, managed } = applied;
         let foreign = if managed.wants_migration() { None } else { managed.foreign_digest(allow) };
+        let adopted = self.entries.get(&reference.id()).is_some_and(|entry| entry.adopted);
         let entry = InventoryEntry {
             api_version: reference.gvk.api_version(),
             uid: Some(uid),
@@ -116,6 +137,7 @@ impl Inventory {
             own: managed.own,
             foreign,
             settled: false,
+            adopted,
         };
         self.entries.insert(reference.id(), entry);
     }

@@ -87,6 +87,8 @@ struct Line {
     foreign: Option<Digest>,
     #[serde(rename = "s", default, skip_serializing_if = "std::ops::Not::not")]
     settled: bool,
+    #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
+    adopted: bool,
 }
 
 /// The inventory in as few shards as it needs.
@@ -149,8 +151,8 @@ fn to_json(value: &impl Serialize) -> String {
 
 fn line(id: &ObjectId, entry: &InventoryEntry) -> Line {
     let ObjectId { group, kind, namespace, name } = id.clone();
-    let InventoryEntry { api_version, uid, applied, own, foreign, settled } = entry.clone();
-    Line { group, kind, namespace, name, api_version, uid, applied, own, foreign, settled }
+    let InventoryEntry { api_version, uid, applied, own, foreign, settled, adopted } = entry.clone();
+    Line { group, kind, namespace, name, api_version, uid, applied, own, foreign, settled, adopted }
 }
 
 /// The inventory that the shards hold, in any order; every one must be there.
@@ -216,9 +218,10 @@ fn from_json<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, CorruptInvento
 }
 
 fn entry(line: Line) -> (ObjectId, InventoryEntry) {
-    let Line { group, kind, namespace, name, api_version, uid, applied, own, foreign, settled } = line;
+    let Line { group, kind, namespace, name, api_version, uid, applied, own, foreign, settled, adopted } =
+        line;
     (
         ObjectId { group, kind, namespace, name },
-        InventoryEntry { api_version, uid, applied, own, foreign, settled },
+        InventoryEntry { api_version, uid, applied, own, foreign, settled, adopted },
     )
 }

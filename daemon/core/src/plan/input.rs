@@ -47,6 +47,8 @@ pub struct PlanSettings {
     pub adopt: Vec<ObjectMatcher>,
     /// Nothing is written, for this reason.
     pub suspended: Option<String>,
+    /// This commit is held, and the last good one is enforced in place of it: what it took over from others stays.
+    pub rolled_back_from: Option<String>,
     /// The environment is taken down: everything that it owns is deleted.
     pub decommission: bool,
     /// Field managers whose writes are expected.
@@ -67,6 +69,7 @@ impl PlanSettings {
             },
             adopt: environment.adopt.iter().cloned().map(ObjectMatcher::from).collect(),
             suspended: None,
+            rolled_back_from: None,
             decommission: environment.decommission,
             allow: AllowList::default(),
         }

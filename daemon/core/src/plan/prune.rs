@@ -227,7 +227,12 @@ impl Leftover<'_> {
     }
 
     fn not_allowed(&self, live: &LiveObject) -> Option<String> {
-        let Self { input, id, entry: _, decisions: _ } = self;
+        let Self { input, id, entry, decisions: _ } = self;
+        if let Some(held) = input.settings.rolled_back_from.as_ref().filter(|_| entry.adopted) {
+            return Some(format!(
+                "it was there before {held} took it over, and a rollback does not delete it"
+            ));
+        }
         let settings = &input.settings.prune;
         if live.prune_disabled {
             return Some("`tidegate.dev/prune: disabled` stands on it".to_owned());

@@ -77,6 +77,7 @@ impl World {
                 own,
                 foreign: None,
                 settled: false,
+                adopted: false,
             },
         );
     }
@@ -150,6 +151,7 @@ fn settings() -> PlanSettings {
         prune: PruneSettings::default(),
         adopt: Vec::new(),
         suspended: None,
+        rolled_back_from: None,
         decommission: false,
         allow: AllowList::default(),
     }

@@ -129,6 +129,15 @@ impl Judgement {
         self.objects.push(status);
     }
 
+    /// True when everything that git asks for is applied and healthy. A field that is fought over is applied, again and again.
+    pub fn is_well(&self, plan: &Plan) -> bool {
+        let ObjectCounts { objects: _, healthy: _, progressing, degraded, failed, unknown: _, waiting: _ } =
+            self.counts;
+        let is_whole = !plan.waiting.iter().any(|waiting| waiting.reason.holds_commit());
+        let has_errors = plan.problems.iter().any(Problem::is_error);
+        is_whole && !has_errors && progressing == 0 && degraded == 0 && failed == 0
+    }
+
     /// The state of the environment, given that its commit is valid and its plan was carried out as far as possible.
     pub fn state(&self, plan: &Plan) -> State {
         let errors = plan.problems.iter().any(Problem::is_error);

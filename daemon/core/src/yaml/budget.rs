@@ -15,7 +15,8 @@ pub struct Budget {
 
 impl Budget {
     /// Far beyond what people write: the largest bundles of CustomResourceDefinitions have about 2.5 MB and 100,000 nodes.
-    pub const DEFAULT: Self = Self { bytes: 4 * 1024 * 1024, nodes: 1_000_000, depth: 256, aliases: 10_000 };
+    /// What is nested deeper than 128 levels could be sent, and the API server's answer not be read.
+    pub const DEFAULT: Self = Self { bytes: 4 * 1024 * 1024, nodes: 1_000_000, depth: 120, aliases: 10_000 };
 }
 
 impl Default for Budget {

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ struct Shared {
     config: Config,
     program: Program,
     known: Mutex<Known>,
+    /// The newest credentials, also while the program runs for newer ones.
+    newest: RwLock<Option<Current>>,
 }
 
 /// What is known of the credentials.
@@ -75,13 +77,20 @@ impl Current {
 impl Keeper {
     /// Runs nothing yet. `config` names no `exec` any more; what else it says of credentials holds where the program is silent.
     pub fn new(config: Config, program: Program) -> Self {
-        Self(Arc::new(Shared { config, program, known: Mutex::default() }))
+        Self(Arc::new(Shared { config, program, known: Mutex::default(), newest: RwLock::default() }))
     }
 
     /// A client with credentials that are neither about to expire nor those that were refused.
     async fn client(&self, refused: Option<u64>) -> Result<Current, CredentialError> {
-        // Whoever comes meanwhile waits for this one run instead of starting another.
-        let mut known = self.0.known.lock().await;
+        // Whoever comes meanwhile waits for this one run instead of starting another; who has credentials that hold, does not
+        // wait for new ones either.
+        let lasting =
+            self.newest().filter(|current| refused != Some(current.number) && current.lasts(Duration::ZERO));
+        let mut known = match (self.0.known.try_lock(), lasting) {
+            (Ok(known), _) => known,
+            (Err(_), Some(current)) => return Ok(current),
+            (Err(_), None) => self.0.known.lock().await,
+        };
         let usable = known.current.clone().filter(|current| refused != Some(current.number));
         if let Some(current) = usable.clone().filter(|current| current.lasts(EARLY)) {
             return Ok(current);
@@ -96,6 +105,8 @@ impl Keeper {
                 (None, None) => Err(self.failed("it was asked just now".to_owned())),
             };
         }
+        // Before the run as well: a request that is given up in the middle of it must not let the next one start another.
+        known.asked = Some(Instant::now());
         let answer = self.0.program.ask().await;
         known.asked = Some(Instant::now());
         let number = known.current.as_ref().map_or(0, |current| current.number).saturating_add(1);
@@ -108,6 +119,7 @@ impl Keeper {
                 tracing::debug!(program = %self.0.program.command, number, "new credentials");
                 known.failure = None;
                 known.current = Some(current.clone());
+                *self.0.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(current.clone());
                 Ok(current)
             }
             Err(failure) => {
@@ -116,6 +128,10 @@ impl Keeper {
                 usable.filter(|current| current.lasts(Duration::ZERO)).ok_or(failure)
             }
         }
+    }
+
+    fn newest(&self) -> Option<Current> {
+        self.0.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn connect(&self, credential: Credential, number: u64) -> Result<Current, CredentialError> {

@@ -191,6 +191,18 @@ fn what_keeps_others_from_becoming_healthy_is_deleted_all_the_same() {
 }
 
 #[test]
+fn a_rollback_deletes_what_the_held_commit_made_and_keeps_what_it_took_over() {
+    let mut world = left_over(&[config("made"), config("taken-over")]);
+    let id = config("taken-over").reference.id();
+    world.inventory.entries.get_mut(&id).unwrap().adopted = true;
+    assert_eq!(world.told().len(), 2, "anybody else's commit deletes both");
+    world.settings.rolled_back_from = Some("abc1234".into());
+    let told = world.told();
+    assert_eq!(told[0], "delete ConfigMap shop/made");
+    assert!(told[1].contains("taken-over") && told[1].contains("abc1234 took it over"), "{told:?}");
+}
+
+#[test]
 fn deletes_go_in_reverse_order_of_kinds() {
     let ingress = object("networking.k8s.io/v1", "Ingress", Some("shop"), "i", json!({}));
     let role = object("rbac.authorization.k8s.io/v1", "ClusterRole", None, "r", json!({}));
