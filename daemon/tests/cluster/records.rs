@@ -107,9 +107,11 @@ fn a_parent_that_another_repository_made_in_the_same_moment_is_left_to_it() {
     let theirs = Repo::new();
     theirs.write(&format!("environments/{other}/environment.yaml"), &environment(other, other, ""));
     let commit = theirs.commit("theirs");
-    let _other = Daemon::start(&theirs.url(), &world.kube.kubeconfig(), &[]);
+    let neighbour = Daemon::start(&theirs.url(), &world.kube.kubeconfig(), &[]);
     world.wait_for_environment(other, "live", &commit);
     let source = parent_annotation(&world, other, "tidegate.dev/source");
+    // Its Lease is alive for 15 s more; awake, it would find a parent that its git does not name, and take it down.
+    signal(&neighbour, "-STOP");
 
     one(&world);
     let proxy = FaultProxy::start(&world.kube.kubeconfig());
@@ -134,6 +136,12 @@ fn a_parent_that_another_repository_made_in_the_same_moment_is_left_to_it() {
     let seen = || parent_annotation(&world, &world.name, "tidegate.dev/seen");
     throughout(Duration::from_secs(2), "it is not claimed", || seen().is_empty());
     assert_eq!(parent_annotation(&world, &world.name, "tidegate.dev/source"), source);
+    signal(&neighbour, "-CONT");
+}
+
+fn signal(daemon: &Daemon, name: &str) {
+    let status = std::process::Command::new("kill").args([name, &daemon.pid().to_string()]).status();
+    assert!(status.unwrap().success());
 }
 
 #[test]
