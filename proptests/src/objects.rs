@@ -64,6 +64,13 @@ pub fn object(kind: usize, name: usize, text: usize, wave: i32) -> Arc<DesiredOb
     Arc::new(DesiredObject::new(reference, value, spans, wave))
 }
 
+/// A Namespace as `createNamespaces` makes it: it stands in the environment's own file.
+pub fn own_namespace(name: usize, file: &str) -> Arc<DesiredObject> {
+    let made = object(0, name, 0, 0);
+    let spans = Spans::new(Arc::from(file), Position::START);
+    Arc::new(DesiredObject::new(made.reference.clone(), made.to_value(), spans, 0))
+}
+
 /// What the object of this kind and name is called.
 pub fn id(kind: usize, name: usize) -> ObjectId {
     object(kind, name, 0, 0).reference.id()

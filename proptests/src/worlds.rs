@@ -18,6 +18,8 @@ use crate::objects::{TEXTS, desired, id, object, universe};
 
 /// The ApplySet of the environment under test.
 pub const SET: &str = "applyset-ours-v1";
+/// The file of the environment under test.
+pub const OWN_FILE: &str = "environments/dev/environment.yaml";
 
 /// Everything that a plan depends on, owned.
 #[derive(Debug, Clone)]
@@ -65,6 +67,7 @@ pub fn open_settings() -> PlanSettings {
         rolled_back_from: None,
         decommission: false,
         allow: AllowList::default(),
+        file: OWN_FILE.into(),
     }
 }
 

@@ -8,9 +8,9 @@ use tidegate_core::observed::Ownership;
 use tidegate_core::plan::{Action, Delete, WaitingReason};
 use tidegate_core::problem::Code;
 use tidegate_proptests::cases::Cases;
-use tidegate_proptests::objects::desired;
+use tidegate_proptests::objects::{desired, own_namespace};
 use tidegate_proptests::simulation::Simulation;
-use tidegate_proptests::worlds::{SET, World, any_world};
+use tidegate_proptests::worlds::{OWN_FILE, SET, World, any_world};
 
 fn deletes(world: &World) -> Vec<Delete> {
     let plan = world.plan();
@@ -61,6 +61,13 @@ proptest! {
     #[test]
     fn an_empty_desired_set_deletes_nothing_without_decommission(mut world in any_world()) {
         world.desired = Some(Vec::new());
+        world.settings.decommission = false;
+        prop_assert_eq!(deletes(&world), []);
+    }
+
+    #[test]
+    fn own_namespaces_alone_delete_nothing_without_decommission(mut world in any_world(), names in 1..3_usize) {
+        world.desired = Some((0..names).map(|name| own_namespace(name, OWN_FILE)).collect());
         world.settings.decommission = false;
         prop_assert_eq!(deletes(&world), []);
     }

@@ -62,7 +62,8 @@ pub const DEPENDENCY: Explanation = Explanation {
 pub const PRUNE_BUDGET: Explanation = Explanation {
     title: "More objects left git than may be deleted at once",
     meaning: "A moved folder, a broken generator or a bad merge looks like a wish to delete. Beyond `prune.budget` (10 objects or \
-              20 %), or when git asks for no object at all, nothing is deleted and somebody is asked.",
+              20 %), or when git asks for no object at all but what `createNamespaces` makes, nothing is deleted and somebody \
+              is asked.",
     example: Example::Situation {
         when: "A commit removes 12 of an environment's 60 objects.",
         says: "12 of 60 objects left git, more than the prune budget of 10 objects or 20 % allows: nothing is deleted",

@@ -53,6 +53,8 @@ pub struct PlanSettings {
     pub decommission: bool,
     /// Field managers whose writes are expected.
     pub allow: AllowList,
+    /// The environment's own file: objects that stand in it are the Namespaces of `createNamespaces`.
+    pub file: Arc<str>,
 }
 
 impl PlanSettings {
@@ -72,6 +74,7 @@ impl PlanSettings {
             rolled_back_from: None,
             decommission: environment.decommission,
             allow: AllowList::default(),
+            file: environment.location.file.clone(),
         }
     }
 }

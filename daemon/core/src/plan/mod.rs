@@ -31,6 +31,7 @@ pub use dependencies::{Definitions, dependencies};
 pub use identity::plan_id;
 pub use input::{Failure, PlanInput, PlanSettings, PruneSettings};
 pub use order::phase_of;
+pub(crate) use prune::nothing_left;
 pub use recreate::is_recreated;
 pub use summary::Counts;
 

@@ -7,12 +7,13 @@
 //! be what keeps the others from becoming healthy (quotas, policies, webhooks) do not wait for that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::decide::{Decisions, Verdict, still_holds};
 use super::gate::is_unwell;
 use super::{Action, Delete, Phase, PlanInput, Stage, Waiting, WaitingReason, phase_of};
 use crate::inventory::InventoryEntry;
-use crate::object::{Gvk, ObjectId, ObjectRef};
+use crate::object::{DesiredObject, Gvk, ObjectId, ObjectRef};
 use crate::observed::{LiveObject, Ownership};
 use crate::problem::{Code, Problem};
 
@@ -93,19 +94,16 @@ fn stop(
 }
 
 /// `decommission: true` is the confirmation for everything; otherwise a prune of more than `max` objects, or of more than
-/// `percent` of the inventory, or of all of it, stops and asks.
+/// `percent` of the inventory, or of all of it but what `createNamespaces` makes, stops and asks.
 fn over_budget(input: &PlanInput<'_>, decisions: &Decisions<'_>, deletes: usize) -> Option<Problem> {
     let settings = &input.settings.prune;
     if input.settings.decommission {
         return None;
     }
-    if decisions.is_empty() {
-        let message =
-            format!("git asks for no object at all, which would delete {deletes}: nothing is deleted");
-        return Some(
-            Problem::error(Code::PruneBudget, message)
-                .help("to take the environment down, set `decommission: true` in environment.yaml"),
-        );
+    if let Some(nothing) =
+        nothing_left(decisions.values().map(|decision| decision.object), &input.settings.file)
+    {
+        return Some(nothing.problem(deletes));
     }
     let total = input.inventory.entries.len();
     let share = deletes.saturating_mul(100);
@@ -121,6 +119,43 @@ fn over_budget(input: &PlanInput<'_>, decisions: &Decisions<'_>, deletes: usize)
     let help =
         "if that is what you want, raise `prune.budget` in environment.yaml, or bring the objects back";
     Some(Problem::error(Code::PruneBudget, message).help(help))
+}
+
+/// A desired set that names nothing which was made for its own sake. A moved folder looks like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NothingLeft {
+    /// No object at all.
+    Empty,
+    /// Only Namespaces that `createNamespaces` makes: they are for what is in them.
+    OwnNamespaces,
+}
+
+/// Whether a desired set names nothing. `file`: the environment's own, where the Namespaces of `createNamespaces` stand.
+pub(crate) fn nothing_left<'a>(
+    desired: impl IntoIterator<Item = &'a Arc<DesiredObject>>,
+    file: &str,
+) -> Option<NothingLeft> {
+    let mut nothing = NothingLeft::Empty;
+    for object in desired {
+        if *object.location().file != *file {
+            return None;
+        }
+        nothing = NothingLeft::OwnNamespaces;
+    }
+    Some(nothing)
+}
+
+impl NothingLeft {
+    /// What people are told instead of a prune of so many objects.
+    pub(crate) fn problem(self, deletes: usize) -> Problem {
+        let asks = match self {
+            Self::Empty => "no object at all",
+            Self::OwnNamespaces => "nothing but the Namespaces of `createNamespaces`",
+        };
+        let message = format!("git asks for {asks}, which would delete {deletes}: nothing is deleted");
+        let help = "to take the environment down, set `decommission: true` in environment.yaml";
+        Problem::error(Code::PruneBudget, message).help(help)
+    }
 }
 
 /// Puts the deletes into stages, dependents first; what must come after unfinished applies waits.

@@ -15,6 +15,7 @@ use crate::problem::Code;
 use crate::yaml::Spans;
 
 const SET: &str = "applyset-ours-v1";
+const OWN_FILE: &str = "environments/dev/environment.yaml";
 
 /// A small world: what git asks for, what is live, what we own.
 struct World {
@@ -154,6 +155,7 @@ fn settings() -> PlanSettings {
         rolled_back_from: None,
         decommission: false,
         allow: AllowList::default(),
+        file: OWN_FILE.into(),
     }
 }
 
@@ -222,6 +224,13 @@ fn deployment(name: &str, config: &str) -> Arc<DesiredObject> {
 
 fn namespace() -> Arc<DesiredObject> {
     object("v1", "Namespace", None, "shop", json!({}))
+}
+
+/// As `createNamespaces` makes it: it stands in the environment's own file.
+fn own_namespace(name: &str) -> Arc<DesiredObject> {
+    let made = object("v1", "Namespace", None, name, json!({}));
+    let spans = Spans::new(Arc::from(OWN_FILE), Position::START);
+    Arc::new(DesiredObject::new(made.reference.clone(), made.to_value(), spans, 0))
 }
 
 fn definition() -> Arc<DesiredObject> {

@@ -11,6 +11,7 @@ use super::input::Complete;
 use crate::desired::PruneBudget;
 use crate::inventory::PRUNE;
 use crate::object::{DesiredObject, ObjectId};
+use crate::plan::nothing_left;
 use crate::problem::{Code, Problem};
 
 /// The percentage of the budget counts from this many objects in the inventory, as in the daemon's own plan.
@@ -59,13 +60,8 @@ pub(super) fn over_budget(deletes: usize, total: usize, head: &Complete) -> Opti
         return None;
     }
     let place = |problem: Problem| problem.at(head.place(head.file.spans.locate("/spec/prune/budget")));
-    if head.wanted().is_empty() {
-        let message =
-            format!("git asks for no object at all, which would delete {deletes}: nothing is deleted");
-        return Some(
-            place(Problem::error(Code::PruneBudget, message))
-                .help("to take the environment down, set `decommission: true` in environment.yaml"),
-        );
+    if let Some(nothing) = nothing_left(head.wanted(), &head.environment.location.file) {
+        return Some(place(nothing.problem(deletes)));
     }
     let PruneBudget { max, percent } = head.environment.prune.budget;
     let too_many = u32::try_from(deletes).map_or(true, |deletes| deletes > max);

@@ -153,6 +153,26 @@ fn a_commit_that_asks_for_nothing_at_all_deletes_nothing() {
 }
 
 #[test]
+fn a_commit_that_leaves_only_what_create_namespaces_makes_deletes_nothing() {
+    let own = own_namespace("shop");
+    let mut world = World::converged(&[own.clone(), config("old")]);
+    world.desired = Some(vec![own.clone()]);
+    assert!(world.plan().stages.is_empty());
+    assert_eq!(world.codes(), [Code::PruneBudget]);
+    let message = &world.plan().problems[0].message;
+    assert!(message.contains("nothing but the Namespaces of `createNamespaces`"), "{message}");
+    // One that stands in a file of its own was asked for, and so was anything else.
+    for asked in [namespace(), config("kept")] {
+        world.desired = Some(vec![own.clone(), asked.clone()]);
+        world.put(&asked);
+        assert_eq!(world.told().first().map(String::as_str), Some("delete ConfigMap shop/old"));
+    }
+    world.desired = Some(vec![own]);
+    world.settings.decommission = true;
+    assert_eq!(world.plan().actions().count(), 2, "to take it down is to ask for it");
+}
+
+#[test]
 fn decommission_deletes_all_but_what_needs_a_permission() {
     let many: Vec<_> = (0..30).map(|n| config(&format!("c-{n}"))).collect();
     let mut world = World::converged(&many);

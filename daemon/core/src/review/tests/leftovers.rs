@@ -82,6 +82,18 @@ fn beyond_the_budget_nothing_is_deleted_and_it_is_an_error() {
 }
 
 #[test]
+fn a_change_that_leaves_only_what_create_namespaces_makes_deletes_nothing() {
+    let own = "  createNamespaces: true\n";
+    let review = dev((own, &maps(0..2)), (own, ""));
+    assert_eq!((review.counts.delete, review.counts.keep), (0, 2));
+    assert!(
+        problems(&review)[0].contains("nothing but the Namespaces of `createNamespaces`"),
+        "{:?}",
+        problems(&review)
+    );
+}
+
+#[test]
 fn an_environment_that_is_taken_down_loses_everything_whatever_the_budget() {
     let review = dev(("", &maps(0..30)), ("  decommission: true\n", &maps(0..30)));
     assert_eq!((review.counts.delete, review.counts.errors), (30, 0));
