@@ -8,8 +8,18 @@ use serde_json::Value;
 /// Deeper values are replaced as wholes.
 const MAX_DEPTH: usize = 96;
 
-/// Where `kubectl apply` leaves a copy of the whole object, values included.
-const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+/// Where `kubectl apply` leaves a copy of the whole object as JSON, values included.
+pub(crate) const LAST_APPLIED: &str =
+    "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+
+/// Where tools leave a copy of the whole object, values included: `kubectl apply`, kapp, Rancher, Banzai Cloud's operators.
+/// Other annotations and all labels are shown: Kubernetes itself treats them as names for people and selectors.
+const COPIES: [&str; 4] = [
+    LAST_APPLIED,
+    "/metadata/annotations/kapp.k14s.io~1original",
+    "/metadata/annotations/objectset.rio.cattle.io~1applied",
+    "/metadata/annotations/banzaicloud.com~1last-applied",
+];
 
 /// Whether the object is a Secret of the core group.
 pub(crate) fn is_secret(object: &Value) -> bool {
@@ -20,7 +30,7 @@ pub(crate) fn is_secret(object: &Value) -> bool {
 /// Whether what stands under this pointer of a Secret is a value of it.
 pub(crate) fn is_value(pointer: &str) -> bool {
     let top = pointer.split('/').nth(1).unwrap_or_default();
-    matches!(top, "data" | "stringData") || pointer == LAST_APPLIED
+    matches!(top, "data" | "stringData") || COPIES.contains(&pointer)
 }
 
 /// What stands under `pointer` of a Secret, the values in it replaced; keys of maps and places in lists stay.
@@ -62,7 +72,8 @@ mod tests {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": { "name": "s", "annotations": {
-                "kubectl.kubernetes.io/last-applied-configuration": "hunter2", "team": "shop",
+                "kubectl.kubernetes.io/last-applied-configuration": "hunter2", "kapp.k14s.io/original": "hunter2",
+                "objectset.rio.cattle.io/applied": "hunter2", "banzaicloud.com/last-applied": "hunter2", "team": "shop",
             } },
             "data": { "a": "hunter2", "b": null, "c": [1, "hunter2"], "d": deep }, "stringData": "hunter2",
         });

@@ -8,6 +8,8 @@ use crate::scene::{Killed, binary, tidegate_with};
 use crate::support::{World, check, eventually};
 
 const CANARY: &str = "canary-5f1dd9e2c7";
+/// Where `kubectl apply` leaves a copy of the object.
+const COPY: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
 fn secret(value: &str, odd: &str) -> String {
     format!(
@@ -71,6 +73,14 @@ fn no_output_log_or_record_holds_a_secrets_value() {
         check(!world.status()["drift"][0].is_null(), format!("{:#}", world.status()))
     });
     clean("status", &["status", "saf-canary"]);
+    // `kubectl apply` leaves a copy of the whole object in an annotation, which the repair takes away.
+    let has_copy = || {
+        let live = world.kube.get("secret", "saf-canary", "s").unwrap_or_default();
+        check(live.pointer(COPY).is_none(), "the copy is still there")
+    };
+    world.kube.apply("saf-canary", &secret(&format!("{CANARY}-applied"), ""));
+    eventually("the copy is removed", has_copy);
+    clean("events", &["events", "saf-canary"]);
     let bad = secret(
         &format!("{CANARY}-two"),
         "type: 5\nnonsense: true\ndata: {broken: \"canary-5f1dd9e2c7-not-base64!\"}\n",
@@ -83,11 +93,21 @@ fn no_output_log_or_record_holds_a_secrets_value() {
     let third = world.commit("refused secret", &[("s.yaml", &refused)]);
     world.wait_for("failed", &third);
     drop(child);
-    let good = secret(&format!("{CANARY}-four"), "");
+    let good = secret(&format!("{CANARY}-four"), "metadata: {name: s, labels: {team: shop}}\n");
+    let good = good.replacen("metadata: {name: s}\n", "", 1);
     world.repo.write("environments/saf-canary/s.yaml", &good);
+    // No daemon takes this copy away.
+    world.kube.apply("saf-canary", &secret(&format!("{CANARY}-unrepaired"), ""));
+    let live = world.kube.get("secret", "saf-canary", "s").unwrap();
+    assert!(live.pointer(COPY).is_some_and(|copy| copy.as_str().unwrap().contains(CANARY)), "{live:#}");
+    clean("tree", &["tree", "saf-canary"]);
     clean("render", &["render", "saf-canary"]);
     clean("diff", &["diff", "saf-canary"]);
     clean("status", &["status", "saf-canary"]);
+    world.repo.git(&["commit", "--quiet", "--all", "-m", "four"]);
+    for live in [&[][..], &["--live"]] {
+        clean("plan", &[&["plan", "saf-canary", "--base", "HEAD~1", "--head", "HEAD"], live].concat());
+    }
     let diff = tidegate_with(&world, &[], &["--repo", &repo, "diff", "saf-canary"]);
     assert!(diff.stdout.contains("password"), "the key is named: {}{}", diff.stdout, diff.stderr);
     let log = std::fs::read_to_string(&log).unwrap();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::FieldChange;
-use crate::secret::{is_secret, replaced};
+use crate::secret::{LAST_APPLIED, is_secret, replaced};
 
 /// Hexadecimal digits shown of a digest.
 const DIGITS: usize = 8;
@@ -31,10 +31,17 @@ pub fn repeats_secret(object: &Value, text: &str) -> bool {
     if !is_secret(object) {
         return false;
     }
-    let maps = ["data", "stringData"].into_iter().filter_map(|name| object.get(name)?.as_object());
-    maps.flat_map(|map| map.values()).any(|value| {
+    let maps = |object: &Value| -> Vec<Value> {
+        let maps = ["data", "stringData"].into_iter().filter_map(|name| object.get(name)?.as_object());
+        maps.flat_map(|map| map.values()).cloned().collect()
+    };
+    // A copy of an older state of it has other values.
+    let copy = object.pointer(LAST_APPLIED).and_then(Value::as_str);
+    let copy: Option<Value> = copy.and_then(|text| serde_json::from_str(text).ok());
+    let older = copy.iter().flat_map(maps);
+    maps(object).into_iter().chain(older).any(|value| {
         let written = match value {
-            Value::String(written) => written.clone(),
+            Value::String(written) => written,
             other => other.to_string(),
         };
         let decoded = STANDARD.decode(written.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -135,6 +142,12 @@ mod tests {
         for text in ["got hunter2", "got aHVudGVyMg==", "value \"first line\\nsecond", "Value:918273}"] {
             assert!(repeats_secret(&secret, text), "{text}");
         }
+        let copy = r#"{"stringData":{"a":"older-value"}}"#;
+        let copied = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": copy}},
+        });
+        assert!(repeats_secret(&copied, "got older-value") && !repeats_secret(&copied, "got another"));
         assert!(!repeats_secret(&secret, "data[a]: Invalid value"));
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "hunter2"}});
         assert!(!repeats_secret(&map, "got hunter2"));
