@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
@@ -105,6 +105,8 @@ impl Running {
             if answer.len() as u64 > ANSWER_CAP { Err(RunError::Babbles) } else { Ok(()) }
         };
         let (complaint, ()) = tokio::try_join!(async { Ok(first_of(complaints).await) }, answered)?;
+        self.ended().await?;
+        self.end_group();
         let status = self.0.wait().await.map_err(|error| io(&error))?;
         if status.success() {
             return Ok(answer);
@@ -114,12 +116,34 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Without an id it was waited for: its number may be somebody else's by now.
-        if let Some(group) = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+impl Running {
+    /// Its number, and that of its group. None once it was waited for: the number may be somebody else's by then.
+    fn group(&self) -> Option<Pid> {
+        self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+    }
+
+    /// Returns when it has ended by itself. It keeps its number until it is waited for.
+    async fn ended(&self) -> Result<(), RunError> {
+        let Some(program) = self.group() else { return Ok(()) };
+        let wait = move || waitid(WaitId::Pid(program), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        match tokio::task::spawn_blocking(wait).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(RunError::Io(error.to_string())),
+            Err(error) => Err(RunError::Io(error.to_string())),
+        }
+    }
+
+    /// Ends what is left of it: it was asked for an answer, not to leave a server behind.
+    fn end_group(&self) {
+        if let Some(group) = self.group() {
             let _ = kill_process_group(group, Signal::KILL);
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end_group();
     }
 }
 
@@ -209,12 +233,26 @@ mod tests {
         let program = shell(&format!("sleep 600 & echo $! > {}; wait", file.display()));
         assert!(tokio::time::timeout(Duration::from_secs(2), program.ask()).await.is_err(), "it hangs");
         let pid = std::fs::read_to_string(&file).expect("it was started");
+        ends(pid.trim()).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_program_leaves_behind_when_it_has_answered_is_ended_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("pid");
+        let script = format!("sleep 600 >/dev/null 2>&1 & echo $! > {}; echo '{ANSWER}'", file.display());
+        assert!(shell(&script).ask().await.expect("it answers").token.is_some());
+        let pid = std::fs::read_to_string(&file).expect("it was started");
+        ends(pid.trim()).await;
+    }
+
+    async fn ends(pid: &str) {
         let mut left = 100;
-        while is_running(pid.trim()) && left > 0 {
+        while is_running(pid) && left > 0 {
             left -= 1;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert!(!is_running(pid.trim()), "it runs on");
+        assert!(!is_running(pid), "it runs on");
     }
 
     fn is_running(pid: &str) -> bool {
