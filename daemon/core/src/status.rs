@@ -329,6 +329,19 @@ pub struct Times {
     /// It was live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Timestamp>,
+    /// Its deadline began anew, because nobody had looked for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anew: Option<Anew>,
+}
+
+/// A deadline that began anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Anew {
+    /// From when it counts.
+    pub since: Timestamp,
+    /// How often it has begun anew.
+    pub count: u32,
 }
 
 impl EnvironmentStatus {

@@ -9,11 +9,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::diff::describe;
 use tidegate_core::drift::{Flips, ForeignField};
+use tidegate_core::ids::short;
 use tidegate_core::inventory::Inventory;
 use tidegate_core::object::{DesiredObject, ObjectId};
 use tidegate_core::observed::{DryRun, Observed};
 use tidegate_core::plan::{Action, PlanInput, PlanSettings, Waiting, WaitingReason, plan};
 use tidegate_core::problem::{Code, Problem};
+use tidegate_core::rollback::Held;
 
 use super::exit::{Exit, Failure};
 use super::options::Global;
@@ -137,7 +139,11 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     };
     let cluster = Cluster::new(client);
     cluster.kinds.refresh().await.map_err(failed)?;
-    let settings = settings(&environment, &set.environment);
+    let mut settings = settings(&environment, &set.environment);
+    // Compared with what is enforced in place of a held commit, the cluster keeps what that one has taken over.
+    let is_enforced = |held: &&Box<Held>| held.to.inputs == set.inputs;
+    settings.rolled_back_from =
+        held.as_ref().filter(is_enforced).map(|held| short(&held.commit.id).to_owned());
     let desired: &[Arc<DesiredObject>] = if settings.decommission { &[] } else { &set.objects };
     let observed =
         observe(&cluster, desired, &inventory, Unseen::Read, &BTreeMap::new()).await.map_err(failed)?;

@@ -174,7 +174,9 @@ fn judge(status: Option<&EnvironmentStatus>, goal: Option<&Target>, way: Option<
         let verdict = not_there(status, goal, way, &state);
         return Verdict { away: away && verdict.exit.is_none(), ..verdict };
     }
-    let held = status.held.as_ref().filter(|held| goal.is_none_or(|goal| goal.inputs == held.inputs));
+    // A hold is recorded until another commit is begun, which may wait: then it is not about what git asks for.
+    let is_asked = status.problems.items.iter().any(|problem| problem.code == Code::RolledBack);
+    let held = status.held.as_ref().filter(|held| goal.map_or(is_asked, |goal| goal.inputs == held.inputs));
     if let Some(held) = held {
         // Whatever becomes of the commit that is enforced in its place.
         let text = format!("{}; {}", held.outline(), held.cause());
@@ -342,6 +344,9 @@ fn details(status: &EnvironmentStatus, goal: Option<&Target>, style: Style) -> S
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::rollback::Held;
+    use tidegate_core::status::Listed;
+
     use super::*;
     use crate::source::{Partial, Revision};
     use crate::world::World;
@@ -382,6 +387,22 @@ mod tests {
         assert!(ahead.text.starts_with("0123456 is not seen yet"), "{}", ahead.text);
         let overtaken = judge(Some(&waiting()), Some(&goal), Some(&Way::Passed(BTreeMap::new())));
         assert_eq!(overtaken.exit, Some(Exit::Failed));
+    }
+
+    #[test]
+    fn a_hold_ends_a_wait_for_whatever_is_asked_only_while_it_is_about_that() {
+        let now = "2026-11-21T16:00:00Z";
+        let inputs = "0".repeat(64);
+        let held: Held = serde_json::from_value(json!({
+            "commit": { "id": COMMIT, "subject": "s", "author": "Ada", "time": now }, "inputs": inputs, "since": now,
+            "to": { "commit": COMMIT, "inputs": inputs }, "because": { "total": 0, "items": [] },
+        }))
+        .expect("a hold");
+        let problems = Listed::all(vec![held.problem()]);
+        let waits = EnvironmentStatus { held: Some(Box::new(held)), ..waiting() };
+        assert_eq!(judge(Some(&waits), None, None).exit, None, "another commit waits to be begun");
+        let held = EnvironmentStatus { problems, ..waits };
+        assert_eq!(judge(Some(&held), None, None).exit, Some(Exit::Failed));
     }
 
     #[test]

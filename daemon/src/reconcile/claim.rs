@@ -107,6 +107,7 @@ impl Lane {
                 progress.seen = status.times.seen;
                 progress.applied = status.times.applied;
                 progress.live = status.times.live;
+                progress.anew = status.times.anew;
             }
         }
     }

@@ -37,6 +37,26 @@ pub fn access_of(environment: &Environment) -> Access {
     }
 }
 
+/// Why it is not known what a commit asks of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoTarget {
+    /// There is no such commit.
+    #[error("it is not in the repository any more")]
+    NoCommit,
+    /// It does not name the environment.
+    #[error("it does not name the environment")]
+    NoEnvironment,
+    /// There is, or may be, and the daemon could not read it.
+    #[error("it could not be read: {0}")]
+    Unread(String),
+}
+
+impl From<Problem> for NoTarget {
+    fn from(problem: Problem) -> Self {
+        Self::Unread(problem.message)
+    }
+}
+
 impl Lane {
     /// The cluster of the environment: as git says now, else as it was known last.
     pub(super) fn access(&mut self, wanted: &Wanted) -> Option<Access> {
@@ -139,17 +159,22 @@ impl Lane {
         commit: &str,
     ) -> Result<Option<Arc<DesiredSet>>, CallError> {
         let Ok(commit) = commit.parse() else { return Ok(None) };
-        let Some(target) = self.target_at(commit).await else { return Ok(None) };
+        let Ok(target) = self.target_at(commit).await else { return Ok(None) };
         Ok(self.load(cluster, &target).await?.ok().map(Arc::new))
     }
 
-    /// What a commit asks of the environment; none when it cannot be read or does not name it.
-    pub(super) async fn target_at(&self, commit: CommitId) -> Option<Arc<Target>> {
-        let info = self.shared.source.commit_info(&commit).await.ok();
+    /// What a commit asks of the environment.
+    pub(super) async fn target_at(&self, commit: CommitId) -> Result<Arc<Target>, NoTarget> {
+        let info = self.shared.source.find_commit_info(&commit).await?.ok_or(NoTarget::NoCommit)?;
         let revision = Revision::Commit(commit);
         let mut known = KnownFiles::default();
-        let snapshot = read_world(&self.shared.source, &revision, &mut known).await.ok()?;
-        World::again(revision, info, snapshot, &mut known).environments.get(self.name.as_str()).cloned()
+        let snapshot = read_world(&self.shared.source, &revision, &mut known).await;
+        let snapshot = snapshot.map_err(|problems| match problems.into_iter().next() {
+            Some(problem) => NoTarget::from(problem),
+            None => NoTarget::Unread("its files cannot be read".to_owned()),
+        })?;
+        let environments = World::again(revision, Some(info), snapshot, &mut known).environments;
+        environments.get(self.name.as_str()).cloned().ok_or(NoTarget::NoEnvironment)
     }
 
     /// The environment's file is broken and its cluster not known (a restart): the newest older commit with a file that
@@ -162,7 +187,7 @@ impl Lane {
         let mut info = target.info.clone();
         for _ in 0..PAST_CAP {
             let parent = info.as_ref()?.parents.first()?.clone();
-            if let Some(older) = self.target_at(parent.clone()).await
+            if let Ok(older) = self.target_at(parent.clone()).await
                 && let Ok(environment) = &older.environment
             {
                 self.known_access = Some(access_of(environment));

@@ -109,6 +109,7 @@ impl Memory {
     /// Forgets everything that was read from the cluster, so that the next pass reads it again.
     pub fn forget_cluster(&mut self) {
         self.set_aside();
+        self.progress.away = true;
         self.evidence.clear();
         self.last = None;
     }

@@ -30,6 +30,7 @@ impl Lane {
         rounds: Option<Rounds>,
     ) -> Result<Next, CallError> {
         let now = Timestamp::now();
+        self.memory.progress.away |= rounds.is_none();
         let desired = self.memory.examined.clone().or_else(|| self.worked_for());
         let mut standings = self.standings(cluster, wanted, desired.as_deref(), rounds, now).await;
         if let (Some(desired), Some(Rounds::Settled)) = (&desired, rounds) {
@@ -48,9 +49,12 @@ impl Lane {
             self.memory.progress.live = Some(now);
         }
         let next = self.next(wanted, &standings, rounds, now);
-        self.publish(wanted, &standings);
+        let (state, settled, problems) = (standings.state, standings.settled, standings.problems.len());
         let status = self.status(wanted, desired.as_deref(), standings, now);
         let written = self.write_status(cluster, status, now).await?;
+        // After the record: whoever ends once all has settled (`--once`) leaves a record that says so.
+        self.publish(problems);
+        self.stand(wanted, state, settled && written);
         Ok(if written { next } else { Next(next.0.min(WRITE_INTERVAL)) })
     }
 
@@ -136,6 +140,7 @@ impl Lane {
             seen: progress.seen,
             applied: progress.applied,
             live: progress.live,
+            anew: progress.anew,
         }
     }
 
@@ -192,22 +197,21 @@ impl Lane {
         }
     }
 
-    fn publish(&self, wanted: &Wanted, standings: &Standings) {
+    fn publish(&self, problems: usize) {
         let label = EnvironmentLabel { environment: self.name.to_string() };
         let metrics = &self.shared.metrics;
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.passes.get_or_create(&label).inc();
         metrics.objects.get_or_create(&label).set(number(self.inventory().entries.len()));
-        metrics.problems.get_or_create(&label).set(number(standings.problems.len()));
-        self.stand(wanted, standings.state, standings.settled);
+        metrics.problems.get_or_create(&label).set(number(problems));
     }
 
     pub(super) fn stand(&self, wanted: &Wanted, state: State, settled: bool) {
         let label = EnvironmentLabel { environment: self.name.to_string() };
         self.shared.metrics.live.get_or_create(&label).set(i64::from(state == State::Live));
         let held = self.hold().map(|held| held.inputs.clone());
-        if self.memory.parent.is_some() {
-            self.shared.metrics.held.get_or_create(&label).set(i64::from(held.is_some()));
+        if let Some(parent) = &self.memory.parent {
+            self.shared.metrics.held.get_or_create(&label).set(i64::from(parent.held.is_some()));
         }
         let standing = Standing {
             inputs: self.worked_for().map(|set| set.inputs.clone()),

@@ -47,12 +47,10 @@ impl Lane {
         (asked.inputs == held.inputs).then_some(held)
     }
 
-    /// The hold as the record says it. A replica that is behind does not know what git asks for.
+    /// The hold as the record says it: until another commit is claimed, however long that waits (a suspension, others that
+    /// come first, a replica that is behind), this is what the environment was rolled back from.
     pub(super) fn recorded_hold(&self) -> Option<Box<Held>> {
-        if self.memory.behind {
-            return self.memory.parent.as_ref()?.held.clone();
-        }
-        self.hold().cloned().map(Box::new)
+        self.memory.parent.as_ref()?.held.clone()
     }
 
     /// The set that is worked for: what git asks for, or the last good one in place of a held one; none when that cannot be read.
@@ -103,8 +101,9 @@ impl Lane {
         let Ok(commit) = good.commit.parse::<CommitId>() else {
             return Ok(Err("the past of a followed folder is not kept".to_owned()));
         };
-        let Some(target) = self.target_at(commit).await else {
-            return Ok(Err("it is not in the repository any more".to_owned()));
+        let target = match self.target_at(commit).await {
+            Ok(target) => target,
+            Err(why) => return Ok(Err(why.to_string())),
         };
         if target.inputs != good.inputs {
             return Ok(Err("it asks for something else than it did".to_owned()));
@@ -275,7 +274,7 @@ impl Lane {
     pub(super) fn without_past(&self) -> Option<(String, String)> {
         let held = self.hold()?;
         let why = self.past(&held.to)?.set.as_ref().err()?;
-        let reason = format!("{}, but it cannot be read: {why}; nothing is changed", held.outline());
+        let reason = format!("{}, but it cannot be had: {why}; nothing is changed", held.outline());
         Some((reason, Stay::RolledBack.to_string()))
     }
 

@@ -78,6 +78,7 @@ impl Lane {
             problems.extend(self.memory.failed.values().map(|failure| failure.problem.clone()));
             problems.extend(self.memory.further.values().flatten().cloned());
             if rounds == Some(Rounds::Settled) {
+                self.memory.progress.look(desired.environment.deadlines.healthy, now);
                 let Memory { progress, unwell, .. } = &self.memory;
                 self.memory.unwell = unwell_since(progress, unwell, &judgement.sick, now);
             }

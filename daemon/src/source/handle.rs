@@ -196,6 +196,12 @@ impl SourceHandle {
         self.git(move |mirror| mirror.commit_info(&commit)).await
     }
 
+    /// The same of a commit that may not be there: none then, and an error only where it cannot be told.
+    pub async fn find_commit_info(&self, commit: &CommitId) -> Result<Option<CommitInfo>, Problem> {
+        let commit = commit.clone();
+        self.git(move |mirror| mirror.find_commit_info(&commit)).await
+    }
+
     /// The commits on the way from one to another, both left out, oldest first; at most a thousand.
     pub async fn skipped(&self, from: &CommitId, to: &CommitId) -> Result<Vec<CommitId>, Problem> {
         let (from, to) = (from.clone(), to.clone());

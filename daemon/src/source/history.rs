@@ -40,6 +40,17 @@ impl Mirror {
         })
     }
 
+    /// The same of a commit that may not be there: none then. One that is there and cannot be read is an error.
+    pub fn find_commit_info(&self, commit: &CommitId) -> Result<Option<CommitInfo>, SourceError> {
+        let Ok(id) = ObjectId::from_hex(commit.as_str().as_bytes()) else { return Ok(None) };
+        let found = self.repository()?.try_find_object(id).map(|object| object.is_some());
+        match found {
+            Ok(true) => self.commit_info(commit).map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(self.unreadable(&error.to_string())),
+        }
+    }
+
     /// The commits of the first-parent line between two, both left out, oldest first; at most a thousand (the newest).
     pub fn skipped(&self, from: &CommitId, to: &CommitId) -> Result<Vec<CommitId>, SourceError> {
         let repository = self.repository()?;

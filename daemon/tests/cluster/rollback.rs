@@ -6,6 +6,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::scene::{
@@ -150,6 +151,9 @@ fn a_commit_that_does_not_become_healthy_is_held_and_everything_is_as_before_it(
     }
     let diff = world.tidegate(&["diff", "back-whole", "--repo", &repo]);
     assert!(diff.stdout.contains(&format!("{bad} is held, {good} is enforced again")), "{}", diff.stdout);
+    let diff = world.tidegate(&["diff", "back-whole", "--repo", &repo, "--ref", &first]);
+    let kept = format!("ConfigMap back-whole/older is kept: it was there before {bad} took it over");
+    assert!(diff.stdout.contains(&kept), "{}{}", diff.stdout, diff.stderr);
     let work = world.repo.work();
     let plan = ["plan", "--repo", work.to_str().unwrap(), "--base", "HEAD~1", "--head", "HEAD", "--live"];
     let plan = world.tidegate(&plan);
@@ -228,10 +232,17 @@ fn a_held_commit_stays_held_through_kills_syncs_and_commits_with_the_same_files_
         (&second.as_str().into(), "docker.io/local/pause:1".into())
     );
     world.repo.remove("environments/back-held/c.yaml");
-    // A commit that mends it is tried, and lifts the hold.
+    // A commit that mends it is tried, and lifts the hold: not before it may be begun.
+    assert_eq!(world.tidegate(&["suspend", "back-held", "--reason", "lunch"]).code, 0);
     let mended = deployment("web", 1, "        - {name: NEW, value: \"1\"}\n");
     let fourth =
         world.commit("mended", &[("environment.yaml", &world.environment(LONG)), ("web.yaml", &mended)]);
+    let status = record(&world, "back-held", "the next commit waits", |status| {
+        status["state"] == "suspended" && status["seen"]["id"] == fourth.as_str()
+    });
+    assert_eq!(status["held"]["commit"]["id"], second.as_str(), "{status:#}");
+    assert!(problems(&status, "E0411").is_empty(), "it is not what git asks for any more: {status:#}");
+    assert_eq!(world.tidegate(&["resume", "back-held", "--reason", "back"]).code, 0);
     let status = world.wait_for("live", &fourth);
     assert!(status["held"].is_null() && status["problems"]["total"] == 0, "{status:#}");
     assert_eq!(parent_annotation(&world, "back-held", "tidegate.dev/held"), "");
@@ -368,6 +379,45 @@ fn a_good_commit_that_is_gone_from_the_repository_is_named_and_nothing_goes_back
     let second = bad(&world, "");
     stays(&world, &second, "cannot be rolled back to fffffff: it is not in the repository any more");
     assert_eq!(image(&world), NONE);
+}
+
+/// Changes `times` of the record, as if it had been written so.
+fn rewrite_times(world: &World, change: impl FnOnce(&mut Value)) {
+    let mut status = world.status_of(&world.name);
+    change(&mut status["times"]);
+    let patch = serde_json::json!({ "data": { "status.json": status.to_string() } }).to_string();
+    let parent = format!("tidegate-{}", world.name);
+    world.kube.must(&["patch", "configmap", &parent, "-n", "tidegate-system", "--type=merge", "-p", &patch]);
+}
+
+#[test]
+fn a_deadline_that_went_on_while_no_daemon_ran_begins_anew_but_not_for_ever() {
+    let (world, first) = good("back-away", "");
+    let mut daemon = world.daemon();
+    world.wait_for("live", &first);
+    let second = world.commit("two", &[("web.yaml", &broken("web"))]);
+    record(&world, "back-away", "it is applied, and not healthy", |status| {
+        status["applied"]["id"] == second.as_str() && status["state"] == "progressing"
+    });
+    daemon.kill();
+    let long_ago = (Timestamp::now() - SignedDuration::from_hours(1)).to_string();
+    rewrite_times(&world, |times| times["applied"] = long_ago.as_str().into());
+    let started = Timestamp::now();
+    daemon.restart();
+    let status = record(&world, "back-away", "the deadline began anew", |status| {
+        status["times"]["anew"]["count"] == 1
+    });
+    assert_eq!((&status["state"], &status["held"]), (&"progressing".into(), &Value::Null), "{status:#}");
+    let since: Timestamp = status["times"]["anew"]["since"].as_str().unwrap().parse().unwrap();
+    assert!(since >= started, "{status:#}");
+    crate::schema::assert_valid("record", &status);
+    assert_eq!(image(&world), NONE);
+    // Over and over again it does not.
+    daemon.kill();
+    rewrite_times(&world, |times| times["anew"] = serde_json::json!({ "since": long_ago, "count": 3 }));
+    daemon.restart();
+    let status = is_rolled_back(&world);
+    assert_eq!(status["held"]["commit"]["id"], second.as_str(), "{status:#}");
 }
 
 #[test]

@@ -96,6 +96,29 @@ async fn damage_that_reading_finds_is_repaired_by_the_next_poll() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_cannot_be_read_is_not_one_that_is_not_there() {
+    let (repo, cache) = (GitRepo::with_one_commit(), tempfile::tempdir().expect("a folder"));
+    let mirror = local(&repo, &cache);
+    let commit = head(&mirror).await;
+    let find = |commit: &str| {
+        let (mirror, commit) = (Arc::clone(&mirror), id(commit));
+        blocking(move || mirror.find_commit_info(&commit))
+    };
+    assert_eq!(find(&commit).await.expect("read").map(|info| info.id), Some(id(&commit)));
+    assert_eq!(find(&"f".repeat(40)).await, Ok(None));
+    for pack in packs(cache.path()) {
+        let mut bytes = std::fs::read(&pack).expect("read");
+        bytes[12..].fill(0);
+        overwrite(&pack, &bytes);
+    }
+    let error = find(&commit).await.expect_err("damaged");
+    assert!(matches!(error, SourceError::Cache { .. }), "{error}");
+    assert_eq!(find(&"f".repeat(40)).await, Ok(None));
+    assert_eq!(head(&mirror).await, commit, "the next poll mends the cache");
+    assert!(find(&commit).await.expect("mended").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cache_deleted_under_a_running_daemon_is_fetched_again() {
     let (repo, cache) = (GitRepo::with_one_commit(), tempfile::tempdir().expect("a folder"));
     let mirror = local(&repo, &cache);

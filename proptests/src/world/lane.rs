@@ -430,8 +430,9 @@ impl Lane {
         let record = self.memory.written.as_ref().filter(|status| status.inputs.as_ref() == Some(inputs));
         let times =
             record.map_or(Times { seen: Some(self.now()), ..Times::default() }, |status| status.times);
-        let Times { committed: _, seen, applied, live } = times;
-        self.memory.progress = Progress { inputs: Some(inputs.clone()), seen, applied, live };
+        let Times { committed: _, seen, applied, live, anew } = times;
+        self.memory.progress =
+            Progress { inputs: Some(inputs.clone()), seen, applied, live, anew, ..Progress::default() };
     }
 
     async fn conclude(&mut self, good: &Good) -> Result<(), CallError> {

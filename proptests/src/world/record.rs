@@ -101,13 +101,13 @@ impl Lane {
         let now = self.now();
         let before = self.memory.written.as_ref();
         // What is only loaded is not what stands in the cluster.
-        let Progress { inputs, seen, applied, live } = self.memory.progress.clone();
+        let Progress { inputs, seen, applied, live, anew, looked: _, away: _ } = self.memory.progress.clone();
         let good = good.filter(|good| inputs.as_ref() == Some(&good.target.inputs));
         let whole = good.filter(|_| applied.is_some());
         let (Wanted::Present(head, _) | Wanted::Missing(head)) = wanted;
         let told = before.and_then(|before| before.seen.clone()).filter(|_| self.memory.behind);
         let times = match good {
-            Some(_) => Times { committed: None, seen, applied, live },
+            Some(_) => Times { committed: None, seen, applied, live, anew },
             None => before.map(|before| before.times).unwrap_or_default(),
         };
         EnvironmentStatus {

@@ -9,6 +9,7 @@ use super::{Enforced, Judgement};
 use crate::ids::Digest;
 use crate::object::ObjectId;
 use crate::problem::{Code, Problem};
+use crate::status::Anew;
 
 /// How far the enforced inputs have come.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +22,43 @@ pub struct Progress {
     pub applied: Option<Timestamp>,
     /// Applied and healthy.
     pub live: Option<Timestamp>,
+    /// The deadline began anew after nobody had looked.
+    pub anew: Option<Anew>,
+    /// This replica looked at it last, with a plan that had settled.
+    pub looked: Option<Timestamp>,
+    /// Nobody looks at it since: it is suspended, waits for another environment, or its cluster is out of reach.
+    pub away: bool,
+}
+
+/// How often the deadline of one set begins anew, so that a daemon which starts again and again comes to an end with it.
+pub const MAX_ANEW: u32 = 3;
+
+impl Progress {
+    /// Notes that a plan has settled and its objects are judged now. Where nobody has looked for a while and less than half
+    /// of the deadline is left, it begins anew: what is unhealthy at the first look has the time to recover that it would
+    /// have had under somebody's eyes.
+    pub fn look(&mut self, deadline: Duration, now: Timestamp) {
+        let half = deadline / 2;
+        let before = self.looked.replace(now);
+        let away = std::mem::take(&mut self.away);
+        // How long nobody looked before the first look of a replica is not known.
+        let missed = before.is_none_or(|before| away && is_late(before, half, now));
+        let is_short = match self.deadline_from() {
+            Some(from) => is_late(from, half, now),
+            // Objects that others wait for have deadlines of their own, once they were looked at.
+            None => before.is_some(),
+        };
+        let count = self.anew.map_or(0, |anew| anew.count);
+        if missed && is_short && self.live.is_none() && count < MAX_ANEW {
+            self.anew = Some(Anew { since: now, count: count + 1 });
+        }
+    }
+
+    /// From when the deadline counts, once everything is applied.
+    fn deadline_from(&self) -> Option<Timestamp> {
+        let anew = self.anew.map(|anew| anew.since);
+        self.applied.map(|applied| anew.map_or(applied, |anew| anew.max(applied)))
+    }
 }
 
 /// `90s` or `10m`.
@@ -41,11 +79,12 @@ pub fn unwell_since(
     sick: &[ObjectId],
     now: Timestamp,
 ) -> BTreeMap<ObjectId, Timestamp> {
-    let (from, earliest) = match (progress.applied, progress.live) {
-        (Some(applied), None) => (applied, applied),
+    let anew = progress.anew.map_or(Timestamp::MIN, |anew| anew.since);
+    let (from, earliest) = match (progress.deadline_from(), progress.live) {
+        (Some(from), None) => (from, from),
         // What was unwell before the last write has the whole time after it.
-        (Some(applied), Some(_)) => (now, applied),
-        (None, _) => (now, Timestamp::MIN),
+        (Some(from), Some(_)) => (now, from),
+        (None, _) => (now, anew),
     };
     let since = |id: &ObjectId| known.get(id).copied().unwrap_or(from).max(earliest);
     sick.iter().map(|id| (id.clone(), since(id))).collect()

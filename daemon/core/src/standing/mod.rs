@@ -23,7 +23,7 @@ use crate::object::DesiredObject;
 
 pub use claim::{Claim, Said};
 pub use conclude::{Conclusion, conclude, drop_overcome, kept};
-pub use deadline::{Progress, overdue, unwell_since};
+pub use deadline::{MAX_ANEW, Progress, overdue, unwell_since};
 pub use judge::{Judgement, health_of, judge};
 pub use news::{News, SETTLING, WRITE_INTERVAL, news};
 pub use next::{RETRY_REJECTED, SAFETY_INTERVAL, Wait, next};

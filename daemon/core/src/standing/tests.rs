@@ -59,6 +59,74 @@ fn an_object_is_unwell_since_the_apply_until_it_was_live_and_then_since_it_was_s
     assert_eq!(since(&progress), [now, at("2026-11-21T12:05:00Z")]);
 }
 
+/// The deadline is 100 s, and what is unhealthy is so from the apply at second 0 on.
+fn late_at(progress: &Progress, second: i64) -> bool {
+    let since = unwell_since(progress, &BTreeMap::new(), &[id("web")], after(second));
+    until_deadline(&since, DEADLINE, after(second)).is_none()
+}
+
+fn after(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).unwrap()
+}
+
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(100);
+
+#[test]
+fn a_deadline_that_went_on_while_nobody_looked_begins_anew_at_the_next_look() {
+    let applied = Progress { applied: Some(after(0)), ..Progress::default() };
+    let mut progress = applied.clone();
+    progress.look(DEADLINE, after(40));
+    assert!(
+        progress.anew.is_none() && late_at(&progress, 101),
+        "a restart with most of it left changes nothing"
+    );
+    let mut progress = applied.clone();
+    progress.look(DEADLINE, after(300));
+    assert_eq!(progress.anew.map(|anew| (anew.since, anew.count)), Some((after(300), 1)));
+    assert!(!late_at(&progress, 400) && late_at(&progress, 401));
+    progress.look(DEADLINE, after(399));
+    assert!(late_at(&progress, 401), "somebody has looked since");
+    // The same while it was suspended, out of reach, or behind another environment; a moment of that is none.
+    let mut progress = applied.clone();
+    progress.look(DEADLINE, after(60));
+    let mut moment = Progress { anew: None, ..progress.clone() };
+    progress.away = true;
+    progress.look(DEADLINE, after(200));
+    assert!(!late_at(&progress, 300) && late_at(&progress, 301));
+    moment.away = true;
+    moment.look(DEADLINE, after(90));
+    assert!(moment.anew.is_none());
+    // What was live is not sent back anyway, and what is new has all of its time.
+    let mut progress = Progress { live: Some(after(10)), ..applied };
+    progress.look(DEADLINE, after(300));
+    assert!(progress.anew.is_none());
+    let mut progress = Progress::default();
+    progress.look(DEADLINE, after(300));
+    assert!(progress.anew.is_none());
+}
+
+#[test]
+fn what_waits_for_an_unhealthy_object_waits_anew_after_a_pause() {
+    let mut progress = Progress::default();
+    progress.look(DEADLINE, after(0));
+    let known = unwell_since(&progress, &BTreeMap::new(), &[id("web")], after(0));
+    progress.away = true;
+    progress.look(DEADLINE, after(300));
+    let since = unwell_since(&progress, &known, &[id("web")], after(301));
+    assert_eq!(since[&id("web")], after(300));
+}
+
+#[test]
+fn a_daemon_that_starts_again_and_again_comes_to_the_end_of_a_deadline() {
+    let mut progress = Progress { applied: Some(after(0)), ..Progress::default() };
+    for start in 1..=MAX_ANEW + 1 {
+        // Of one start to the next only the record is kept.
+        progress = Progress { looked: None, away: false, ..progress };
+        progress.look(DEADLINE, after(1_000 * i64::from(start)));
+        assert_eq!(late_at(&progress, 1_000 * i64::from(start)), start > MAX_ANEW, "start {start}");
+    }
+}
+
 #[test]
 fn a_failure_ends_when_a_settled_plan_finds_nothing_to_do_about_the_object_or_another_reason_to_wait() {
     let failure = |retry_at: &str| Failure {
