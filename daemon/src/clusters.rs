@@ -10,11 +10,14 @@ use tokio_util::task::TaskTracker;
 use crate::cluster::connect::{Access, ConnectError, Means, connect};
 use crate::cluster::handle::Cluster;
 use crate::cluster::lease::Identity;
+use crate::cluster::pace::Pace;
+use crate::telemetry::{ClusterLabel, Metrics};
 
 /// All clusters in use.
 pub struct Clusters {
     identity: Identity,
     means: Means,
+    metrics: Arc<Metrics>,
     shutdown: CancellationToken,
     keepers: TaskTracker,
     known: Mutex<BTreeMap<Access, Arc<Cluster>>>,
@@ -22,8 +25,14 @@ pub struct Clusters {
 
 impl Clusters {
     /// None is connected yet. Their keepers run on `keepers` until `shutdown`.
-    pub fn new(identity: Identity, means: Means, shutdown: CancellationToken, keepers: TaskTracker) -> Self {
-        Self { identity, means, shutdown, keepers, known: Mutex::default() }
+    pub fn new(
+        identity: Identity,
+        means: Means,
+        metrics: Arc<Metrics>,
+        shutdown: CancellationToken,
+        keepers: TaskTracker,
+    ) -> Self {
+        Self { identity, means, metrics, shutdown, keepers, known: Mutex::default() }
     }
 
     /// Every cluster that is connected.
@@ -37,7 +46,9 @@ impl Clusters {
             return Ok(cluster.clone());
         }
         // Not under the lock: a Secret that is slow to read must not hold up the other clusters.
-        let client = connect(access, &self.means).await?;
+        let label = ClusterLabel { cluster: access.to_string() };
+        let shown = self.metrics.requests_borne.get_or_create(&label).clone();
+        let client = connect(access, &self.means, Arc::new(Pace::shown_by(shown))).await?;
         let mut known = self.known.lock().await;
         if let Some(cluster) = known.get(access) {
             return Ok(cluster.clone());

@@ -19,7 +19,7 @@ use crate::cluster::connect::{Access, Means};
 use crate::cluster::lease::Identity;
 use crate::cluster::pace::in_line;
 use crate::clusters::Clusters;
-use crate::reconcile::{Board, Lane, Shared, Unreadable, Wanted, keep_records, read_world};
+use crate::reconcile::{Board, Lane, Shared, Unreadable, Wanted, is_recorded, keep_records, read_world};
 use crate::source::{Origin, Source, SourceHandle, SourceHead, SourceState};
 use crate::telemetry::Metrics;
 use crate::web::{Web, serve};
@@ -72,7 +72,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Resu
     let identity =
         Identity { replica: ReplicaId(options.replica.clone()), source: source_id(&options.origin) };
     let source = Source::spawn(options.origin, shutdown.clone());
-    let clusters = Clusters::new(identity, options.means, shutdown.clone(), tasks.clone());
+    let clusters = Clusters::new(identity, options.means, metrics.clone(), shutdown.clone(), tasks.clone());
     let shared = Arc::new(Shared {
         clusters,
         source: source.clone(),
@@ -147,8 +147,9 @@ impl Daemon {
         let mut files = KnownFiles::default();
         loop {
             let state = states.borrow_and_update().clone();
-            if note(&state, &mut trouble) {
-                // The records say whether the branch was rewound.
+            let before = trouble.clone();
+            note(&state, &mut trouble);
+            if concerns_records(before.as_ref(), trouble.as_ref()) {
                 for lane in lanes.values() {
                     lane.send_modify(|_| {});
                 }
@@ -289,10 +290,18 @@ impl Daemon {
     }
 }
 
-/// Says what is new about the source's trouble; true when anything is.
-fn note(state: &SourceState, known: &mut Option<Problem>) -> bool {
+/// Whether environments look again because of what is new about the source's trouble. Their records say that the branch was
+/// rewound or is gone; a repository that is out of reach is said in the log only, and wakes nobody however often it comes
+/// and goes.
+fn concerns_records(before: Option<&Problem>, now: Option<&Problem>) -> bool {
+    let recorded = |trouble: Option<&Problem>| trouble.filter(|problem| is_recorded(problem)).cloned();
+    recorded(before) != recorded(now)
+}
+
+/// Says what is new about the source's trouble.
+fn note(state: &SourceState, known: &mut Option<Problem>) {
     if state.trouble == *known {
-        return false;
+        return;
     }
     if let Some(problem) = &state.trouble {
         tracing::error!("{problem}");
@@ -300,5 +309,36 @@ fn note(state: &SourceState, known: &mut Option<Problem>) -> bool {
         tracing::info!("the source answers again");
     }
     known.clone_from(&state.trouble);
-    true
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::problem::Code;
+
+    use super::*;
+
+    #[test]
+    fn only_what_records_say_of_the_source_wakes_their_environments() {
+        let rewound = |branch: &str| Problem::error(Code::SourceRewound, format!("{branch} was rewound"));
+        let away = |reason: &str| Problem::error(Code::SourceUnreachable, reason);
+        let wakes =
+            |before: Option<Problem>, now: Option<Problem>| concerns_records(before.as_ref(), now.as_ref());
+        for (before, now) in [
+            (None, Some(away("a timeout"))),
+            (Some(away("a timeout")), Some(away("HTTP 500"))),
+            (Some(away("HTTP 500")), None),
+            (Some(rewound("main")), Some(rewound("main"))),
+        ] {
+            assert!(!wakes(before.clone(), now.clone()), "{before:?} {now:?}");
+        }
+        for (before, now) in [
+            (None, Some(rewound("main"))),
+            (Some(away("a timeout")), Some(rewound("main"))),
+            (Some(rewound("main")), Some(away("a timeout"))),
+            (Some(rewound("main")), Some(rewound("next"))),
+            (Some(rewound("main")), None),
+        ] {
+            assert!(wakes(before.clone(), now.clone()), "{before:?} {now:?}");
+        }
+    }
 }

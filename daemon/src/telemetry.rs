@@ -69,6 +69,13 @@ pub struct EnvironmentLabel {
     pub environment: String,
 }
 
+/// The label of what is measured per cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClusterLabel {
+    /// The cluster, as environments name it.
+    pub cluster: String,
+}
+
 /// What happened to an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ActionLabels {
@@ -104,6 +111,8 @@ pub struct Metrics {
     pub drift_repairs: Family<EnvironmentLabel, Counter>,
     /// Problems that stand.
     pub problems: Family<EnvironmentLabel, Gauge>,
+    /// Requests that an API server is thought to bear at a time.
+    pub requests_borne: Family<ClusterLabel, Gauge>,
     /// Seconds from the sight of a commit until everything of it was applied.
     pub apply_seconds: Family<EnvironmentLabel, Histogram>,
 }
@@ -123,6 +132,7 @@ impl Default for Metrics {
             held: Family::default(),
             drift_repairs: Family::default(),
             problems: Family::default(),
+            requests_borne: Family::default(),
             apply_seconds: Family::new_with_constructor(seconds),
         };
         metrics.register();
@@ -147,6 +157,11 @@ impl Metrics {
             self.drift_repairs.clone(),
         );
         registry.register("problems", "Problems that stand", self.problems.clone());
+        registry.register(
+            "api_requests_borne",
+            "Requests that an API server is thought to bear at a time",
+            self.requests_borne.clone(),
+        );
         registry.register(
             "apply_seconds",
             "From sight of a commit to all of it applied",

@@ -1,21 +1,13 @@
 //! `tidegate set` by the real program: files in a folder, what is printed, and how it exits.
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-fn tidegate(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tidegate"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("TIDEGATE_REPO")
-        .output()
-        .expect("the program was built for this test")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use program::{text, tidegate};
 
 /// A copy of the example environments.
 fn example() -> (tempfile::TempDir, PathBuf) {

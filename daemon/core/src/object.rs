@@ -33,6 +33,11 @@ impl Gvk {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
+    /// `Kind.group`, or `Kind` of the core group.
+    pub fn kind_and_group(&self) -> String {
+        if self.group.is_empty() { self.kind.clone() } else { format!("{}.{}", self.kind, self.group) }
+    }
+
     /// The words for a cluster that does not serve this.
     pub fn unserved(&self) -> String {
         format!("the cluster serves no {} in {}", self.kind, self.api_version())

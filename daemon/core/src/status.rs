@@ -98,6 +98,9 @@ pub struct EnvironmentStatus {
     /// Kinds that could not be checked against a schema.
     #[serde(default)]
     pub unchecked: Vec<String>,
+    /// Kinds that may not be watched, as `Kind.group`: what becomes of their objects is seen at the resync.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwatched: Vec<String>,
     /// When what happened.
     #[serde(default)]
     pub times: Times,
@@ -397,6 +400,7 @@ impl EnvironmentStatus {
             record.changes.iter_mut().for_each(|change| cut_text(change, text));
         }
         self.unchecked.truncate(objects);
+        self.unwatched.truncate(objects);
         cut_text(&mut self.reason, text);
         self.next.iter_mut().for_each(|next| cut_text(next, text));
         let held = self.held.as_mut().map(|held| &mut held.commit);

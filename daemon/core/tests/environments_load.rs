@@ -476,3 +476,20 @@ fn a_namespace_that_is_made_for_objects_of_an_early_wave_comes_with_the_first_of
     let expected = [("ConfigMap extra/z", -1), ("Namespace extra", -1), ("Namespace shop", 0)];
     assert_eq!(waves, expected.map(|(name, wave)| (name.to_owned(), wave)));
 }
+
+#[test]
+fn a_name_that_is_not_its_folders_is_mended_on_the_side_that_can_be() {
+    let help = |folder: &str, name: &str| {
+        let text = HEAD.replace("dev", name) + CLUSTER;
+        let path = format!("environments/{folder}/environment.yaml");
+        let tree: FileTree = [(path.as_str(), text.as_bytes())].into_iter().collect();
+        match discover(&tree).pop().map(|found| found.environment) {
+            Some(Err(problems)) => problems.into_iter().find_map(|problem| problem.help).unwrap_or_default(),
+            other => panic!("a refused environment is expected: {other:#?}"),
+        }
+    };
+    assert_eq!(help("dev", "prod"), "write `name: dev`");
+    assert_eq!(help("Dev_1", "prod"), "rename the folder to `prod`");
+    let both = help("Dev_1", "Prod_1");
+    assert!(both.starts_with("rename the folder: `Dev_1` is not an environment name"), "{both}");
+}

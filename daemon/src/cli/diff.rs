@@ -128,7 +128,7 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     let access = access_of(&set.environment);
     let shown = access.to_string();
     let failed = |error| unreachable(&shown, &error);
-    let client = connect(&access, &global.means())
+    let client = connect(&access, &global.means(), Arc::default())
         .await
         .map_err(|error| Failure::new(Exit::OutOfReach, error.to_string()))?;
     let parents = Parents::new(client.clone());

@@ -79,7 +79,7 @@ fn list(codes: &[Code], style: Style) -> String {
 fn text(code: Code, style: Style) -> String {
     let Explanation { title, meaning, example, remedy } = explain::explain(code);
     let heading = |text: &str| style.paint(Tone::Strong, text);
-    let mut text = format!("{}\n\n{}\n", heading(&format!("{code}: {title}")), wrapped(meaning));
+    let mut text = format!("{}\n\n{}", heading(&format!("{code}: {title}")), wrapped(meaning));
     match example {
         Example::Files(files) => {
             let tree = explain::tree(files);

@@ -16,16 +16,14 @@ use tidegate_core::object::{Gvk, ObjectId};
 
 use super::exit::Failure;
 use super::options::Global;
+use super::owned::{Found, Owned, READS};
 use super::target::{self, Away, TargetCluster};
 use crate::cluster::call::{CallError, repeated};
 use crate::cluster::kinds::Kinds;
 use crate::cluster::parent::Parent;
-use crate::cluster::write::Writer;
 
 pub use forest::{Member, first_failing, forest};
 
-/// Reads that run side by side.
-const READS: usize = 16;
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
 /// Pages of one list; what comes after them is left out, and said to be.
@@ -102,33 +100,19 @@ pub async fn with<T>(
 
 /// Reads the objects of an environment and their descendants.
 async fn read(cluster: &TargetCluster, parent: &Parent) -> Result<Family, CallError> {
-    let (inventory, _) = cluster.parents.read_inventory(parent).await?;
-    let kinds = Kinds::new(cluster.client.clone());
-    kinds.refresh().await?;
-    let writer = Writer::new(cluster.client.clone());
-    let ids: Vec<(ObjectId, Gvk)> = inventory
-        .entries
-        .iter()
-        .map(|(id, entry)| (id.clone(), Gvk::from_api_version(&entry.api_version, &id.kind)))
-        .collect();
+    let owned = Owned::of(cluster, parent).await?;
+    let (kinds, namespaces) = (&owned.kinds, owned.namespaces());
     let own = |id: &ObjectId, gvk: &Gvk| (!exists_is_healthy(gvk)).then(|| id.namespace.clone()).flatten();
-    let owning: BTreeSet<String> = ids.iter().filter_map(|(id, gvk)| own(id, gvk)).collect();
-    let namespaces = ids.iter().filter_map(|(id, _)| id.namespace.clone()).collect();
-    let read = |(id, gvk): (ObjectId, Gvk)| {
-        let (kinds, writer) = (&kinds, &writer);
-        async move {
-            match kinds.get(&gvk) {
-                Some(kind) => writer.read(&kind, &id).await.map(|live| (id, live)),
-                None => Ok((id, None)),
-            }
-        }
+    let owning: BTreeSet<String> = owned.ids.iter().filter_map(|(id, gvk)| own(id, gvk)).collect();
+    let live = |found: Found| match found {
+        Found::Live(live) => Some(live),
+        Found::Unserved | Found::Absent => None,
     };
-    let mut roots: Vec<(ObjectId, Option<Value>)> =
-        futures::stream::iter(ids).map(read).buffer_unordered(READS).try_collect().await?;
-    roots.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let roots: Vec<(ObjectId, Option<Value>)> =
+        owned.read().await?.into_iter().map(|(id, found)| (id, live(found))).collect();
     let lists = owning.iter().flat_map(|namespace| OWNED.map(|kind| (namespace.clone(), kind)));
     let read = |(namespace, (api_version, kind)): (String, (&str, &str))| {
-        let (kinds, gvk) = (&kinds, Gvk::from_api_version(api_version, kind));
+        let gvk = Gvk::from_api_version(api_version, kind);
         async move { list(cluster, kinds, &gvk, &namespace).await }
     };
     let lists: Vec<Listed> =

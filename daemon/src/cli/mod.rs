@@ -10,6 +10,7 @@ pub mod health;
 pub mod history;
 pub mod live;
 pub mod options;
+mod owned;
 pub mod person;
 pub mod plan;
 pub mod problems;

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::health::{Health, HealthState};
 use tidegate_core::rollback::Held;
-use tidegate_core::status::{EnvironmentStatus, State};
+use tidegate_core::standing::MAX_ANEW;
+use tidegate_core::status::{Anew, EnvironmentStatus, State};
 
 use super::exit::{Exit, Failure};
 use super::live;
@@ -205,7 +206,17 @@ fn details(shown: &Shown, full: bool, style: Style) -> String {
 
 fn facts(status: &EnvironmentStatus) -> String {
     let EnvironmentStatus {
-        cluster, replica, seen, applied, held, counts, unchecked, times, plan_id, ..
+        cluster,
+        replica,
+        seen,
+        applied,
+        held,
+        counts,
+        unchecked,
+        unwatched,
+        times,
+        plan_id,
+        ..
     } = status;
     let mut text = format!("  cluster: {cluster}\n  replica: {replica}\n");
     for (word, commit) in [("seen", seen), ("applied", applied)] {
@@ -237,11 +248,21 @@ fn facts(status: &EnvironmentStatus) -> String {
         let seconds = live.duration_since(seen).as_secs_f64();
         text.push_str(&format!("  live {seconds:.1} s after it was seen\n"));
     }
+    if let Some(Anew { since, count }) = times.anew.filter(|_| times.live.is_none()) {
+        let since = ago(since);
+        text.push_str(&format!(
+            "  deadline: began anew {since} ago, because nobody had looked ({count} of {MAX_ANEW} times)\n"
+        ));
+    }
     if let Some(plan_id) = plan_id {
         text.push_str(&format!("  plan: {}\n", plan_id.as_str().get(..12).unwrap_or_default()));
     }
     if !unchecked.is_empty() {
         text.push_str(&format!("  not checked against a schema: {}\n", unchecked.join(", ")));
+    }
+    if !unwatched.is_empty() {
+        let kinds = unwatched.join(", ");
+        text.push_str(&format!("  may not be watched, so that drift is seen every 10 min only: {kinds}\n"));
     }
     text
 }

@@ -4,6 +4,7 @@
 //! reason, and the command's exit code tells of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kube::Client;
 use serde::Serialize;
@@ -139,7 +140,7 @@ pub async fn clusters(global: &Global) -> Result<Targets, Failure> {
     let means = global.means();
     for (access, environments) in accesses {
         let name = access.to_string();
-        match connect(&access, &means).await {
+        match connect(&access, &means, Arc::default()).await {
             Ok(client) => {
                 let parents = Parents::new(client.clone());
                 targets.clusters.push(TargetCluster { name, environments, client, parents });

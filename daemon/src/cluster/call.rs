@@ -21,6 +21,8 @@ pub const TURN_DEADLINE: Duration = Duration::from_mins(2);
 pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(10);
 /// How often one call is repeated before the environment's own back-off takes over.
 pub const ATTEMPTS: u32 = 4;
+/// How often an object that is written meanwhile is read and asked about.
+const UNDISTURBED: u32 = 5;
 
 /// Why a call failed, as far as the caller's next step depends on it.
 #[derive(Debug, thiserror::Error)]
@@ -197,4 +199,19 @@ where
         attempt += 1;
         wait *= 2;
     }
+}
+
+/// Asks about an object again as long as somebody else writes it in between, at most [`UNDISTURBED`] times.
+pub async fn undisturbed<T, F>(mut ask: impl FnMut() -> F) -> Result<T, CallError>
+where
+    F: Future<Output = Result<T, CallError>>,
+{
+    let mut answer = ask().await;
+    for _ in 1..UNDISTURBED {
+        if !matches!(answer, Err(CallError::Conflict(_))) {
+            break;
+        }
+        answer = ask().await;
+    }
+    answer
 }

@@ -14,7 +14,7 @@ use tower::Layer as _;
 use super::call::chain;
 use super::exec::keep::Keeper;
 use super::exec::{Programs, Refusal, allowed};
-use super::pace::PaceLayer;
+use super::pace::{Pace, PaceLayer};
 
 /// Longest wait for a TCP and TLS connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -107,8 +107,9 @@ pub struct Means {
     pub programs: Programs,
 }
 
-/// A connected client (the connection itself is made by its first request).
-pub async fn connect(access: &Access, means: &Means) -> Result<Client, ConnectError> {
+/// A connected client (the connection itself is made by its first request), whose requests keep to this pace, whoever sends
+/// them.
+pub async fn connect(access: &Access, means: &Means, pace: Arc<Pace>) -> Result<Client, ConnectError> {
     let (mut config, shown) = match access {
         Access::InCluster => {
             let config = Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?;
@@ -134,20 +135,15 @@ pub async fn connect(access: &Access, means: &Means) -> Result<Client, ConnectEr
             let program = allowed(&exec, &means.programs)
                 .map_err(|refusal| ConnectError::Program { path: shown, refusal })?;
             let namespace = config.default_namespace.clone();
-            Ok(Client::new(pace().layer(Keeper::new(config, program)), namespace))
+            Ok(Client::new(PaceLayer { pace }.layer(Keeper::new(config, program)), namespace))
         }
-        None => client_of(config),
+        None => client_of(config, pace),
     }
 }
 
-/// A client whose requests keep to one pace, whoever sends them.
-fn client_of(config: Config) -> Result<Client, ConnectError> {
+fn client_of(config: Config, pace: Arc<Pace>) -> Result<Client, ConnectError> {
     let builder = ClientBuilder::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))?;
-    Ok(builder.with_layer(&pace()).build())
-}
-
-fn pace() -> PaceLayer {
-    PaceLayer { pace: Arc::default() }
+    Ok(builder.with_layer(&PaceLayer { pace }).build())
 }
 
 fn read(path: Option<&Path>) -> Result<(Kubeconfig, String), ConnectError> {
@@ -172,7 +168,7 @@ async fn read_secret(namespace: &str, name: &str, key: &str) -> Result<(Kubeconf
     let shown = format!("in Secret {namespace}/{name}");
     let failed = |message: String| ConnectError::Kubeconfig { path: shown.clone(), message };
     let config = Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)))?;
-    let client = client_of(config)?;
+    let client = client_of(config, Arc::default())?;
     let api: kube::Api<Secret> = kube::Api::namespaced(client, namespace);
     let secret = super::call::once(api.get(name)).await.map_err(|error| failed(error.to_string()))?;
     let bytes = secret

@@ -17,6 +17,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use tidegate_core::schedule::{Load, Ticket, Window};
 use tokio::sync::{Notify, oneshot};
@@ -50,6 +51,8 @@ pub async fn with_turn<T>(turn: Arc<Notify>, call: impl Future<Output = T>) -> T
 #[derive(Default)]
 pub struct Pace {
     inner: Mutex<Inner>,
+    /// Shows the size of the window.
+    shown: Gauge,
 }
 
 #[derive(Default)]
@@ -73,7 +76,9 @@ impl Pass {
     /// Takes in what the answer says about the load of the server.
     pub fn note(&self, load: Load) {
         let mut inner = self.pace.lock();
-        if inner.window.note(self.ticket, load) {
+        let cut = inner.window.note(self.ticket, load);
+        self.pace.shown.set(i64::from(inner.window.size()));
+        if cut {
             let size = inner.window.size();
             tracing::debug!(requests = size, "the API server is busy: fewer requests at once");
             if inner.said.is_none_or(|at| at.elapsed() > SAID_EVERY) {
@@ -97,6 +102,13 @@ impl Drop for Pass {
 }
 
 impl Pace {
+    /// One whose window a metric shows.
+    pub fn shown_by(shown: Gauge) -> Self {
+        let pace = Self { shown, ..Self::default() };
+        pace.shown.set(i64::from(pace.lock().window.size()));
+        pace
+    }
+
     /// Waits for a turn in this line.
     pub async fn admit(self: &Arc<Self>, line: Arc<str>) -> Pass {
         let waiting = {

@@ -103,6 +103,21 @@ impl Watches {
             || namespace.is_some_and(|namespace| listed(&Coverage::within(gvk, namespace)))
     }
 
+    /// True when objects of this kind in this namespace are not watched, and will not be before rights come: nobody tells of
+    /// what becomes of them. Asked of kinds that were looked for ([`Self::ensure`]).
+    pub fn is_blind(&self, gvk: &Gvk, namespace: Option<&str>) -> bool {
+        let running = self.lock();
+        let phase = |coverage: &Coverage| running.watches.get(coverage).map(Entry::phase);
+        match phase(&Coverage::everywhere(gvk)) {
+            None => true,
+            Some(Phase::Starting | Phase::Listed | Phase::NotServed) => false,
+            Some(Phase::Refused) => {
+                let narrow = namespace.map(|namespace| phase(&Coverage::within(gvk, namespace)));
+                matches!(narrow, None | Some(None | Some(Phase::Refused)))
+            }
+        }
+    }
+
     /// True while the first list of this kind may still be on its way: the watch that is to deliver it runs for less than
     /// `age`. An older one that has not delivered it is not waited for.
     pub fn is_young(&self, gvk: &Gvk, namespace: Option<&str>, age: Duration) -> bool {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tidegate_core::problem::{Code, Problem};
 use tidegate_core::standing::{Claim, Conclusion, Progress, Said, conclude, drop_overcome, kept};
+use tidegate_core::status::State;
 
 use super::lane::Lane;
 use crate::cluster::call::CallError;
@@ -108,6 +110,9 @@ impl Lane {
                 progress.applied = status.times.applied;
                 progress.live = status.times.live;
                 progress.anew = status.times.anew;
+                let is_late = |problem: &Problem| problem.code == Code::HealthDeadline;
+                progress.missed =
+                    status.state == State::Degraded && status.problems.items.iter().any(is_late);
             }
         }
     }

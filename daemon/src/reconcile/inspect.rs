@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use futures::StreamExt;
 use serde_json::Value;
-use tidegate_core::diff::drift_changes;
+use tidegate_core::diff::{FieldChange, drift_changes};
 use tidegate_core::drift::{AllowList, blame, foreign_fields, migrate_kubectl};
 use tidegate_core::ignore;
 use tidegate_core::object::{DesiredObject, ObjectId};
 use tidegate_core::observed::{DryRun, LiveObject};
 use tidegate_core::status::ForeignRecord;
 
-use crate::cluster::call::CallError;
+use crate::cluster::call::{CallError, undisturbed};
 use crate::cluster::failure::words;
 use crate::cluster::handle::Cluster;
+use crate::cluster::kinds::ServedKind;
 use crate::cluster::write::Mode;
 use crate::world::DesiredSet;
 use tidegate_core::inventory::{Marks, Precondition, marked};
@@ -21,9 +22,6 @@ use tidegate_core::summarize::{detail_of, summarize};
 
 /// Dry-runs that run side by side.
 const DRY_RUNS: usize = 16;
-
-/// So often an object that is written meanwhile is read and asked about again.
-const ATTEMPTS: u32 = 5;
 
 /// What a dry-run found.
 pub struct Inspection {
@@ -90,14 +88,8 @@ async fn inspect_one(
     let id = object.reference.id();
     let none = Vec::new();
     let ignored = desired.ignored.get(&id).unwrap_or(&none);
-    let mut asked = ask(cluster, marks, object, ignored, key).await;
-    for _ in 1..ATTEMPTS {
-        if !matches!(asked, Err(CallError::Conflict(_))) {
-            break;
-        }
-        asked = ask(cluster, marks, object, ignored, key).await;
-    }
-    match asked {
+    let question = Question { marks, object, ignored, key };
+    match undisturbed(|| ask(cluster, question)).await {
         Ok(Some((dry_run, live))) => {
             let foreign = foreign_records(&id, &live);
             let gvk = &object.reference.gvk;
@@ -132,31 +124,54 @@ pub fn foreign_records(id: &ObjectId, live: &Value) -> Vec<ForeignRecord> {
         .collect()
 }
 
-/// Asks about the object as it is now; a conflict when somebody writes it in between.
-async fn ask(
-    cluster: &Cluster,
-    marks: &Marks,
-    object: &DesiredObject,
-    ignored: &[String],
-    key: &[u8],
-) -> Result<Option<(DryRun, Value)>, CallError> {
-    let id = object.reference.id();
+/// What a dry-run is about.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// Whose the object is.
+    pub marks: &'a Marks,
+    /// As git asks for it.
+    pub object: &'a DesiredObject,
+    /// Fields that are left to others.
+    pub ignored: &'a [String],
+    /// Under which the values of Secrets are digested.
+    pub key: &'a [u8],
+}
+
+impl Question<'_> {
+    /// What an apply would change of the object as it was read; a conflict when somebody writes it in between.
+    pub async fn changes(
+        &self,
+        cluster: &Cluster,
+        kind: &ServedKind,
+        live: &Value,
+    ) -> Result<Vec<FieldChange>, CallError> {
+        let Self { marks, object, ignored, key } = self;
+        let text =
+            |pointer: &str| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let precondition = Precondition {
+            uid: Some(text("/metadata/uid")),
+            resource_version: Some(text("/metadata/resourceVersion")),
+        };
+        let body = marked(ignore::body(&object.to_value(), live, ignored), marks, &precondition);
+        let would = cluster.writer.apply(kind, &object.reference.id(), &body, Mode::DryRun).await?;
+        Ok(drift_changes(live, &would, key))
+    }
+}
+
+/// Asks about the object as it is now.
+async fn ask(cluster: &Cluster, question: Question<'_>) -> Result<Option<(DryRun, Value)>, CallError> {
+    let object = question.object;
     let missing = || CallError::Server("the kind is no longer served".to_owned());
     let kind = cluster.kinds.resolve(&object.reference.gvk).await?.ok_or_else(missing)?;
-    let Some(live) = cluster.writer.read(&kind, &id).await? else { return Ok(None) };
-    let text = |pointer: &str| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let version = text("/metadata/resourceVersion");
-    let precondition =
-        Precondition { uid: Some(text("/metadata/uid")), resource_version: Some(version.clone()) };
-    let body = marked(ignore::body(&object.to_value(), &live, ignored), marks, &precondition);
-    let would = cluster.writer.apply(&kind, &id, &body, Mode::DryRun).await?;
-    let changes = drift_changes(&live, &would, key);
+    let Some(live) = cluster.writer.read(&kind, &object.reference.id()).await? else { return Ok(None) };
+    let changes = question.changes(cluster, &kind, &live).await?;
     let managed = live.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+    let version = live.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
     let dry_run = DryRun {
-        resource_version: version,
+        resource_version: version.to_owned(),
         desired: object.digest(),
         by: blame(&changes, managed),
-        migrate: migrate_kubectl(managed, ignored).is_some(),
+        migrate: migrate_kubectl(managed, question.ignored).is_some(),
         changes,
         error: None,
     };

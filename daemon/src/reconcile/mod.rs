@@ -56,10 +56,11 @@ use tidegate_core::plan::{Plan, PlanInput, PlanSettings, plan};
 use tidegate_core::standing::SAFETY_INTERVAL;
 
 pub use fetch::{access_of, read_world};
-pub use inspect::{Answer, Inspection, inspect};
+pub use inspect::{Answer, Inspection, Question, inspect};
 pub use lane::{Board, Lane, Shared, Standing, Wanted};
 pub use observe::{Unseen, observe};
 pub use settings::settings;
+pub use standings::is_recorded;
 pub use unreadable::{Unreadable, keep_records};
 
 use crate::cluster::call::CallError;

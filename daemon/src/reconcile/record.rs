@@ -2,11 +2,13 @@
 //!
 //! Written when something changed, at most once a second; nothing is written for passes that found nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use tidegate_core::ids::Digest;
+use tidegate_core::object::Gvk;
 use tidegate_core::rollback::Decision;
 use tidegate_core::standing::{News, SETTLING, WRITE_INTERVAL, news};
 use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
@@ -50,7 +52,11 @@ impl Lane {
         }
         let next = self.next(wanted, &standings, rounds, now);
         let (state, settled, problems) = (standings.state, standings.settled, standings.problems.len());
-        let status = self.status(wanted, desired.as_deref(), standings, now);
+        let mut status = self.status(wanted, desired.as_deref(), standings, now);
+        // Where nothing was looked for, nothing new is known of it.
+        if rounds.is_some() {
+            status.unwatched = self.unwatched(cluster);
+        }
         let written = self.write_status(cluster, status, now).await?;
         // After the record: whoever ends once all has settled (`--once`) leaves a record that says so.
         self.publish(problems);
@@ -84,6 +90,10 @@ impl Lane {
         let applied = desired.filter(|_| progress.applied.is_some());
         let seen = target.map(|target| commit_info(&target.revision, target.info.as_ref()));
         let since = before.as_ref().filter(|before| before.state == state).map_or(now, |before| before.since);
+        let (drift, unwatched) = before
+            .as_ref()
+            .map(|before| (before.drift.clone(), before.unwatched.clone()))
+            .unwrap_or_default();
         let mut status = EnvironmentStatus {
             schema: SCHEMA.to_owned(),
             environment: self.name.clone(),
@@ -121,9 +131,10 @@ impl Lane {
                 .map(|set| set.plan_id.clone())
                 .or_else(|| before.as_ref().and_then(|before| before.plan_id.clone())),
             drifted: Listed::all(self.drifted(now)),
-            drift: before.map(|before| before.drift).unwrap_or_default(),
+            drift,
             foreign: Listed::all(self.memory.foreign.values().flatten().cloned().collect()),
             unchecked: desired.map(|set| set.unchecked.clone()).unwrap_or_default(),
+            unwatched,
             updated: now,
         };
         for repair in self.memory.repairs.drain(..) {
@@ -131,6 +142,22 @@ impl Lane {
         }
         status.shrink();
         status
+    }
+
+    /// The kinds of the inventory that may not be watched.
+    fn unwatched(&self, cluster: &Cluster) -> Vec<String> {
+        let Some((inventory, _)) = &self.memory.inventory else { return Vec::new() };
+        let places: BTreeSet<(Gvk, Option<&str>)> = inventory
+            .entries
+            .iter()
+            .map(|(id, entry)| (Gvk::from_api_version(&entry.api_version, &id.kind), id.namespace.as_deref()))
+            .collect();
+        let is_blind = |gvk: &Gvk, namespace: Option<&str>| {
+            cluster.kinds.get(gvk).is_some() && cluster.watches.is_blind(gvk, namespace)
+        };
+        let blind = places.iter().filter(|(gvk, namespace)| is_blind(gvk, *namespace));
+        let names: BTreeSet<String> = blind.map(|(gvk, _)| gvk.kind_and_group()).collect();
+        names.into_iter().collect()
     }
 
     fn times(&self, desired: &DesiredSet) -> Times {

@@ -181,8 +181,13 @@ impl Lane {
     fn rewound(&self) -> Option<Problem> {
         let states = self.shared.source.subscribe();
         let trouble = states.borrow().trouble.clone();
-        trouble.filter(|problem| problem.code == Code::SourceRewound)
+        trouble.filter(is_recorded)
     }
+}
+
+/// Whether records say this of the source.
+pub fn is_recorded(trouble: &Problem) -> bool {
+    trouble.code == Code::SourceRewound
 }
 
 /// A refused object is a problem of the plan and of the refusal; people read it once.

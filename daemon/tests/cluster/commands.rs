@@ -363,11 +363,19 @@ fn a_flag_beats_a_variable_and_the_files_at_hand_beat_the_daemons_repository() {
 fn a_repository_without_environments_is_said_to_have_none() {
     let world = World::new("saf-none");
     world.repo.write("environments/README.md", "none yet");
+    let commit = world.repo.commit("none yet");
     let repo = world.repo.work().display().to_string();
-    for command in [&["--repo", &repo, "validate"][..], &["--repo", &repo, "diff"]] {
+    let at = format!("at {}", &commit[..7]);
+    let commands = [
+        (&["--repo", &repo, "validate"][..], "in this folder"),
+        (&["--repo", &repo, "diff"], "in this folder"),
+        (&["--repo", &repo, "diff", "--ref", "HEAD"], at.as_str()),
+    ];
+    for (command, place) in commands {
         let output = world.tidegate(command);
         assert_eq!(output.code, 2, "{}", output.stderr);
-        assert!(output.stderr.contains("there are no environments "), "{}", output.stderr);
+        let words = format!("there are no environments {place}");
+        assert!(output.stderr.contains(&words), "{words}: {}", output.stderr);
     }
 }
 

@@ -141,7 +141,7 @@ fn a_scaled_deployment_is_scaled_back_and_the_status_says_by_whom_and_from_what_
 #[test]
 fn an_image_that_was_edited_comes_back() {
     let shop = Shop::open("drift-image");
-    let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "docker.io/local/other:9"}]}}}});
+    let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "127.0.0.1:1/missing/image:9"}]}}}});
     Shop::measure(
         "kubectl edit of the image",
         |_| {

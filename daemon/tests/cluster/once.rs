@@ -11,7 +11,7 @@ fn once_ends_when_an_environment_was_taken_down_and_its_folder_went_meanwhile() 
     let other = "environments/saf-folder-went-b";
     let neighbour = bare_environment("saf-folder-went-b", "saf-folder-went-b", "  createNamespaces: true\n");
     // A pod that cannot run until git is mended keeps the run going.
-    let stuck = deployment("web", 1, "").replace("local/pause:1", "local/none:1");
+    let stuck = deployment("web", 1, "").replace("docker.io/local/pause:1", "127.0.0.1:1/missing/image:7");
     world.repo.write(&format!("{other}/environment.yaml"), &neighbour);
     world.repo.write(&format!("{other}/web.yaml"), &stuck);
     world.commit(

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tidegate_core::schedule::WINDOW_START;
+
 use crate::scene::kubeconfig_to;
 use crate::support::{Daemon, Proxy, World, check, config_map, environment, within};
 
@@ -160,4 +162,8 @@ fn a_server_that_refuses_most_requests_is_asked_less_and_everything_is_applied()
         }
     }
     assert!(daemon.log().contains("an API server is busy"), "{}", daemon.log());
+    let metrics = daemon.http("/metrics");
+    let line = metrics.lines().find(|line| line.starts_with("tidegate_api_requests_borne{cluster=")).unwrap();
+    let size: u32 = line.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((1..WINDOW_START).contains(&size), "{line}");
 }

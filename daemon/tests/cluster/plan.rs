@@ -99,10 +99,15 @@ fn drift_that_a_merge_would_overwrite_is_named_with_who_when_and_where() {
 #[test]
 fn a_live_object_as_base_asks_for_it_has_no_drift() {
     let world = World::new("plan-calm");
-    applied(&world, &[("m.yaml", &config_map("m", "k", "one"))]);
+    applied(
+        &world,
+        &[("m.yaml", &config_map("m", "k", "one")), ("other.yaml", &config_map("other", "k", "one"))],
+    );
     feature(&world, &[("m.yaml", &config_map("m", "k", "two"))]);
     let answer = plan(&world, &["-o", "json"]);
-    assert_eq!(answer.json()["live"][0]["objects"], Value::Array(Vec::new()), "{}", answer.stdout);
+    let live = &answer.json()["live"][0];
+    assert_eq!(live["objects"], Value::Array(Vec::new()), "{}", answer.stdout);
+    assert_eq!(live["asked"], 1, "the metadata of what is unchanged says enough: {}", answer.stdout);
     assert!(plan(&world, &[]).stdout.contains("no drift, and nothing is refused"), "{}", answer.stdout);
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::scene::{bare_environment, field_is, throughout};
+use crate::scene::{bare_environment, field_is, record, throughout};
 use crate::support::{Daemon, World, check, config_map, deployment, eventually, within};
 
 /// A repair that a watch has asked for.
@@ -141,6 +141,14 @@ fn rights_that_come_later_are_noticed_in_a_namespace_and_in_the_whole_cluster() 
     world.wait_for("live", &commit);
     let words = ["WARN", "ConfigMap in namespace reads-later", "only at the resync"];
     assert_eq!(says(&daemon, &words), 1, "{}", daemon.log());
+    let status = record(&world, "reads-later", "it is recorded", |status| !status["unwatched"].is_null());
+    assert_eq!(status["unwatched"], json!(["ConfigMap"]), "{status:#}");
+    crate::schema::assert_valid("record", &status);
+    let shown = world.tidegate(&["status", "reads-later"]).stdout;
+    assert!(
+        shown.contains("may not be watched, so that drift is seen every 10 min only: ConfigMap"),
+        "{shown}"
+    );
     edit(&world, "reads-later", "c0", "by hand");
     throughout(Duration::from_secs(4), "nobody sees the edit", || {
         world.kube.field("configmap", "reads-later", "c0", "/data/k") == "by hand"
@@ -159,6 +167,7 @@ fn rights_that_come_later_are_noticed_in_a_namespace_and_in_the_whole_cluster() 
         check(says(&daemon, &words) == 1, daemon.log())
     });
     repaired_at_once(&world, "reads-later", "c0", "one");
+    record(&world, "reads-later", "it is watched", |status| status["unwatched"].is_null());
 
     let wide = ["create", "clusterrole", "reads-later", "--verb=list,watch", "--resource=configmaps"];
     clean_wide(&world);

@@ -411,6 +411,8 @@ fn a_deadline_that_went_on_while_no_daemon_ran_begins_anew_but_not_for_ever() {
     let since: Timestamp = status["times"]["anew"]["since"].as_str().unwrap().parse().unwrap();
     assert!(since >= started, "{status:#}");
     crate::schema::assert_valid("record", &status);
+    let shown = world.tidegate(&["status", "back-away"]).stdout;
+    assert!(shown.contains("because nobody had looked (1 of 3 times)"), "{shown}");
     assert_eq!(image(&world), NONE);
     // Over and over again it does not.
     daemon.kill();

@@ -3,22 +3,26 @@
 use std::time::Duration;
 
 use crate::scene::{gone, parent_annotation, record, short, throughout};
-use crate::support::{World, check, config_map, eventually};
+use crate::support::{Daemon, World, check, config_map, eventually};
+
+/// A world with two ConfigMaps `a` and `b` that are live, its daemon, and the commit.
+fn two_are_live(name: &str) -> (World, Daemon, String) {
+    let world = World::new(name);
+    let environment = world.environment("");
+    let files = [
+        ("environment.yaml", environment.as_str()),
+        ("a.yaml", &config_map("a", "k", "1")),
+        ("b.yaml", &config_map("b", "k", "1")),
+    ];
+    let commit = world.commit("two", &files);
+    let daemon = world.daemon();
+    world.wait_for("live", &commit);
+    (world, daemon, commit)
+}
 
 #[test]
 fn a_damaged_inventory_is_said_and_deletes_nothing() {
-    let world = World::new("saf-tamper");
-    let environment = world.environment("");
-    let first = world.commit(
-        "two",
-        &[
-            ("environment.yaml", &environment),
-            ("a.yaml", &config_map("a", "k", "1")),
-            ("b.yaml", &config_map("b", "k", "1")),
-        ],
-    );
-    let mut daemon = world.daemon();
-    world.wait_for("live", &first);
+    let (world, mut daemon, _) = two_are_live("saf-tamper");
     daemon.kill();
     let garbage = r#"{"binaryData":{"entries":"Z2FyYmFnZQ=="}}"#;
     let shard = "tidegate-saf-tamper-inventory-1-0";
@@ -85,18 +89,7 @@ fn an_object_without_our_label_that_cannot_be_taken_over_is_not_asked_for_again_
 
 #[test]
 fn a_parent_that_is_deleted_while_the_daemon_runs_comes_back_with_its_inventory_and_suspension() {
-    let world = World::new("saf-rescue");
-    let environment = world.environment("");
-    let first = world.commit(
-        "two",
-        &[
-            ("environment.yaml", &environment),
-            ("a.yaml", &config_map("a", "k", "1")),
-            ("b.yaml", &config_map("b", "k", "1")),
-        ],
-    );
-    let mut daemon = world.daemon();
-    world.wait_for("live", &first);
+    let (world, mut daemon, first) = two_are_live("saf-rescue");
     let suspended = world.tidegate(&["suspend", "saf-rescue", "--reason", "incident"]);
     assert_eq!(suspended.code, 0, "{}", suspended.stderr);
     record(&world, "saf-rescue", "suspended", |status| status["state"] == "suspended");

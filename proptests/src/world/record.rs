@@ -101,7 +101,8 @@ impl Lane {
         let now = self.now();
         let before = self.memory.written.as_ref();
         // What is only loaded is not what stands in the cluster.
-        let Progress { inputs, seen, applied, live, anew, looked: _, away: _ } = self.memory.progress.clone();
+        let Progress { inputs, seen, applied, live, anew, looked: _, away: _, missed: _ } =
+            self.memory.progress.clone();
         let good = good.filter(|good| inputs.as_ref() == Some(&good.target.inputs));
         let whole = good.filter(|_| applied.is_some());
         let (Wanted::Present(head, _) | Wanted::Missing(head)) = wanted;
@@ -139,6 +140,7 @@ impl Lane {
             drifted: Listed::default(),
             foreign: Listed::default(),
             unchecked: Vec::new(),
+            unwatched: Vec::new(),
             times,
             plan_id: good
                 .map(|good| good.desired().plan_id.clone())

@@ -123,10 +123,12 @@ fn name(fields: &mut Fields, top: &Section<'_>, folder: &str) -> Option<Environm
     let folder = folder.rsplit('/').next().unwrap_or_default();
     if text != folder {
         let message = format!("the environment `{text}` stands in the folder `{folder}`");
-        fields.report(
-            &spot,
-            Problem::error(Code::EnvironmentName, message).help(format!("write `name: {folder}`")),
-        );
+        let help = match (folder.parse::<EnvironmentName>(), text.parse::<EnvironmentName>()) {
+            (Ok(folder), _) => format!("write `name: {folder}`"),
+            (Err(_), Ok(name)) => format!("rename the folder to `{name}`"),
+            (Err(error), Err(_)) => format!("rename the folder: {error}"),
+        };
+        fields.report(&spot, Problem::error(Code::EnvironmentName, message).help(help));
     }
     text.parse()
         .map_err(|error: crate::ids::InvalidId| {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Action, ApplyReason, Plan, WaitingReason};
+use crate::object::ObjectId;
 
 /// How many objects a plan does what with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +32,18 @@ impl Plan {
     /// True when there is nothing to say at all.
     pub fn is_empty(&self) -> bool {
         self.is_idle() && self.waiting.is_empty() && self.problems.is_empty()
+    }
+
+    /// Every object that it does or asks something about, or says why not; an object may come more than once.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectId> {
+        let Self { stages, needs: _, inspect, waiting, problems: _, forget, accept } = self;
+        let actions = stages.iter().flat_map(|stage| &stage.actions).map(|action| match action {
+            Action::Apply(apply) => apply.object.reference.id(),
+            Action::Delete(delete) => delete.object.id(),
+        });
+        let waiting = waiting.iter().map(|waiting| waiting.object.clone());
+        let named = inspect.iter().chain(forget).chain(accept).cloned();
+        actions.chain(waiting).chain(named)
     }
 
     /// How many objects it does what with.

@@ -28,30 +28,33 @@ pub struct Progress {
     pub looked: Option<Timestamp>,
     /// Nobody looks at it since: it is suspended, waits for another environment, or its cluster is out of reach.
     pub away: bool,
+    /// Somebody has looked after the deadline: what follows from it was decided.
+    pub missed: bool,
 }
 
 /// How often the deadline of one set begins anew, so that a daemon which starts again and again comes to an end with it.
 pub const MAX_ANEW: u32 = 3;
 
 impl Progress {
-    /// Notes that a plan has settled and its objects are judged now. Where nobody has looked for a while and less than half
-    /// of the deadline is left, it begins anew: what is unhealthy at the first look has the time to recover that it would
-    /// have had under somebody's eyes.
+    /// Notes that a plan has settled and its objects are judged now. Where nobody has looked for a while, less than half of
+    /// the deadline is left and nobody has seen its end, it begins anew: what is unhealthy at the first look has the time to
+    /// recover that it would have had under somebody's eyes.
     pub fn look(&mut self, deadline: Duration, now: Timestamp) {
         let half = deadline / 2;
         let before = self.looked.replace(now);
         let away = std::mem::take(&mut self.away);
         // How long nobody looked before the first look of a replica is not known.
-        let missed = before.is_none_or(|before| away && is_late(before, half, now));
+        let unwatched = before.is_none_or(|before| away && is_late(before, half, now));
         let is_short = match self.deadline_from() {
             Some(from) => is_late(from, half, now),
             // Objects that others wait for have deadlines of their own, once they were looked at.
             None => before.is_some(),
         };
         let count = self.anew.map_or(0, |anew| anew.count);
-        if missed && is_short && self.live.is_none() && count < MAX_ANEW {
+        if unwatched && is_short && !self.missed && self.live.is_none() && count < MAX_ANEW {
             self.anew = Some(Anew { since: now, count: count + 1 });
         }
+        self.missed |= self.deadline_from().is_some_and(|from| is_late(from, deadline, now));
     }
 
     /// From when the deadline counts, once everything is applied.

@@ -85,9 +85,11 @@ impl Judgement {
 
     fn count(&mut self, id: &ObjectId, health: &Health, pods: &BTreeMap<ObjectId, Health>) {
         let trouble = pods.get(id);
-        let state = match (health.state, trouble.map(|trouble| trouble.state)) {
-            (HealthState::Progressing, Some(worse)) => worse,
-            (state, _) => state,
+        let state = match health.state {
+            HealthState::Progressing => trouble.map_or(HealthState::Progressing, |trouble| trouble.state),
+            HealthState::Healthy | HealthState::Suspended | HealthState::Unknown | HealthState::Degraded => {
+                health.state
+            }
         };
         let reason = match trouble {
             Some(trouble) => format!("{}; {}", health.reason, trouble.reason),

@@ -47,7 +47,6 @@ pub fn news(
 
 /// Everything but the time of writing and the words of a state that goes on.
 fn says_the_same(before: &EnvironmentStatus, now: &EnvironmentStatus) -> bool {
-    let EnvironmentStatus { updated: _, seen: _, replica: _, .. } = now;
     let seen = |status: &EnvironmentStatus| (status.inputs.clone(), status.state);
     let mut same = before.clone();
     same.updated = now.updated;

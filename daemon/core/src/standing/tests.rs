@@ -96,6 +96,14 @@ fn a_deadline_that_went_on_while_nobody_looked_begins_anew_at_the_next_look() {
     moment.away = true;
     moment.look(DEADLINE, after(90));
     assert!(moment.anew.is_none());
+    // Of what missed it under somebody's eyes, enough was seen.
+    let mut progress = applied.clone();
+    for second in [10, 101] {
+        progress.look(DEADLINE, after(second));
+    }
+    progress.away = true;
+    progress.look(DEADLINE, after(300));
+    assert!(progress.missed && progress.anew.is_none());
     // What was live is not sent back anyway, and what is new has all of its time.
     let mut progress = Progress { live: Some(after(10)), ..applied };
     progress.look(DEADLINE, after(300));

@@ -40,6 +40,7 @@ fn status() -> EnvironmentStatus {
         drifted: Listed::default(),
         foreign: Listed::default(),
         unchecked: Vec::new(),
+        unwatched: Vec::new(),
         times: Times::default(),
         plan_id: None,
         updated: now(),

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use futures::StreamExt;
 use jiff::Timestamp;
 use serde_json::Value;
-use tidegate_core::diff::{FieldChange, drift_changes};
+use tidegate_core::diff::FieldChange;
 use tidegate_core::drift::{AllowList, Flips, blame, foreign_fields};
-use tidegate_core::ignore;
 use tidegate_core::inventory::{Inventory, Marks, Precondition, marked};
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId};
 use tidegate_core::observed::Observed;
@@ -22,20 +21,18 @@ use super::sides::by_id;
 use crate::cli::exit::Exit;
 use crate::cli::options::Global;
 use crate::cli::target::unreachable;
-use crate::cluster::call::CallError;
+use crate::cluster::call::{CallError, undisturbed};
 use crate::cluster::connect::connect;
 use crate::cluster::failure;
 use crate::cluster::handle::Cluster;
 use crate::cluster::kinds::ServedKind;
 use crate::cluster::parent::apply_set_of;
 use crate::cluster::write::Mode;
-use crate::reconcile::{Unseen, access_of, observe, settings};
+use crate::reconcile::{self as dry_run, Unseen, access_of, observe, settings};
 use crate::world::prefixed;
 
 /// Objects that are asked about side by side.
 const ASKED: usize = 16;
-/// So often an object that is written meanwhile is read and asked about again.
-const ATTEMPTS: u32 = 5;
 /// Secrets are shown without values and without digests; this is only for comparing within one answer.
 const MASK_KEY: &[u8] = b"tidegate.plan/v1";
 
@@ -60,7 +57,7 @@ pub async fn ask(global: &Global, compared: &Compared, review: &EnvironmentRevie
         objects: Vec::new(),
         problems: Vec::new(),
     };
-    let client = match connect(&access, &global.means()).await {
+    let client = match connect(&access, &global.means(), Arc::default()).await {
         Ok(client) => client,
         Err(error) => {
             live.unreachable = Some(error.to_string());
@@ -124,8 +121,13 @@ impl Question<'_> {
         live.problems = prefixed(planned.problems.clone(), &self.head.prefix);
         // Not of this plan: what stands in the cluster is not what base asks for.
         live.problems.extend(held.map(|held| Problem { severity: Severity::Warning, ..held.problem() }));
-        live.asked = wanted.len();
-        let asked: Vec<_> = wanted.iter().map(|object| self.about(object)).collect();
+        let in_doubt = self.in_doubt(&observed, &planned);
+        let asked: Vec<_> = wanted
+            .iter()
+            .filter(|object| in_doubt.contains(&object.reference.id()))
+            .map(|object| self.about(object))
+            .collect();
+        live.asked = asked.len();
         let answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(ASKED).collect().await;
         for answer in answers {
             let found = answer?;
@@ -149,6 +151,15 @@ impl Question<'_> {
             flips: &Flips::default(),
             now: Timestamp::now(),
         })
+    }
+
+    /// The objects that a dry-run may say something about: what the change touches, and what the daemon's own plan would do
+    /// or ask anything about. Of all others the metadata, which was read, says that they are as git asks.
+    fn in_doubt(&self, observed: &Observed, planned: &Plan) -> BTreeSet<ObjectId> {
+        let absent = self.after.keys().filter(|id| !observed.objects.contains_key(*id)).cloned();
+        let changed = self.review.changes.iter().map(|change| change.object.id());
+        let planned = planned.objects();
+        absent.chain(changed).chain(planned).collect()
     }
 
     /// What the cluster knows better about what left git.
@@ -186,14 +197,7 @@ impl Question<'_> {
         let Some(kind) = self.cluster.kinds.resolve(&object.reference.gvk).await? else {
             return Ok(self.unserved(object));
         };
-        let mut answer = self.attempt(object, &kind, &id).await;
-        for _ in 1..ATTEMPTS {
-            if !matches!(answer, Err(CallError::Conflict(_))) {
-                break;
-            }
-            answer = self.attempt(object, &kind, &id).await;
-        }
-        match answer {
+        match undisturbed(|| self.attempt(object, &kind, &id)).await {
             Ok(found) => Ok(found),
             // A word of the server about this object; whatever else goes wrong concerns the cluster.
             Err(
@@ -270,13 +274,8 @@ impl Question<'_> {
         let id = object.reference.id();
         let none = Vec::new();
         let ignored = side.ignored.get(&id).unwrap_or(&none);
-        let precondition = Precondition {
-            uid: Some(text(live, "/metadata/uid")),
-            resource_version: Some(text(live, "/metadata/resourceVersion")),
-        };
-        let body = marked(ignore::body(object.value(), live, ignored), &self.marks(), &precondition);
-        let would = self.cluster.writer.apply(kind, &id, &body, Mode::DryRun).await?;
-        Ok(drift_changes(live, &would, MASK_KEY))
+        let (marks, key) = (&self.marks(), MASK_KEY);
+        dry_run::Question { marks, object, ignored, key }.changes(self.cluster, kind, live).await
     }
 
     async fn drift(
