@@ -141,9 +141,9 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     cluster.kinds.refresh().await.map_err(failed)?;
     let mut settings = settings(&environment, &set.environment);
     // Compared with what is enforced in place of a held commit, the cluster keeps what that one has taken over.
-    let is_enforced = |held: &&Box<Held>| held.to.inputs == set.inputs;
+    let is_enforced = |held: &&Held| held.to.inputs == set.inputs;
     settings.rolled_back_from =
-        held.as_ref().filter(is_enforced).map(|held| short(&held.commit.id).to_owned());
+        held.as_deref().filter(is_enforced).map(|held| short(&held.commit.id).to_owned());
     let desired: &[Arc<DesiredObject>] = if settings.decommission { &[] } else { &set.objects };
     let observed =
         observe(&cluster, desired, &inventory, Unseen::Read, &BTreeMap::new()).await.map_err(failed)?;

@@ -365,7 +365,7 @@ fn a_repository_without_environments_is_said_to_have_none() {
     world.repo.write("environments/README.md", "none yet");
     let commit = world.repo.commit("none yet");
     let repo = world.repo.work().display().to_string();
-    let at = format!("at {}", &commit[..7]);
+    let at = format!("at {}", short(&commit));
     let commands = [
         (&["--repo", &repo, "validate"][..], "in this folder"),
         (&["--repo", &repo, "diff"], "in this folder"),

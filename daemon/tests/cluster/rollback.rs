@@ -165,6 +165,21 @@ fn a_commit_that_does_not_become_healthy_is_held_and_everything_is_as_before_it(
     assert!(daemon.log().contains("rolled back: "));
 }
 
+/// Commits these files under a suspension: the commit that is held stays named until the next one may be begun.
+fn commits_while_suspended(world: &World, files: &[(&str, String)], held: &str) -> String {
+    let name = world.name.as_str();
+    assert_eq!(world.tidegate(&["suspend", name, "--reason", "lunch"]).code, 0);
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let commit = world.commit("mended", &files);
+    let status = record(world, name, "the next commit waits", |status| {
+        status["state"] == "suspended" && status["seen"]["id"] == commit.as_str()
+    });
+    assert_eq!(status["held"]["commit"]["id"], held, "{status:#}");
+    assert!(problems(&status, "E0411").is_empty(), "it is not what git asks for any more: {status:#}");
+    assert_eq!(world.tidegate(&["resume", name, "--reason", "back"]).code, 0);
+    commit
+}
+
 #[test]
 fn a_held_commit_stays_held_through_kills_syncs_and_commits_with_the_same_files_until_git_asks_for_something_else()
  {
@@ -233,16 +248,9 @@ fn a_held_commit_stays_held_through_kills_syncs_and_commits_with_the_same_files_
     );
     world.repo.remove("environments/back-held/c.yaml");
     // A commit that mends it is tried, and lifts the hold: not before it may be begun.
-    assert_eq!(world.tidegate(&["suspend", "back-held", "--reason", "lunch"]).code, 0);
     let mended = deployment("web", 1, "        - {name: NEW, value: \"1\"}\n");
-    let fourth =
-        world.commit("mended", &[("environment.yaml", &world.environment(LONG)), ("web.yaml", &mended)]);
-    let status = record(&world, "back-held", "the next commit waits", |status| {
-        status["state"] == "suspended" && status["seen"]["id"] == fourth.as_str()
-    });
-    assert_eq!(status["held"]["commit"]["id"], second.as_str(), "{status:#}");
-    assert!(problems(&status, "E0411").is_empty(), "it is not what git asks for any more: {status:#}");
-    assert_eq!(world.tidegate(&["resume", "back-held", "--reason", "back"]).code, 0);
+    let files = [("environment.yaml", world.environment(LONG)), ("web.yaml", mended)];
+    let fourth = commits_while_suspended(&world, &files, &second);
     let status = world.wait_for("live", &fourth);
     assert!(status["held"].is_null() && status["problems"]["total"] == 0, "{status:#}");
     assert_eq!(parent_annotation(&world, "back-held", "tidegate.dev/held"), "");

@@ -1,5 +1,6 @@
 //! A Secret's value reaches its Secret and no other place.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use base64::Engine as _;
@@ -38,6 +39,18 @@ fn assert_clean(what: &str, text: &str) {
     }
 }
 
+/// A daemon that writes everything to this file.
+fn daemon_at_trace(world: &World, folder: &Path, log: &Path) -> Killed {
+    let child = binary(world, &[("TIDEGATE_LOG", "trace")])
+        .args(["run", "--listen", "none", "--repo", &world.repo.url(), "--branch", "main", "--cache-dir"])
+        .arg(folder.join("cache"))
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(log).unwrap())
+        .spawn()
+        .unwrap();
+    Killed(child)
+}
+
 #[test]
 fn no_output_log_or_record_holds_a_secrets_value() {
     let world = World::new("saf-canary");
@@ -47,14 +60,7 @@ fn no_output_log_or_record_holds_a_secrets_value() {
     );
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let child = binary(&world, &[("TIDEGATE_LOG", "trace")])
-        .args(["run", "--listen", "none", "--repo", &world.repo.url(), "--branch", "main", "--cache-dir"])
-        .arg(folder.path().join("cache"))
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    let child = Killed(child);
+    let child = daemon_at_trace(&world, folder.path(), &log);
     world.wait_for("live", &first);
     let repo = world.repo.work().display().to_string();
     let clean = |what: &str, arguments: &[&str]| {
