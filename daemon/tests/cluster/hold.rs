@@ -44,7 +44,10 @@ fn while_it_is_suspended_by_hand_nothing_is_written_and_resume_goes_on() {
     let second = value(&world, "two", "");
     let wrong = r#"{"data":{"k":"by hand"}}"#;
     world.kube.must(&["patch", "configmap", "c", "-n", "saf-suspend", "--type=merge", "-p", wrong]);
-    record(&world, "saf-suspend", "the new commit is seen", |status| status["seen"]["id"] == second.as_str());
+    // Both are recorded, each perhaps in a record of its own.
+    record(&world, "saf-suspend", "the new commit and the drift are seen", |status| {
+        status["seen"]["id"] == second.as_str() && status["drifted"]["total"] == 1
+    });
     let before = versions(&world);
     throughout(Duration::from_secs(2), "nothing is written", || versions(&world) == before);
     daemon.kill();
