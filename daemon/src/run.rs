@@ -244,7 +244,7 @@ impl Daemon {
                 return false;
             }
         };
-        let world = World::again(head.revision.clone(), head.info.as_deref().cloned(), snapshot, files);
+        let world = World::again(head.revision.clone(), head.info.clone(), snapshot, files);
         tracing::info!(revision = %world.revision, environments = world.environments.len(), "new head");
         let mut wanted: BTreeMap<EnvironmentName, Wanted> = BTreeMap::new();
         for (name, target) in &world.environments {

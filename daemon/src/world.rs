@@ -27,7 +27,7 @@ pub struct World {
     /// Which one.
     pub revision: Revision,
     /// What is known of the commit; none for a followed folder.
-    pub info: Option<CommitInfo>,
+    pub info: Option<Arc<CommitInfo>>,
     /// Every folder with an `environment.yaml`.
     pub environments: BTreeMap<String, Arc<Target>>,
     /// The files.
@@ -44,9 +44,9 @@ pub struct Target {
     /// Which revision asks.
     pub revision: Revision,
     /// What is known of the commit.
-    pub info: Option<CommitInfo>,
+    pub info: Option<Arc<CommitInfo>>,
     /// The environment, or what is wrong with its file.
-    pub environment: Result<Environment, Vec<Problem>>,
+    pub environment: Result<Arc<Environment>, Vec<Problem>>,
     /// The digest of everything that it is made from. Same inputs, same result.
     pub inputs: Digest,
     /// The files of the whole revision.
@@ -59,11 +59,11 @@ pub struct Target {
 #[derive(Debug, Clone)]
 pub struct DesiredSet {
     /// The environment's settings.
-    pub environment: Environment,
+    pub environment: Arc<Environment>,
     /// Which revision asks.
     pub revision: Revision,
     /// What is known of the commit.
-    pub info: Option<CommitInfo>,
+    pub info: Option<Arc<CommitInfo>>,
     /// See [`Target::inputs`].
     pub inputs: Digest,
     /// The objects in order.
@@ -89,14 +89,14 @@ impl DesiredSet {
 
 impl World {
     /// Finds the environments among the files.
-    pub fn new(revision: Revision, info: Option<CommitInfo>, partial: Partial) -> Self {
+    pub fn new(revision: Revision, info: Option<Arc<CommitInfo>>, partial: Partial) -> Self {
         Self::again(revision, info, partial, &mut KnownFiles::default())
     }
 
     /// The same, after other revisions: what they have in common is not parsed again.
     pub fn again(
         revision: Revision,
-        info: Option<CommitInfo>,
+        info: Option<Arc<CommitInfo>>,
         partial: Partial,
         known: &mut KnownFiles,
     ) -> Self {
@@ -212,11 +212,8 @@ fn inputs(files: &FileTree, paths: &[String], unread: &[Problem]) -> Digest {
     for path in paths {
         text.push_str(path);
         text.push('\n');
-        let inside = files.files_below(path).chain(files.file(path).map(|file| (path.as_str(), file)));
-        for (place, file) in inside {
-            text.push_str(place);
-            text.push(' ');
-            text.push_str(file.digest().as_str());
+        for digest in [Some(&files.digest_below(path)), files.file(path).map(|file| file.digest())] {
+            text.push_str(digest.map_or("-", Digest::as_str));
             text.push('\n');
         }
     }

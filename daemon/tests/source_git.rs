@@ -19,6 +19,8 @@ mod ssh_server;
 #[path = "support/tls_front.rs"]
 mod tls_front;
 
+#[path = "source_git/again.rs"]
+mod again;
 #[path = "source_git/cache.rs"]
 mod cache;
 #[path = "source_git/carriers.rs"]

@@ -137,7 +137,7 @@ const HEAD: &str = "apiVersion: tidegate.dev/v1\nkind: Environment # é\nmetadat
 
 fn values(tree: &FileTree) -> BTreeMap<String, String> {
     let environment = discover(tree).pop().expect("an environment").environment;
-    environment.unwrap_or_else(|problems| panic!("{problems:#?}")).substitute
+    environment.unwrap_or_else(|problems| panic!("{problems:#?}")).substitute.clone()
 }
 
 fn check_bytes(before: &str, edit: &Edit, range: &Range<usize>) -> Result<(), TestCaseError> {

@@ -23,7 +23,7 @@ const HOSTILE: [&str; 8] = [
     "ééé [x](http://example.invalid)",
 ];
 
-fn environment(name: &str, settings: &str) -> (FileTree, Environment) {
+fn environment(name: &str, settings: &str) -> (FileTree, Arc<Environment>) {
     let text = format!(
         "apiVersion: tidegate.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  cluster: {{kubeconfig: {{}}}}\n  \
          namespaces: [n0]\n{settings}"

@@ -126,6 +126,8 @@ pub struct DesiredObject {
     value: OnceLock<Value>,
     /// The value as text, a fraction of its size; none where text would not give the very same value again.
     text: Option<Box<str>>,
+    /// Group and kind of what it defines, if it is a definition: plans ask for it again and again too.
+    defines: Option<Box<(String, String)>>,
     /// Of the value, which never changes: plans ask for it again and again, and it is most of what an idle plan would cost.
     digest: Digest,
 }
@@ -138,7 +140,8 @@ impl DesiredObject {
         let text = (!has_fraction(&value)).then(|| text.into_boxed_str());
         let mut spans = spans;
         spans.pack();
-        Self { reference, spans, wave, value: OnceLock::from(value), text, digest }
+        let defines = defined(&reference.gvk, &value).map(Box::new);
+        Self { reference, spans, wave, value: OnceLock::from(value), text, defines, digest }
     }
 
     /// What is sent. Kept from now on.
@@ -161,9 +164,10 @@ impl DesiredObject {
         if self.text.is_none() || self.value.get().is_none() {
             return self;
         }
-        let Self { reference, spans, wave, value: _, text, digest } = self.as_ref();
+        let Self { reference, spans, wave, value: _, text, defines, digest } = self.as_ref();
         let (reference, spans, digest) = (reference.clone(), spans.clone(), digest.clone());
-        Arc::new(Self { reference, spans, wave: *wave, value: OnceLock::new(), text: text.clone(), digest })
+        let (value, text, defines) = (OnceLock::new(), text.clone(), defines.clone());
+        Arc::new(Self { reference, spans, wave: *wave, value, text, defines, digest })
     }
 
     /// The same object with another value.
@@ -177,6 +181,11 @@ impl DesiredObject {
         self.spans.root()
     }
 
+    /// Group and kind of what it defines, if it is a CustomResourceDefinition.
+    pub fn defines(&self) -> Option<&(String, String)> {
+        self.defines.as_deref()
+    }
+
     /// The digest of what is sent; equal digests mean that nothing changed in git for this object.
     pub fn digest(&self) -> Digest {
         self.digest.clone()
@@ -186,12 +195,20 @@ impl DesiredObject {
 /// Whatever form the value is kept in.
 impl PartialEq for DesiredObject {
     fn eq(&self, other: &Self) -> bool {
-        let Self { reference, spans, wave, value: _, text: _, digest } = self;
+        let Self { reference, spans, wave, value: _, text: _, defines: _, digest } = self;
         *reference == other.reference
             && *spans == other.spans
             && *wave == other.wave
             && *digest == other.digest
     }
+}
+
+fn defined(gvk: &Gvk, value: &Value) -> Option<(String, String)> {
+    if gvk.group != "apiextensions.k8s.io" || gvk.kind != "CustomResourceDefinition" {
+        return None;
+    }
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    Some((text("/spec/group")?, text("/spec/names/kind")?))
 }
 
 /// Whether a number in it is no whole one: its text may be read as its neighbour.

@@ -1,6 +1,8 @@
 //! From the files of a commit to objects: what is read, what is refused, and where it says so.
 #![expect(clippy::panic, reason = "helpers of tests say what they expected")]
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tidegate_core::desired::{
     Environment, KindScopes, KnownFiles, Loaded, discover, discover_again, load, read_paths,
@@ -33,7 +35,7 @@ fn tree(spec: &str, files: &[(&str, &str)]) -> FileTree {
 fn environment(tree: &FileTree) -> Environment {
     let found = discover(tree);
     match found.into_iter().find(|found| found.name == "dev").map(|found| found.environment) {
-        Some(Ok(environment)) => environment,
+        Some(Ok(environment)) => Arc::unwrap_or_clone(environment),
         other => panic!("a good environment is expected: {other:#?}"),
     }
 }

@@ -1,6 +1,7 @@
 //! How commands read a repository: the files of a folder as they are, or a commit of a repository.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tidegate_core::desired::KnownFiles;
 use tidegate_core::problem::Problem;
@@ -123,7 +124,7 @@ impl Opened {
 
     async fn world_at(&self, global: &Global, revision: Revision) -> Result<World, Failure> {
         let info = match revision.commit() {
-            Some(commit) => self.source.commit_info(commit).await.ok(),
+            Some(commit) => self.source.commit_info(commit).await.ok().map(Arc::new),
             None => None,
         };
         let mut known = KnownFiles::default();

@@ -61,7 +61,9 @@ impl Lane {
     /// The cluster of the environment: as git says now, else as it was known last.
     pub(super) fn access(&mut self, wanted: &Wanted) -> Option<Access> {
         let asked = match wanted {
-            Wanted::Present(target) => target.environment.as_ref().ok().map(access_of),
+            Wanted::Present(target) => {
+                target.environment.as_ref().ok().map(|environment| access_of(environment))
+            }
             Wanted::Missing => None,
         };
         if let Some(access) = asked {
@@ -173,7 +175,7 @@ impl Lane {
             Some(problem) => NoTarget::from(problem),
             None => NoTarget::Unread("its files cannot be read".to_owned()),
         })?;
-        let environments = World::again(revision, Some(info), snapshot, &mut known).environments;
+        let environments = World::again(revision, Some(Arc::new(info)), snapshot, &mut known).environments;
         environments.get(self.name.as_str()).cloned().ok_or(NoTarget::NoEnvironment)
     }
 
@@ -193,7 +195,7 @@ impl Lane {
                 self.known_access = Some(access_of(environment));
                 return self.known_access.clone();
             }
-            info = self.shared.source.commit_info(&parent).await.ok();
+            info = self.shared.source.commit_info(&parent).await.ok().map(Arc::new);
         }
         None
     }

@@ -88,7 +88,7 @@ impl Lane {
         let progress = &self.memory.progress;
         let desired = desired.filter(|set| progress.inputs.as_ref() == Some(&set.inputs));
         let applied = desired.filter(|_| progress.applied.is_some());
-        let seen = target.map(|target| commit_info(&target.revision, target.info.as_ref()));
+        let seen = target.map(|target| commit_info(&target.revision, target.info.as_deref()));
         let since = before.as_ref().filter(|before| before.state == state).map_or(now, |before| before.since);
         let (drift, unwatched) = before
             .as_ref()
@@ -105,7 +105,7 @@ impl Lane {
                 seen
             },
             applied: applied
-                .map(|set| commit_info(&set.revision, set.info.as_ref()))
+                .map(|set| commit_info(&set.revision, set.info.as_deref()))
                 .or_else(|| before.as_ref().and_then(|before| before.applied.clone())),
             inputs: desired
                 .map(|set| set.inputs.clone())

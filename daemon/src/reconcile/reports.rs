@@ -164,7 +164,7 @@ impl Lane {
 fn unreadable(name: &EnvironmentName, target: &Target) -> UnreadableEnvironment {
     UnreadableEnvironment {
         environment: name.clone(),
-        seen: commit_info(&target.revision, target.info.as_ref()),
+        seen: commit_info(&target.revision, target.info.as_deref()),
         problems: Listed::all(target.environment.as_ref().err().cloned().unwrap_or_default()),
     }
 }

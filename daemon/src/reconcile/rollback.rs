@@ -184,7 +184,7 @@ impl Lane {
         to: GoodCommit,
         because: Vec<ObjectStatus>,
     ) -> Result<Next, CallError> {
-        let commit = commit_info(&desired.revision, desired.info.as_ref());
+        let commit = commit_info(&desired.revision, desired.info.as_deref());
         let because = placed(desired, because);
         let held = Held::new(commit, desired.inputs.clone(), to, because, Timestamp::now());
         let annotations = BTreeMap::from([(HELD.to_owned(), Some(json_of(&held)?))]);

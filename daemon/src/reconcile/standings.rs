@@ -230,7 +230,7 @@ async fn look_at_pods(
         let object = desired.objects.iter().find(|object| object.reference.id() == *id);
         let Some(object) = object else { continue };
         // A read that fails leaves the workload's own words to stand.
-        if let Ok(Some(trouble)) = pods::trouble(&cluster.client, id, object.value()).await {
+        if let Ok(Some(trouble)) = pods::trouble(&cluster.client, id, &object.to_value()).await {
             let state = if trouble.fatal { HealthState::Degraded } else { HealthState::Progressing };
             found.insert(id.clone(), Health { state, reason: pods::sentence(&trouble) });
         }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::SourceConfig;
 use super::error::{SourceError, chain, clean};
+use crate::programs::find;
 
 /// How long another process may hold the mirror.
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
@@ -153,7 +154,8 @@ impl Cache {
 
     /// Makes one pack of many with the `git` program; without it, or in trouble, the packs stay as they are.
     pub fn repack(&self, _locked: &Locked, stop: &CancellationToken) {
-        let mut command = std::process::Command::new("git");
+        let Some(git) = find("git") else { return };
+        let mut command = std::process::Command::new(git);
         command.arg("--git-dir").arg(&self.folder).args(["repack", "-a", "-d", "-q"]).env_clear();
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);

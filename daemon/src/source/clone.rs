@@ -11,9 +11,10 @@ use tidegate_core::problem::{Code, Problem};
 
 use super::config::Limits;
 use super::error::clean;
+use super::kept::Kept;
 use super::mirror::commit_id;
 use super::revision::Partial;
-use super::snapshot::{Kept, Place, read_files};
+use super::snapshot::{Place, read_files};
 
 /// The longest text that names a commit.
 const REVISION_BYTES_MAX: usize = 256;

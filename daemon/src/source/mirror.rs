@@ -16,8 +16,8 @@ use super::cache::{Cache, Locked};
 use super::carrier::{Carrier, Guard};
 use super::config::SourceConfig;
 use super::error::{SourceError, chain, clean};
+use super::kept::Kept;
 use super::revision::{Head, Moved, PollResult};
-use super::snapshot::Kept;
 
 /// Stands in gix's books for the remote; the carrier knows the real place.
 const PLACE: &str = "https://source.invalid/";

@@ -16,6 +16,7 @@
 //! | [`revision`], [`error`] | what it offers, what can go wrong |
 //! | `carrier` | the bytes on the wire: https, ssh, file; guarded by deadline and cap |
 //! | [`mirror`], `history`, `snapshot` | the bare mirror: poll, rewind rule, commits, files |
+//! | `kept` | what the last commits were found to hold |
 //! | [`folder`] | the files of a followed work tree |
 //! | [`clone`] | commits of a clone on this machine, for `tidegate plan` |
 //! | `watch`, [`handle`] | waking up, the loop, and what the daemon holds in its hands |
@@ -31,6 +32,7 @@ pub mod error;
 pub mod folder;
 pub mod handle;
 mod history;
+mod kept;
 pub mod mirror;
 mod paths;
 pub mod revision;

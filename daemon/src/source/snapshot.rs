@@ -1,18 +1,20 @@
 //! Files of a commit, read from the object database alone. Nothing is ever written to a worktree.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use gix::ObjectId;
 use gix::objs::tree::{EntryKind, EntryMode};
 use tidegate_core::ids::CommitId;
 use tidegate_core::location::Location;
 use tidegate_core::problem::{Code, Problem};
-use tidegate_core::tree::{File, FileTree};
+use tidegate_core::tree::{File, FileTree, Folder};
 
 use super::config::{Limits, SourceConfig as Config};
 use super::error::SourceError;
 use super::history::find;
+use super::kept::{Found, Kept, Known, Part};
 use super::mirror::{Listing, Mirror, TreeIds};
 use super::paths::{distinct, join, plain, prefix};
 use super::revision::{Partial, Snapshot};
@@ -30,30 +32,6 @@ type Named = (Result<String, String>, Entry);
 struct Entry {
     mode: EntryMode,
     id: ObjectId,
-}
-
-/// What the last readings found, by git's own ids: what a commit leaves as it is is neither unpacked nor held again. Two
-/// readings back, because the files outside of `environments/` are read after those in it.
-#[derive(Debug, Default)]
-pub struct Kept(Mutex<[Arc<Found>; 2]>);
-
-/// What one reading found.
-#[derive(Debug, Default)]
-struct Found {
-    files: HashMap<ObjectId, Arc<File>>,
-    folders: HashMap<ObjectId, Arc<Vec<Named>>>,
-}
-
-impl Kept {
-    fn last(&self) -> [Arc<Found>; 2] {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn put(&self, found: Found) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let [last, before] = &mut *kept;
-        *before = std::mem::replace(last, Arc::new(found));
-    }
 }
 
 impl Mirror {
@@ -113,7 +91,7 @@ impl Mirror {
         if !mode.is_tree() {
             return Err(odd_entry(&path, mode));
         }
-        for (name, entry) in walk.entries(id, &path)?.iter() {
+        for (name, entry) in &walk.entries(id, &path)? {
             match (name, entry.mode.kind()) {
                 (Ok(name), EntryKind::Tree) => listing.folders.push(name.clone()),
                 (Ok(_), EntryKind::Blob | EntryKind::BlobExecutable) => {}
@@ -167,7 +145,7 @@ pub(super) fn read_files(
     let mut walk = Walk::new(place, &subpath);
     for path in paths {
         match walk.lookup(place.root, &join(&subpath, &path)) {
-            Ok(Some(entry)) => walk.read(&entry, path),
+            Ok(Some(entry)) => drop(walk.read(&entry, path)),
             Ok(None) => {}
             Err(problem) => walk.note(problem),
         }
@@ -187,8 +165,8 @@ struct Walk<'r> {
     bytes: u64,
     /// Everything that is not in the tree stands among the problems.
     complete: bool,
-    kept: &'r Kept,
-    known: [Arc<Found>; 2],
+    keeper: &'r Kept,
+    kept: Known,
     found: Found,
 }
 
@@ -204,15 +182,15 @@ impl<'r> Walk<'r> {
             entries: 0,
             bytes: 0,
             complete: true,
-            kept: place.kept,
-            known: place.kept.last(),
+            keeper: place.kept,
+            kept: place.kept.last(),
             found: Found::default(),
         }
     }
 
     fn finish(self) -> Result<Partial, Vec<Problem>> {
-        let Self { tree, mut problems, prefix, complete, kept, found, .. } = self;
-        kept.put(found);
+        let Self { tree, mut problems, prefix, complete, keeper, found, .. } = self;
+        keeper.put(found);
         let complete = complete && problems.len() < PROBLEMS_MAX;
         problems.truncate(PROBLEMS_MAX);
         if complete { Ok(Partial { snapshot: Snapshot { tree, prefix }, problems }) } else { Err(problems) }
@@ -245,10 +223,7 @@ impl<'r> Walk<'r> {
     }
 
     /// The entries of one folder; names that are not plain text as `Err`.
-    fn entries(&self, tree: ObjectId, path: &str) -> Result<Arc<Vec<Named>>, Problem> {
-        if let Some(known) = self.known.iter().find_map(|found| found.folders.get(&tree)) {
-            return Ok(known.clone());
-        }
+    fn entries(&self, tree: ObjectId, path: &str) -> Result<Vec<Named>, Problem> {
         self.check_size(tree, TREE_BYTES_MAX, path)?;
         let unreadable = |error: &dyn std::fmt::Display| self.unreadable(path, &error.to_string());
         let tree = self.repository.find_tree(tree).map_err(|error| unreadable(&error))?;
@@ -260,43 +235,93 @@ impl<'r> Walk<'r> {
                 && !matches!(shown.as_str(), "" | "." | "..");
             (if fit { Ok(shown) } else { Err(shown) }, Entry { mode: entry.mode, id: entry.oid.to_owned() })
         });
-        Ok(Arc::new(entries.collect()))
+        Ok(entries.collect())
     }
 
-    /// Reads an entry and all below it.
-    fn read(&mut self, entry: &Entry, path: String) {
-        let mut waiting = vec![(*entry, path, 0_usize)];
-        while let Some((entry, path, depth)) = waiting.pop() {
-            if self.problems.len() >= PROBLEMS_MAX || !self.within_budget(&path, depth) {
-                return;
-            }
-            let shown = format!("{}{path}", self.prefix);
-            let done = match entry.mode.kind() {
-                EntryKind::Blob | EntryKind::BlobExecutable if is_usual(entry.mode) => {
-                    self.file(entry.id, &shown, path)
-                }
-                EntryKind::Tree if is_usual(entry.mode) => self.entries(entry.id, &shown).map(|entries| {
-                    self.found.folders.insert(entry.id, entries.clone());
-                    let mut names = BTreeSet::new();
-                    for (name, entry) in entries.iter() {
-                        match name {
-                            Ok(name) if names.insert(name.as_str()) => {
-                                waiting.push((*entry, join(&path, name), depth + 1));
-                            }
-                            Ok(name) | Err(name) => self.note(odd_name(&shown, name)),
-                        }
-                    }
-                }),
-                EntryKind::Blob
-                | EntryKind::BlobExecutable
-                | EntryKind::Tree
-                | EntryKind::Link
-                | EntryKind::Commit => Err(odd_entry(&shown, entry.mode)),
-            };
-            if let Err(problem) = done {
-                self.note(problem);
+    /// Reads an entry and all below it. Folders directly in it are taken as they are known.
+    fn read(&mut self, entry: &Entry, path: String) -> ControlFlow<()> {
+        for (entry, path) in self.open(entry, path, 0)? {
+            if entry.mode.is_tree() && is_usual(entry.mode) {
+                self.part(&entry, path)?;
+            } else {
+                self.open(&entry, path, 1)?;
             }
         }
+        ControlFlow::Continue(())
+    }
+
+    /// A folder and all below it: as it was found before, if it is the same one, else read.
+    fn part(&mut self, entry: &Entry, path: String) -> ControlFlow<()> {
+        if let Some(part) = self.kept.part(&path, entry.id).filter(|part| self.affords(part)) {
+            self.entries += part.entries;
+            self.bytes += part.bytes;
+            self.tree.insert_folder(part.folder.clone());
+            self.found.add(path, part);
+            return ControlFlow::Continue(());
+        }
+        let (entries, bytes, problems) = (self.entries, self.bytes, self.problems.len());
+        let outside = std::mem::take(&mut self.tree);
+        let files = std::mem::take(&mut self.found.files);
+        let done = self.read_whole(entry, path.clone());
+        let inside = std::mem::replace(&mut self.tree, outside);
+        let files = std::mem::replace(&mut self.found.files, files);
+        let folder = Arc::new(Folder::of(&inside, &path));
+        self.tree.insert_folder(folder.clone());
+        // Only what was read without a word is taken unread the next time.
+        if done.is_continue() && self.problems.len() == problems {
+            let (entries, bytes) = (self.entries - entries, self.bytes - bytes);
+            self.found.add(path, Arc::new(Part { id: entry.id, folder, entries, bytes, files }));
+        }
+        done
+    }
+
+    /// Reads a folder that stands directly in a path that is read.
+    fn read_whole(&mut self, entry: &Entry, path: String) -> ControlFlow<()> {
+        let mut waiting = vec![(*entry, path, 1_usize)];
+        while let Some((entry, path, depth)) = waiting.pop() {
+            let inside = self.open(&entry, path, depth)?;
+            waiting.extend(inside.into_iter().rev().map(|(entry, path)| (entry, path, depth + 1)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Takes in one entry; what is to be read below it, in order. Breaks off when there are too many entries or problems.
+    fn open(&mut self, entry: &Entry, path: String, depth: usize) -> ControlFlow<(), Vec<(Entry, String)>> {
+        if self.problems.len() >= PROBLEMS_MAX || !self.within_budget(&path, depth) {
+            return ControlFlow::Break(());
+        }
+        let shown = format!("{}{path}", self.prefix);
+        let mut inside = Vec::new();
+        let done = match entry.mode.kind() {
+            EntryKind::Blob | EntryKind::BlobExecutable if is_usual(entry.mode) => {
+                self.file(entry.id, &shown, path)
+            }
+            EntryKind::Tree if is_usual(entry.mode) => self.entries(entry.id, &shown).map(|entries| {
+                let mut names = BTreeSet::new();
+                for (name, entry) in &entries {
+                    match name {
+                        Ok(name) if names.insert(name.as_str()) => inside.push((*entry, join(&path, name))),
+                        Ok(name) | Err(name) => self.note(odd_name(&shown, name)),
+                    }
+                }
+            }),
+            EntryKind::Blob
+            | EntryKind::BlobExecutable
+            | EntryKind::Tree
+            | EntryKind::Link
+            | EntryKind::Commit => Err(odd_entry(&shown, entry.mode)),
+        };
+        if let Err(problem) = done {
+            self.note(problem);
+        }
+        ControlFlow::Continue(inside)
+    }
+
+    /// Whether a known folder fits into what is left of the budget. One that does not is read, to say where it ends.
+    fn affords(&self, part: &Part) -> bool {
+        self.problems.len() < PROBLEMS_MAX
+            && self.entries + part.entries <= self.limits.files
+            && self.bytes.saturating_add(part.bytes) <= self.limits.total_bytes
     }
 
     /// Counts an entry; false (with a problem) when there are too many or they lie too deep.
@@ -316,7 +341,7 @@ impl<'r> Walk<'r> {
     }
 
     fn file(&mut self, id: ObjectId, shown: &str, path: String) -> Result<(), Problem> {
-        let known = self.known.iter().find_map(|found| found.files.get(&id)).cloned();
+        let known = self.kept.file(&path, id);
         let size = match &known {
             // It was within the limit of one file when it was read.
             Some(file) => file.bytes().len() as u64,

@@ -193,7 +193,7 @@ fn read(environment: &EnvironmentName, spec: &Spec) -> Target {
         files.iter().map(|(path, bytes)| format!("{path} {}", Digest::of(bytes))).collect();
     let text = lines.join("\n");
     let found = desired::discover(&files).into_iter().find(|found| found.name == environment.as_str());
-    let said = found.map_or(Err(Vec::new()), |found| found.environment);
+    let said = found.map_or(Err(Vec::new()), |found| found.environment.map(Arc::unwrap_or_clone));
     let own = said.as_ref().ok().cloned();
     let wanted = said.and_then(|said| load(&files, environment, said));
     Target { environment: own, inputs: Digest::of(text.as_bytes()), wanted, files, spec: spec.clone() }

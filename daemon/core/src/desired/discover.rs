@@ -24,8 +24,8 @@ pub fn discover(tree: &FileTree) -> Vec<Found> {
 /// The same, where a file that is as it was read last is not parsed again.
 pub fn discover_again(tree: &FileTree, known: &mut KnownFiles) -> Vec<Found> {
     let mut read = BTreeMap::new();
-    let found = tree.files_below(FOLDER).filter_map(|(path, file)| find(path, file, known, &mut read));
-    let mut found: Vec<Found> = found.collect();
+    let found = tree.folders_in(FOLDER).into_iter();
+    let mut found: Vec<Found> = found.filter_map(|folder| find(tree, folder, known, &mut read)).collect();
     known.files = read;
     check_dependencies(&mut found);
     found
@@ -34,36 +34,44 @@ pub fn discover_again(tree: &FileTree, known: &mut KnownFiles) -> Vec<Found> {
 /// The files of environments as they were read last.
 #[derive(Debug, Default)]
 pub struct KnownFiles {
-    files: BTreeMap<String, Read>,
+    files: BTreeMap<Arc<str>, Read>,
 }
 
 /// A file, and what was read from it.
-type Read = (Arc<File>, Result<Environment, Vec<Problem>>);
+type Read = (Arc<File>, Result<Arc<Environment>, Vec<Problem>>);
 
 fn find(
-    path: &str,
-    file: &Arc<File>,
+    tree: &FileTree,
+    folder: &str,
     known: &mut KnownFiles,
-    read: &mut BTreeMap<String, Read>,
+    read: &mut BTreeMap<Arc<str>, Read>,
 ) -> Option<Found> {
-    let folder = path.strip_suffix(FILE)?.strip_suffix('/')?;
     let name = folder.strip_prefix(FOLDER)?.strip_prefix('/')?;
-    if name.is_empty() || name.contains('/') {
-        return None;
-    }
-    let same = known.files.remove(path).filter(|(before, _)| Arc::ptr_eq(before, file) || before == file);
-    let (file, environment) =
-        same.unwrap_or_else(|| (file.clone(), read::environment(&Arc::from(path), folder, file.bytes())));
-    read.insert(path.to_owned(), (file, environment.clone()));
+    let path = format!("{folder}/{FILE}");
+    let file = tree.file(&path)?;
+    let known = known.files.remove_entry(path.as_str());
+    let same = known.filter(|(_, (before, _))| Arc::ptr_eq(before, file) || before == file);
+    let (path, (file, environment)) = same.unwrap_or_else(|| {
+        let path: Arc<str> = Arc::from(path);
+        let environment = read::environment(&path, folder, file.bytes()).map(Arc::new);
+        (path, (file.clone(), environment))
+    });
+    read.insert(path, (file, environment.clone()));
     Some(Found { folder: folder.to_owned(), name: name.to_owned(), environment })
 }
 
 type Dependencies = BTreeMap<String, Vec<Placed<EnvironmentName>>>;
 
+/// Whoever depends on nobody costs nothing here.
 fn check_dependencies(found: &mut [Found]) {
+    let read = found.iter().filter_map(|found| Some((&found.name, found.environment.as_ref().ok()?)));
+    let read = read.filter(|(_, environment)| !environment.depends_on.is_empty());
+    let dependencies: Dependencies =
+        read.map(|(name, environment)| (name.clone(), environment.depends_on.clone())).collect();
+    if dependencies.is_empty() {
+        return;
+    }
     let names: BTreeSet<String> = found.iter().map(|found| found.name.clone()).collect();
-    let read = found.iter().filter_map(|found| Some((found.name.clone(), found.environment.as_ref().ok()?)));
-    let dependencies: Dependencies = read.map(|(name, read)| (name, read.depends_on.clone())).collect();
     for found in found {
         let mut problems = Vec::new();
         for Placed { value, location } in dependencies.get(&found.name).into_iter().flatten() {

@@ -43,7 +43,7 @@ pub struct Found {
     /// The folder's own name, also when it is not a valid name of an environment.
     pub name: String,
     /// The environment, or everything that is wrong with its file.
-    pub environment: Result<Environment, Vec<Problem>>,
+    pub environment: Result<Arc<Environment>, Vec<Problem>>,
 }
 
 /// What the sources of an environment hold, rendered.

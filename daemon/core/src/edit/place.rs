@@ -10,7 +10,7 @@ use crate::tree::FileTree;
 use crate::yaml::{Budget, Node, NodeValue, parse};
 
 /// An environment whose file could be read.
-pub fn environment(tree: &FileTree, name: &str) -> Result<Environment, Refusal> {
+pub fn environment(tree: &FileTree, name: &str) -> Result<Arc<Environment>, Refusal> {
     let found = discover(tree);
     let names: Vec<String> = found.iter().map(|found| found.name.clone()).collect();
     match found.into_iter().find(|found| found.name == name).map(|found| found.environment) {

@@ -32,18 +32,12 @@ impl Definitions {
     pub fn of(objects: &[Arc<DesiredObject>]) -> Self {
         let mut by_kind = BTreeMap::new();
         for object in objects {
+            let Some(kind) = object.defines() else { continue };
             let id = object.reference.id();
-            if id.group != "apiextensions.k8s.io" || id.kind != "CustomResourceDefinition" {
-                continue;
-            }
-            let group = text(object.value(), "/spec/group");
-            let kind = text(object.value(), "/spec/names/kind");
-            if let (Some(group), Some(kind)) = (group, kind) {
-                // Two definitions of one kind cannot both be served; which one counts must not depend on their order.
-                let first = by_kind.entry((group.to_owned(), kind.to_owned())).or_insert_with(|| id.clone());
-                if id < *first {
-                    *first = id;
-                }
+            // Two definitions of one kind cannot both be served; which one counts must not depend on their order.
+            let first = by_kind.entry(kind.clone()).or_insert_with(|| id.clone());
+            if id < *first {
+                *first = id;
             }
         }
         Self { by_kind }

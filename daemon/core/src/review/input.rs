@@ -53,7 +53,7 @@ impl Side {
 #[derive(Debug, Clone)]
 pub struct Complete {
     /// Its settings.
-    pub environment: Environment,
+    pub environment: Arc<Environment>,
     /// Its objects as they are sent.
     pub objects: Vec<Arc<DesiredObject>>,
     /// Fields that are left to others, by object.
@@ -81,7 +81,7 @@ impl Complete {
     /// From what was rendered of these files.
     pub fn new(
         files: &FileTree,
-        environment: Environment,
+        environment: Arc<Environment>,
         objects: Vec<Arc<DesiredObject>>,
         ignored: BTreeMap<ObjectId, Vec<String>>,
     ) -> Self {

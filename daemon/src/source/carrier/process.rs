@@ -15,6 +15,7 @@ use gix::protocol::transport::client::git::blocking_io::Connection;
 
 use super::Line;
 use super::guard::{Guard, Watchdog};
+use crate::programs::find;
 use crate::source::config::SshSettings;
 use crate::source::error::{SourceError, clean};
 
@@ -41,7 +42,7 @@ pub(super) fn local(path: &Path, guard: &Arc<Guard>) -> Result<Line, SourceError
         let reason = "there is no such folder".to_owned();
         return Err(SourceError::Unreachable { url: guard.url.clone(), reason });
     }
-    let mut command = Command::new("git");
+    let mut command = program("git")?;
     command.arg("upload-pack").arg("--").arg(path);
     connection("git", command, guard)
 }
@@ -53,7 +54,7 @@ pub(super) fn ssh(
     guard: &Arc<Guard>,
 ) -> Result<Line, SourceError> {
     let SshAddress { user, host, port, path } = address;
-    let mut command = Command::new("ssh");
+    let mut command = program("ssh")?;
     let connect = format!("ConnectTimeout={}", guard.remaining().as_secs().clamp(1, 30));
     for option in [
         "BatchMode=yes",
@@ -86,6 +87,14 @@ pub(super) fn ssh(
         .arg(host)
         .arg(format!("git-upload-pack '{}'", path.replace('\'', "'\\''").replace('!', "'\\!'")));
     connection("ssh", command, guard)
+}
+
+fn program(program: &'static str) -> Result<Command, SourceError> {
+    let file = find(program).ok_or_else(|| {
+        let reason = "there is no such program in PATH".to_owned();
+        SourceError::Program { program, reason }
+    })?;
+    Ok(Command::new(file))
 }
 
 fn connection(program: &'static str, mut command: Command, guard: &Arc<Guard>) -> Result<Line, SourceError> {
