@@ -16,8 +16,8 @@ use tidegate_core::ids::CommitId;
 use tidegate_core::location::Location;
 use tidegate_core::object::{Gvk, ObjectId};
 use tidegate_core::rollback::{
-    Before, Decision, Enforced, GoodCommit, Held, LastGood, MAX_BECAUSE, RollbackInput, Stay, Unhealthy,
-    decide,
+    Before, Decision, Enforced, GoodCommit, Held, LastGood, Leave, MAX_BECAUSE, RollbackInput, Stay,
+    Unhealthy, decide, leave,
 };
 use tidegate_core::standing::{RETRY_REJECTED, health_of};
 use tidegate_core::status::{ObjectStatus, State};
@@ -43,8 +43,7 @@ impl Lane {
     /// The hold that stands: git still asks for what the environment was rolled back from.
     pub(super) fn hold(&self) -> Option<&Held> {
         let held = self.memory.parent.as_ref()?.held.as_deref()?;
-        let asked = self.memory.good.as_ref()?;
-        (asked.inputs == held.inputs).then_some(held)
+        held.stands(self.memory.good.as_ref().map(|asked| &asked.inputs))
     }
 
     /// The hold as the record says it: until another commit is claimed, however long that waits (a suspension, others that
@@ -218,33 +217,28 @@ impl Lane {
     }
 
     /// What the claim of another set changes besides: a hold ends, and what is sick as the good commit is left is noted.
-    /// Only the first claim after it does that: what broke since is the work of a commit after it.
     pub(super) async fn leave(
         &self,
         cluster: &Cluster,
         parent: &Parent,
         asked: &DesiredSet,
     ) -> Result<BTreeMap<String, Option<String>>, CallError> {
-        let mut annotations = BTreeMap::new();
-        if let Some(held) = parent.held.as_ref().filter(|held| held.inputs != asked.inputs) {
-            tracing::info!(environment = %self.name, revision = %asked.revision, "no longer held: {}", held.outline());
-            annotations.insert(HELD.to_owned(), None);
-        }
         // One that is noted and not written yet is written by this claim.
         let noted = self.memory.unsaid.get(GOOD).cloned().flatten();
         let noted_good: Option<GoodCommit> =
             noted.as_deref().and_then(|text| serde_json::from_str(text).ok());
-        let Some(good) = noted_good.as_ref().or(parent.good.as_ref()) else { return Ok(annotations) };
+        let good = noted_good.as_ref().or(parent.good.as_ref());
+        let Leave { ends_hold, leaves_good } =
+            leave(&asked.inputs, parent.seen_inputs.as_deref(), good, parent.held.as_deref());
+        let mut annotations = BTreeMap::new();
+        if let Some(held) = parent.held.as_ref().filter(|_| ends_hold) {
+            tracing::info!(environment = %self.name, revision = %asked.revision, "no longer held: {}", held.outline());
+            annotations.insert(HELD.to_owned(), None);
+        }
         if let (Some(text), Some(_)) = (noted, &noted_good) {
             annotations.insert(GOOD.to_owned(), Some(text));
         }
-        let leaves = match &parent.held {
-            Some(held) => held.inputs != asked.inputs && held.to == *good,
-            None => {
-                parent.seen_inputs.as_deref() == Some(good.inputs.as_str()) && good.inputs != asked.inputs
-            }
-        };
-        if leaves {
+        if let Some(good) = good.filter(|_| leaves_good) {
             let before = Before::new(good, &self.sick(cluster).await?);
             annotations.insert(SICK_BEFORE.to_owned(), Some(json_of(&before)?));
         }

@@ -6,6 +6,7 @@
 //! [`Held`] on the parent before the first write of a rollback, and then enforces the good set by the same plan as ever.
 
 mod kept;
+mod leave;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::object::{DesiredObject, ObjectId};
 use crate::status::ObjectStatus;
 
 pub use kept::{Before, GoodCommit, Held, MAX_BECAUSE, MAX_SICK};
+pub use leave::{Leave, leave};
 
 /// Everything that the decision depends on.
 #[derive(Debug, Clone, Copy)]
