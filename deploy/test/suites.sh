@@ -199,7 +199,7 @@ suite "start of a cluster" 60 "$local_cluster" up --name "$cluster" --audit || f
 TIDEGATE_TEST_KUBECONFIG=$("$local_cluster" kubeconfig --name "$cluster")
 export TIDEGATE_TEST_KUBECONFIG
 # shellcheck disable=SC2046
-tests "schemas against the API server" 120 $(targets proptests cluster)
+tests "properties against the API server" $((120 * scale)) $(targets proptests cluster)
 # shellcheck disable=SC2046
 tests "a real cluster" $((900 * scale)) $(targets daemon cluster)
 finish

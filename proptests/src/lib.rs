@@ -3,8 +3,11 @@
 //! [`objects`], [`worlds`] and [`simulation`] generate worlds for plans and execute plans on them. Nothing here is used by
 //! the daemon.
 
+pub mod apply_oracle;
+pub mod apply_steps;
 pub mod cases;
 pub mod documents;
+pub mod kube_http;
 pub mod objects;
 pub mod schema_cases;
 pub mod schema_oracle;

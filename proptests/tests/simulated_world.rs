@@ -42,10 +42,10 @@ fn every_invariant_holds_in_every_history() {
         assert!(report.violation.is_none(), "{}", tell(seed, &report));
         all.add(&report);
     }
-    let Report { steps, requests, plans, kills, faults, moves, overtaken, strays, rest, .. } = all;
+    let Report { steps, requests, plans, kills, faults, moves, rollbacks, overtaken, strays, rest, .. } = all;
     println!(
         "{histories} histories, {steps} steps, {requests} requests, {plans} plans, {moves} moves of git and hands, {faults} faults, \
-         {kills} kills, {overtaken} writes of replicas that were overtaken ({strays} objects of which stay), longest way to rest {rest:#}, {:.1} s",
+         {kills} kills, {rollbacks} rollbacks, {overtaken} writes of replicas that were overtaken ({strays} objects of which stay), longest way to rest {rest:#}, {:.1} s",
         begun.elapsed().as_secs_f64()
     );
 }

@@ -4,11 +4,12 @@
 use std::time::Instant;
 
 use tidegate_proptests::world::bugs::Bug;
-use tidegate_proptests::world::model::{Explored, Model, explore, models};
+use tidegate_proptests::world::model::{Explored, Model, explore};
+use tidegate_proptests::world::models::models;
 
 /// Planted bugs that a small world can express, and in which; the others need what is not in it (Leases, rewinds, reads that
 /// fail, a budget, an object made anew by others).
-const FOUND_HERE: [(Bug, &str); 8] = [
+const FOUND_HERE: [(Bug, &str); 12] = [
     (Bug::ForgottenBeforeDeleted, "another object, kills"),
     (Bug::InventoryAfterWrite, "another object, kills"),
     (Bug::LiveWithoutReadBack, "a change, hands"),
@@ -17,6 +18,10 @@ const FOUND_HERE: [(Bug, &str); 8] = [
     (Bug::MissingFolderDeletes, "a folder that goes"),
     (Bug::SuspensionIgnored, "a suspension"),
     (Bug::DeletionNotRepaired, "a change, hands"),
+    (Bug::HoldForgotten, "a commit that goes back"),
+    (Bug::HoldWrittenLate, "a commit that goes back"),
+    (Bug::DeadlineIgnored, "a commit that goes back"),
+    (Bug::GoodUnproven, "a commit that goes back"),
 ];
 
 /// A model with more states than this is not small.

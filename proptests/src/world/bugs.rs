@@ -43,11 +43,31 @@ pub enum Bug {
     DeletionNotRepaired,
     /// An environment is taken over, or taken down, with the inventory that was read before (a bug of the past).
     TakenOverUnread,
+    /// A commit that was rolled back from is tried again by the next pass.
+    HoldForgotten,
+    /// The good commit is enforced before the hold of the bad one is written down.
+    HoldWrittenLate,
+    /// It goes back to the commit before, whether or not that was ever live.
+    RolledBackToPrevious,
+    /// What is not healthy at once sends its commit back.
+    DeadlineIgnored,
+    /// What is applied is good, healthy or not.
+    GoodUnproven,
+    /// A hold outlives the claim of what git asks for next.
+    HoldOutlives,
+    /// What was sick before sends a commit back that leaves it as it was.
+    SickBlamed,
+    /// One environment is worked on at a time.
+    OneAtATime,
+    /// When the pass of an environment fails, all of them pause.
+    AllBackOff,
+    /// A commit with a broken environment is followed by none.
+    BrokenForAll,
 }
 
 impl Bug {
-    /// All of them.
-    pub const ALL: [Self; 19] = [
+    /// Those that a history must find; the others need a neighbour ([`super::neighbours`]).
+    pub const ALL: [Self; 26] = [
         Self::PartialReadTrusted,
         Self::ForgottenBeforeDeleted,
         Self::InventoryAfterWrite,
@@ -67,7 +87,19 @@ impl Bug {
         Self::LostReplyIsDone,
         Self::DeletionNotRepaired,
         Self::TakenOverUnread,
+        Self::HoldForgotten,
+        Self::HoldWrittenLate,
+        Self::RolledBackToPrevious,
+        Self::DeadlineIgnored,
+        Self::GoodUnproven,
+        Self::HoldOutlives,
+        Self::SickBlamed,
     ];
+}
+
+impl Bug {
+    /// Those with which a poisoned environment delays others.
+    pub const OF_NEIGHBOURS: [Self; 3] = [Self::OneAtATime, Self::AllBackOff, Self::BrokenForAll];
 }
 
 impl fmt::Display for Bug {

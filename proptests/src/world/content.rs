@@ -142,9 +142,13 @@ pub fn manifest(environment: &EnvironmentName, item: usize, text: u8) -> Value {
                     {"name": "main", "image": format!("web:{text}"), "envFrom": [{"configMapRef": {"name": "settings"}}]}]}},
             }),
         ),
-        "Service" => ("spec", json!({"selector": {"app": format!("web-{text}")}})),
+        "Service" => (
+            "spec",
+            json!({"selector": {"app": format!("web-{text}")}, "ports": [{"port": 80, "targetPort": 8000 + u32::from(text)}]}),
+        ),
+        // What claims ask for cannot be changed.
         "PersistentVolumeClaim" => {
-            ("spec", json!({"resources": {"requests": {"storage": format!("{text}Gi")}}}))
+            ("spec", json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}))
         }
         "ResourceQuota" => ("spec", json!({"hard": {"pods": format!("{text}0")}})),
         _ => ("data", json!({"text": format!("t{text}"), format!("only-{text}"): "yes"})),
@@ -159,7 +163,7 @@ fn files(environment: &EnvironmentName, spec: &Spec) -> FileTree {
     let folder = format!("environments/{environment}");
     let mut said = json!({
         "cluster": {"kubeconfig": {}}, "namespaces": [namespace(environment)], "sources": [{"manifests": "objects"}],
-        "prune": {"enabled": true, "budget": {"max": spec.budget, "percent": 100}},
+        "deadlines": {"healthy": "8s"}, "prune": {"enabled": true, "budget": {"max": spec.budget, "percent": 100}},
     });
     if let Some(said) = said.as_object_mut() {
         match spec.shape {

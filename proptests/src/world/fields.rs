@@ -1,5 +1,5 @@
-//! Field managers as an API server keeps them, for objects of maps and scalars (lists are held whole): server-side apply
-//! by force, ordinary updates, and `metadata.managedFields` in the real format, which the core reads.
+//! Fields as an API server tells them apart: by name in maps, by their keys in lists of a kind that it merges item by item,
+//! whole in every other list. Written as in `metadata.managedFields`, which the core reads.
 #![allow(
     clippy::indexing_slicing,
     reason = "test material: an object without metadata is a bug and may say so"
@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-/// One field, by its names from the root.
+/// One field or item of a list, by the steps from the root: `f:spec`, `f:containers`, `k:{"name":"main"}`.
 pub type Path = Vec<String>;
-/// The fields that somebody holds.
+/// The fields that somebody holds. An item of a list is one beside its fields.
 pub type Paths = BTreeSet<Path>;
 
-/// Metadata that belongs to nobody: names, and what the server sets.
+/// Metadata that belongs to nobody: names, and what the server sets. (It lets people hold finalizers; nobody here does.)
 const UNHELD: [&str; 10] = [
     "name",
     "namespace",
@@ -27,98 +27,47 @@ const UNHELD: [&str; 10] = [
     "managedFields",
     "selfLink",
 ];
+/// Names of keys, and what stands for one that is not given.
+type Keys = &'static [(&'static str, Option<&'static str>)];
+/// Lists that are merged item by item, by the name of the list.
+const KEYED: [(&str, Keys); 3] = [
+    ("f:containers", &[("name", None)]),
+    ("f:env", &[("name", None)]),
+    ("f:ports", &[("port", None), ("protocol", Some("TCP"))]),
+];
+/// Maps that are held whole.
+const WHOLE: [[&str; 2]; 1] = [["f:spec", "f:selector"]];
 
-/// One entry of `managedFields`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    manager: String,
-    operation: String,
-    subresource: String,
-    time: String,
-    paths: Paths,
+/// The step to a field of a map.
+pub fn field(name: &str) -> String {
+    format!("f:{name}")
 }
 
-/// Who writes, how and when.
-#[derive(Debug, Clone, Copy)]
-pub struct Writer<'a> {
-    /// The field manager.
-    pub manager: &'a str,
-    /// The subresource, empty for the object itself.
-    pub subresource: &'a str,
-    /// To the second, as the server writes it.
-    pub time: &'a str,
+/// The path of a field below maps only.
+pub fn path(names: &[&str]) -> Path {
+    names.iter().map(|name| field(name)).collect()
 }
 
-/// The object after a forced server-side apply of `body`; none when it changes nothing.
-pub fn apply(live: Option<&Value>, body: &Value, writer: Writer<'_>) -> Option<Value> {
-    let set = held(body);
-    let mut after = live.cloned().unwrap_or_else(|| identity(body));
-    for path in &set {
-        put(&mut after, path, at(body, path).cloned().unwrap_or(Value::Null));
-    }
-    let mut entries = entries(&after);
-    let own = |entry: &Entry| {
-        entry.manager == writer.manager && entry.operation == "Apply" && entry.subresource.is_empty()
+/// The step to an item of a list; none for a list that is held whole.
+fn item(list: &[String], item: &Value) -> Option<String> {
+    let keys = list.last().and_then(|last| KEYED.iter().find(|(name, _)| name == last));
+    let (_, keys) = keys?;
+    let value = |(key, otherwise): &(&str, Option<&str>)| {
+        let value = item.get(*key).cloned().or_else(|| otherwise.map(Value::from));
+        ((*key).to_owned(), value.unwrap_or(Value::Null))
     };
-    let before = entries.iter().position(own).map(|place| entries.remove(place));
-    let before_paths = before.as_ref().map(|entry| entry.paths.clone()).unwrap_or_default();
-    for path in before_paths.difference(&set) {
-        if !entries.iter().any(|entry| entry.paths.contains(path)) {
-            remove(&mut after, path);
-        }
-    }
-    for entry in &mut entries {
-        entry.paths.retain(|path| {
-            let taken = set.contains(path) && live.is_some_and(|live| at(live, path) != at(&after, path));
-            !taken && at(&after, path).is_some()
-        });
-    }
-    let mut same = entries.clone();
-    same.extend(before.clone());
-    if live.is_some_and(|live| content(live) == content(&after))
-        && before_paths == set
-        && order(same) == order(self::entries(live.unwrap_or(&Value::Null)))
-    {
-        return None;
-    }
-    let time = writer.time.to_owned();
-    let (manager, operation) = (writer.manager.to_owned(), "Apply".to_owned());
-    entries.push(Entry { manager, operation, subresource: String::new(), time, paths: set });
-    write(&mut after, entries);
-    Some(after)
+    let keys: Map<String, Value> = keys.iter().map(value).collect();
+    Some(format!("k:{}", Value::Object(keys)))
 }
 
-/// The object after an ordinary update to `after`; none when it changes nothing.
-pub fn update(live: &Value, mut after: Value, writer: Writer<'_>) -> Option<Value> {
-    let (old, new) = (all(live), all(&after));
-    let changed: Paths = new.iter().filter(|path| at(live, path) != at(&after, path)).cloned().collect();
-    let gone: Paths = old.difference(&new).cloned().collect();
-    if changed.is_empty() && gone.is_empty() {
-        return None;
-    }
-    let mut entries = entries(live);
-    for entry in &mut entries {
-        entry.paths.retain(|path| !changed.contains(path) && !gone.contains(path));
-    }
-    if !changed.is_empty() {
-        let is_own = |entry: &Entry| {
-            entry.manager == writer.manager
-                && entry.operation == "Update"
-                && entry.subresource == writer.subresource
-        };
-        let known = entries.iter().position(is_own).map(|place| entries.remove(place).paths);
-        let mut paths = known.unwrap_or_default();
-        paths.extend(changed);
-        entries.push(Entry {
-            manager: writer.manager.to_owned(),
-            operation: "Update".to_owned(),
-            subresource: writer.subresource.to_owned(),
-            time: writer.time.to_owned(),
-            paths,
-        });
-    }
-    write(&mut after, entries);
-    Some(after)
+/// The keys that a step to an item names.
+fn keys(step: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(step.strip_prefix("k:")?).ok()
+}
+
+fn is_item(candidate: &Value, keys: &Map<String, Value>) -> bool {
+    let otherwise = |key: &str| if key == "protocol" { json!("TCP") } else { Value::Null };
+    keys.iter().all(|(key, value)| *value == candidate.get(key).cloned().unwrap_or_else(|| otherwise(key)))
 }
 
 /// What people and controllers ask for: the object without status and without what the server sets.
@@ -133,17 +82,28 @@ pub fn content(object: &Value) -> Value {
 
 /// Every field that `wanted` asks for stands in `live` with that value.
 pub fn covers(live: &Value, wanted: &Value) -> bool {
-    held(wanted).iter().all(|path| at(live, path) == at(wanted, path))
+    leaves(&held(wanted)).all(|path| at(live, path) == at(wanted, path))
+}
+
+/// Those that are not items of lists.
+pub fn leaves(paths: &Paths) -> impl Iterator<Item = &Path> {
+    paths.iter().filter(|path| !is_item_path(path))
+}
+
+/// Whether this is an item of a list itself.
+pub fn is_item_path(path: &[String]) -> bool {
+    path.last().is_some_and(|last| last.starts_with("k:"))
 }
 
 /// The fields that an applied body names.
 pub fn held(body: &Value) -> Paths {
     let mut paths = all(body);
-    paths.retain(|path| path.first().is_none_or(|first| first != "status"));
+    paths.retain(|path| path.first().is_none_or(|first| first != "f:status"));
     paths
 }
 
-fn all(object: &Value) -> Paths {
+/// The fields of an object, its status among them.
+pub fn all(object: &Value) -> Paths {
     let mut found = Paths::new();
     for (key, value) in object.as_object().into_iter().flatten() {
         match key.as_str() {
@@ -151,29 +111,44 @@ fn all(object: &Value) -> Paths {
             "metadata" => {
                 let held = value.as_object().into_iter().flatten();
                 for (key, value) in held.filter(|(key, _)| !UNHELD.contains(&key.as_str())) {
-                    collect(value, &mut vec!["metadata".to_owned(), key.clone()], &mut found);
+                    collect(value, &mut path(&["metadata", key]), &mut found);
                 }
             }
-            _ => collect(value, &mut vec![key.clone()], &mut found),
+            _ => collect(value, &mut path(&[key]), &mut found),
         }
     }
     found
 }
 
 fn collect(value: &Value, path: &mut Path, found: &mut Paths) {
-    match value.as_object().filter(|map| !map.is_empty()) {
-        Some(map) => {
+    let whole = WHOLE.iter().any(|whole| path.iter().map(String::as_str).eq(*whole));
+    match value {
+        Value::Object(map) if !map.is_empty() && !whole => {
             for (key, child) in map {
-                path.push(key.clone());
+                path.push(field(key));
                 collect(child, path, found);
                 path.pop();
             }
         }
-        None => drop(found.insert(path.clone())),
+        Value::Array(items) if items.iter().any(|child| item(path, child).is_some()) => {
+            for child in items {
+                path.extend(item(path, child));
+                found.insert(path.clone());
+                collect(child, path, found);
+                path.pop();
+            }
+        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => drop(found.insert(path.clone())),
     }
 }
 
-fn identity(object: &Value) -> Value {
+/// Its names, without anything else.
+pub fn identity(object: &Value) -> Value {
     let mut metadata = Map::new();
     for key in ["name", "namespace"] {
         if let Some(text) = object["metadata"].get(key) {
@@ -185,140 +160,114 @@ fn identity(object: &Value) -> Value {
 
 /// The value of a field.
 pub fn at<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
-    path.iter().try_fold(object, |node, key| node.get(key))
+    path.iter().try_fold(object, |node, step| match keys(step) {
+        Some(keys) => node.as_array()?.iter().find(|candidate| is_item(candidate, &keys)),
+        None => node.get(step.strip_prefix("f:")?),
+    })
 }
 
-/// Sets a field, with the maps above it.
+/// Sets a field, with the maps and items above it.
 pub fn put(object: &mut Value, path: &[String], value: Value) {
-    let Some((key, rest)) = path.split_first() else {
+    let Some((step, rest)) = path.split_first() else {
+        // An item keeps what stands in it.
         *object = value;
         return;
     };
+    if let Some(keys) = keys(step) {
+        if !object.is_array() {
+            *object = json!([]);
+        }
+        let Some(items) = object.as_array_mut() else { return };
+        let place = items.iter().position(|candidate| is_item(candidate, &keys));
+        let place = place.unwrap_or_else(|| {
+            items.push(Value::Object(given(&keys)));
+            items.len() - 1
+        });
+        put(&mut items[place], rest, value);
+        return;
+    }
     if !object.is_object() {
         *object = json!({});
     }
-    put(&mut object[key.as_str()], rest, value);
+    put(&mut object[step.strip_prefix("f:").unwrap_or(step)], rest, value);
 }
 
-/// Removes a field, and the maps above it that it leaves empty.
+/// The keys with which an item begins; one that stands for nothing given is left to the server.
+fn given(keys: &Map<String, Value>) -> Map<String, Value> {
+    keys.iter()
+        .filter(|(key, _)| *key != "protocol")
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+/// Removes a field, and the maps and lists above it that it leaves empty.
 pub fn remove(object: &mut Value, path: &[String]) {
-    let Some((key, rest)) = path.split_first() else { return };
-    let Some(map) = object.as_object_mut() else { return };
-    if rest.is_empty() {
-        map.remove(key);
+    let Some((step, rest)) = path.split_first() else { return };
+    if let Some(keys) = keys(step) {
+        let Some(items) = object.as_array_mut() else { return };
+        let Some(place) = items.iter().position(|candidate| is_item(candidate, &keys)) else { return };
+        if rest.is_empty() {
+            items.remove(place);
+        } else {
+            remove(&mut items[place], rest);
+        }
         return;
     }
-    if let Some(child) = map.get_mut(key) {
+    let name = step.strip_prefix("f:").unwrap_or(step);
+    let Some(map) = object.as_object_mut() else { return };
+    if rest.is_empty() {
+        map.remove(name);
+        return;
+    }
+    if let Some(child) = map.get_mut(name) {
         remove(child, rest);
-        if child.as_object().is_some_and(Map::is_empty) && key != "metadata" {
-            map.remove(key);
+        let empty =
+            child.as_object().is_some_and(Map::is_empty) || child.as_array().is_some_and(Vec::is_empty);
+        if empty && name != "metadata" {
+            map.remove(name);
         }
     }
 }
 
-fn entries(object: &Value) -> Vec<Entry> {
-    let managed = object["metadata"]["managedFields"].as_array();
-    let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-    let read = |entry: &Value| Entry {
-        manager: text(entry, "manager"),
-        operation: text(entry, "operation"),
-        subresource: text(entry, "subresource"),
-        time: text(entry, "time"),
-        paths: decode(&entry["fieldsV1"]),
-    };
-    managed.into_iter().flatten().map(read).collect()
-}
-
-fn order(mut entries: Vec<Entry>) -> Vec<Entry> {
-    entries.retain(|entry| !entry.paths.is_empty());
-    entries.sort_by(|a, b| {
-        (&a.operation, &a.manager, &a.subresource).cmp(&(&b.operation, &b.manager, &b.subresource))
-    });
-    entries
-}
-
-fn write(object: &mut Value, entries: Vec<Entry>) {
-    let written: Vec<Value> = order(entries)
-        .into_iter()
-        .map(|Entry { manager, operation, subresource, time, paths }| {
-            let mut entry = json!({"manager": manager, "operation": operation, "time": time,
-                "apiVersion": object["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": encode(&paths)});
-            if !subresource.is_empty() {
-                entry["subresource"] = json!(subresource);
-            }
-            entry
-        })
-        .collect();
-    object["metadata"]["managedFields"] = Value::Array(written);
-}
-
-fn encode(paths: &Paths) -> Value {
+/// As `fieldsV1` has it.
+pub fn encode(paths: &Paths) -> Value {
     let mut fields = json!({});
     for path in paths {
-        let steps: Path = path.iter().map(|step| format!("f:{step}")).collect();
-        put(&mut fields, &steps, json!({}));
+        let mut node = &mut fields;
+        for step in path {
+            node = &mut node[step.as_str()];
+            if node.is_null() {
+                *node = json!({});
+            }
+        }
+        let inside = paths.range(path.clone()..).nth(1).is_some_and(|next| next.starts_with(path));
+        if inside {
+            node["."] = json!({});
+        }
     }
     fields
 }
 
-fn decode(fields: &Value) -> Paths {
+/// From `fieldsV1`. Maps that are held beside their fields are not told: whether an empty one stays is not in this world.
+pub fn decode(fields: &Value) -> Paths {
     let mut found = Paths::new();
-    if fields.as_object().is_some_and(|fields| !fields.is_empty()) {
-        collect(fields, &mut Vec::new(), &mut found);
-    }
-    let bare = |step: &String| step.strip_prefix("f:").unwrap_or(step).to_owned();
-    found.iter().map(|path| path.iter().map(bare).collect()).collect()
+    decode_below(fields, &mut Vec::new(), &mut found);
+    found
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const US: Writer<'_> = Writer { manager: "tidegate", subresource: "", time: "2026-11-21T12:00:00Z" };
-    const HAND: Writer<'_> =
-        Writer { manager: "kubectl-edit", subresource: "", time: "2026-11-21T12:00:09Z" };
-
-    fn body(data: &Value) -> Value {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data})
-    }
-
-    fn managers(object: &Value) -> Vec<(String, usize)> {
-        entries(object).into_iter().map(|entry| (entry.manager, entry.paths.len())).collect()
-    }
-
-    #[test]
-    fn an_apply_that_changes_nothing_leaves_the_object_as_it_is() {
-        let made = apply(None, &body(&json!({"x": "1"})), US).unwrap();
-        assert_eq!(apply(Some(&made), &body(&json!({"x": "1"})), HAND.clone_as(US.manager)), None);
-    }
-
-    #[test]
-    fn what_leaves_the_applied_body_leaves_the_object_unless_others_hold_it() {
-        let made = apply(None, &body(&json!({"x": "1", "y": "1"})), US).unwrap();
-        let less = apply(Some(&made), &body(&json!({"x": "1"})), US).unwrap();
-        assert_eq!(less["data"], json!({"x": "1"}));
-        let mut edited = made.clone();
-        edited["data"]["y"] = json!("2");
-        let edited = update(&made, edited, HAND).unwrap();
-        assert_eq!(managers(&edited), [("tidegate".to_owned(), 1), ("kubectl-edit".to_owned(), 1)]);
-        let kept = apply(Some(&edited), &body(&json!({"x": "1"})), US);
-        assert_eq!(kept.unwrap_or(edited)["data"], json!({"x": "1", "y": "2"}));
-    }
-
-    #[test]
-    fn a_forced_apply_takes_fields_back_and_leaves_what_others_added() {
-        let made = apply(None, &body(&json!({"x": "1"})), US).unwrap();
-        let mut edited = made.clone();
-        edited["data"] = json!({"x": "2", "z": "added"});
-        let edited = update(&made, edited, HAND).unwrap();
-        let back = apply(Some(&edited), &body(&json!({"x": "1"})), US).unwrap();
-        assert_eq!(back["data"], json!({"x": "1", "z": "added"}));
-        assert_eq!(managers(&back), [("tidegate".to_owned(), 1), ("kubectl-edit".to_owned(), 1)]);
-    }
-
-    impl<'a> Writer<'a> {
-        fn clone_as(self, manager: &'a str) -> Self {
-            Self { manager, ..self }
+fn decode_below(fields: &Value, path: &mut Path, found: &mut Paths) {
+    for (step, child) in fields.as_object().into_iter().flatten() {
+        if step == "." {
+            if is_item_path(path) {
+                found.insert(path.clone());
+            }
+            continue;
         }
+        path.push(step.clone());
+        if child.as_object().is_none_or(Map::is_empty) {
+            found.insert(path.clone());
+        }
+        decode_below(child, path, found);
+        path.pop();
     }
 }

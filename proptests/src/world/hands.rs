@@ -14,7 +14,7 @@ use tidegate_core::object::ObjectId;
 use super::chance::Chance;
 use super::content::{ITEMS, NEVER_READY, Shape, Spec, item_id, manifest};
 use super::environments;
-use super::fields::{Writer, apply};
+use super::request::Answer;
 use super::server::World;
 
 /// Texts of an object in git.
@@ -42,7 +42,9 @@ pub fn end(world: &mut World, chance: &mut Chance) {
         }
     }
     for spec in folders.values_mut() {
-        for text in spec.objects.values_mut().filter(|text| **text == NEVER_READY) {
+        // Now and then the last commit is one that never becomes healthy: it must go back, where there is something to go to.
+        let stays = chance.happens(500);
+        for text in spec.objects.values_mut().filter(|text| **text == NEVER_READY && !stays) {
             *text = 1;
         }
     }
@@ -55,6 +57,7 @@ pub fn end(world: &mut World, chance: &mut Chance) {
     for _ in 0..chance.below(3) {
         edit(world, chance);
     }
+    world.mend();
     for id in world.objects.keys().cloned().collect::<Vec<_>>() {
         release(world, &id);
     }
@@ -69,7 +72,7 @@ fn spec(chance: &mut Chance, shape: Shape) -> Spec {
     let mut objects = BTreeMap::new();
     for (item, (kind, _, _)) in ITEMS.iter().enumerate() {
         if chance.happens(700) {
-            let sick = *kind == "Deployment" && chance.happens(40);
+            let sick = *kind == "Deployment" && chance.happens(100);
             let text = u8::try_from(1 + chance.below(TEXTS)).unwrap_or(1);
             objects.insert(item, if sick { NEVER_READY } else { text });
         }
@@ -127,7 +130,9 @@ fn commit(world: &mut World, chance: &mut Chance, parent: &CommitId) {
         6..10 => drop(folders.insert(name, spec(chance, Shape::Good))),
         _ => {
             let item = chance.below(ITEMS.len());
-            let text = u8::try_from(chance.below(TEXTS + 1)).unwrap_or(0);
+            let sick =
+                ITEMS.get(item).is_some_and(|(kind, _, _)| *kind == "Deployment") && chance.happens(400);
+            let text = if sick { NEVER_READY } else { u8::try_from(chance.below(TEXTS + 1)).unwrap_or(0) };
             change(&mut folders, &name, before, chance, |spec| {
                 spec.shape = Shape::Good;
                 if text == 0 {
@@ -175,7 +180,7 @@ fn edit(world: &mut World, chance: &mut Chance) {
     let item = chance.below(ITEMS.len());
     let Some(id) = item_id(&name, item) else { return };
     *world.truth.edits.entry(id.clone()).or_default() += 1;
-    let what = chance.below(12);
+    let what = chance.below(14);
     world.note(|| format!("a hand ({what}) on {id}"));
     let Some(live) = world.objects.get(&id).cloned() else {
         if what < 3 {
@@ -222,6 +227,8 @@ fn edit(world: &mut World, chance: &mut Chance) {
             after["metadata"]["finalizers"] = json!(["example.com/wait"]);
             world.put(&id, after);
         }
+        11 => world.break_down(&id),
+        12 => world.mend(),
         _ => release(world, &id),
     }
 }
@@ -243,13 +250,7 @@ fn make_marked(world: &mut World, name: &EnvironmentName, item: usize, id: &Obje
 }
 
 fn create(world: &mut World, id: &ObjectId, value: &Value) {
-    if world.objects.contains_key(id) {
-        return;
-    }
-    let time = world.second();
-    let made = apply(None, value, Writer { manager: "somebody", subresource: "", time: &time });
-    if let Some(made) = made {
-        let made = world.put(id, made);
+    if let Ok(Answer::Written(made)) = world.create_as(id, value, "somebody") {
         let uid = made["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         world.truth.foreign.insert(uid);
     }

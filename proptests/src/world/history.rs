@@ -2,13 +2,9 @@
 //! everything must come to rest.
 
 use std::cell::RefCell;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
 
 use jiff::{SignedDuration, Timestamp};
-use tidegate_core::ids::EnvironmentName;
 use tidegate_core::schedule::ReplicaId;
 
 use super::bugs::Bug;
@@ -16,10 +12,10 @@ use super::chance::Chance;
 use super::environments;
 use super::git::Mirror;
 use super::hands;
-use super::lane::Lane;
-use super::replica::{Local, Shared, follow, keep};
-use super::request::{CallError, Line, Reply, Request};
+use super::replica::{Local, Shared};
+use super::request::{CallError, Reply, Request};
 use super::server::World;
+use super::tasks::{Task, tasks_of};
 use super::trace::{self, short, shorter};
 use super::truth::Violation;
 
@@ -33,6 +29,8 @@ const PAUSE: SignedDuration = SignedDuration::from_secs(60);
 const LIVE_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 /// ... counted from when the pause of a lane that failed again and again, or a write that must be tried again, is over.
 const LAST_BACKOFF: SignedDuration = SignedDuration::from_secs(60);
+/// ... and from when a commit has missed its deadline, which is so long here (`content.rs`).
+const DEADLINE: SignedDuration = SignedDuration::from_secs(8);
 /// So often the world is looked at on its way to rest.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(700);
 /// So long nothing may be written afterwards (invariant 2).
@@ -57,6 +55,8 @@ pub struct Report {
     pub faults: u64,
     /// Moves of git and of hands.
     pub moves: u64,
+    /// Commits that were rolled back from.
+    pub rollbacks: u64,
     /// Writes of replicas that had been overtaken.
     pub overtaken: u64,
     /// Objects of such writes that are left and that no inventory names.
@@ -77,6 +77,7 @@ impl Report {
             kills,
             faults,
             moves,
+            rollbacks,
             overtaken,
             strays,
             rest,
@@ -87,24 +88,11 @@ impl Report {
         self.kills += kills;
         self.faults += faults;
         self.moves += moves;
+        self.rollbacks += rollbacks;
         self.overtaken += overtaken;
         self.strays += strays;
         self.rest = self.rest.max(*rest);
     }
-}
-
-/// What a task is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Work {
-    Lane(EnvironmentName),
-    Lease,
-    Source,
-}
-
-struct Task {
-    work: Work,
-    future: Pin<Box<dyn Future<Output = ()>>>,
-    line: Line,
 }
 
 /// A replica: running, stopped for a while, or dead with what its disk keeps.
@@ -185,6 +173,7 @@ impl History {
             trace: world.trace.iter().cloned().collect(),
             requests: world.truth.requests,
             plans: world.truth.plans,
+            rollbacks: world.truth.rollbacks,
             overtaken: world.truth.overtaken,
             strays: world.strays(),
             ..self.report.clone()
@@ -282,7 +271,8 @@ impl History {
             }
             for (place, task) in replica.tasks.iter().enumerate() {
                 let wire = task.line.0.borrow();
-                let due = wire.open.iter().filter(|(_, request)| replica.is_due(&task.work, request, now));
+                let local = replica.local.borrow();
+                let due = wire.open.iter().filter(|(_, request)| task.work.is_due(&local, request, now));
                 places.extend(due.map(|(ticket, _)| (index, place, *ticket)));
             }
         }
@@ -379,7 +369,7 @@ impl History {
     fn error(&mut self, request: &Request) -> CallError {
         match self.chance.below(5) {
             0 | 1 if request.is_write() => CallError::Conflict,
-            2 => CallError::Refused("an admission webhook says no".to_owned()),
+            0..3 => CallError::Refused("an admission webhook says no".to_owned()),
             3 => CallError::Busy,
             _ => CallError::Server,
         }
@@ -408,7 +398,7 @@ impl History {
         let begun = self.now();
         self.world.borrow_mut().truth.calm_since = Some(begun);
         self.tell_who_lives();
-        let deadline = begun.saturating_add(LIVE_WITHIN + LAST_BACKOFF).unwrap_or(begun);
+        let deadline = begun.saturating_add(LIVE_WITHIN + LAST_BACKOFF + DEADLINE).unwrap_or(begun);
         let mut looked = begun;
         for _ in 0..CALM_STEPS {
             if self.violation().is_some() {
@@ -445,7 +435,7 @@ impl History {
     /// What has come to rest stays so: the second plan is empty, and nothing is written.
     fn stay(&mut self) {
         // What is right may still be on its way into the records: the last pass may come with the second look at a broken commit.
-        self.go_on(SignedDuration::from_secs(45));
+        self.go_on(SignedDuration::from_secs(45) + DEADLINE);
         for name in environments() {
             let broken = self.world.borrow().invariant_2_second_plan_is_empty(&name);
             if let Some(what) = broken {
@@ -483,27 +473,7 @@ impl History {
     fn replica(&mut self, index: usize, starts: usize, mirror: Mirror) -> Replica {
         let name = format!("replica-{index}-{starts}");
         let local = Rc::new(RefCell::new(Local::new(index, name, mirror, self.now())));
-        let (lease, source) = (Line::default(), Line::default());
-        let mut tasks = vec![
-            Task {
-                work: Work::Lease,
-                future: Box::pin(keep(local.clone(), self.world.clone(), lease.clone())),
-                line: lease,
-            },
-            Task {
-                work: Work::Source,
-                future: Box::pin(follow(local.clone(), self.world.clone(), source.clone())),
-                line: source,
-            },
-        ];
-        for name in environments() {
-            let line = Line::default();
-            let run = Lane::new(name.clone(), local.clone(), self.world.clone(), line.clone()).run();
-            tasks.push(Task { work: Work::Lane(name), future: Box::pin(run), line });
-        }
-        for task in &mut tasks {
-            let _ = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        }
+        let tasks = tasks_of(&local, &self.world);
         Replica { local, tasks, starts, alive: true, paused_until: None, frozen_until: None }
     }
 
@@ -552,21 +522,7 @@ impl History {
     fn poll(&mut self, replica: usize, task: usize) {
         let task = self.replicas.get_mut(replica).and_then(|replica| replica.tasks.get_mut(task));
         if let Some(task) = task {
-            // Tasks run for ever; they end by being killed.
-            let _ = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            task.poll();
         }
-    }
-}
-
-impl Replica {
-    fn is_due(&self, work: &Work, request: &Request, now: Timestamp) -> bool {
-        let Request::Sleep { until, wake } = request else { return true };
-        let local = self.local.borrow();
-        let woken = match work {
-            Work::Lane(_) => wake.as_ref().is_some_and(|name| local.woken.contains(name)),
-            Work::Source => local.poll_now,
-            Work::Lease => false,
-        };
-        *until <= now || woken
     }
 }

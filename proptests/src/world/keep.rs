@@ -5,9 +5,11 @@ use tidegate_core::drift::{AllowList, is_settled};
 use tidegate_core::ids::CommitId;
 use tidegate_core::inventory::{self, Inventory};
 use tidegate_core::plan::{Action, Plan};
+use tidegate_core::rollback::Held;
 
 use super::bugs::Bug;
-use super::lane::{Good, Lane, Memory, Wanted, newest};
+use super::claim::newest;
+use super::lane::{Good, Lane, Memory, Wanted};
 use super::request::{Answer, CallError, Parent, ParentChange, Request, StoredShard};
 
 /// `PARENT_ATTEMPTS` of the daemon.
@@ -28,7 +30,9 @@ impl Lane {
                     // Another replica's record may stand there now: what was written is not what is to be read.
                     self.memory.written.clone_from(&seen.status);
                     if marks(&seen) != marks(known) {
+                        // What was still to be said here is older than what another replica has said.
                         self.memory.inventory = None;
+                        self.memory.unsaid = ParentChange::default();
                     }
                     self.memory.parent = Some(seen);
                 }
@@ -84,12 +88,13 @@ impl Lane {
                 Ok(())
             }
             Ok(_) => Err(CallError::Server),
-            Err(CallError::Conflict) => {
-                self.memory.parent = self.read_parent().await?;
-                self.memory.inventory = None;
-                self.ensure_inventory().await
+            Err(error) => {
+                if error == CallError::Conflict {
+                    // Another replica was first: what it says is looked at from the beginning.
+                    self.memory.forget_cluster();
+                }
+                Err(error)
             }
-            Err(error) => Err(error),
         }
     }
 
@@ -225,6 +230,6 @@ impl Lane {
 }
 
 /// What replicas write about the work itself.
-fn marks(parent: &Parent) -> (Option<&CommitId>, Option<&CommitId>, Option<u32>) {
-    (parent.seen.as_ref(), parent.applied.as_ref(), parent.shards)
+fn marks(parent: &Parent) -> (Option<&CommitId>, Option<&CommitId>, Option<u32>, Option<&Held>) {
+    (parent.seen.as_ref(), parent.applied.as_ref(), parent.shards, parent.held.as_deref())
 }

@@ -1,8 +1,8 @@
 //! A lane of a replica: the order of requests of `daemon/src/reconcile/`, around the decisions of the core.
 //!
 //! It follows that folder verb by verb, and must be changed with it: `pass` and `rounds` are its `mod.rs`, `enforced` and
-//! `fetch` its `hold.rs` and `fetch.rs`, `claim` and `conclude` what it keeps on the parent. Left out are what needs no
-//! second request to go wrong: pods of sick workloads, deadlines, fields left to others, immutable fields, foreign repositories.
+//! `fetch` its `hold.rs` and `fetch.rs`. Left out are what needs no second request to go wrong: pods of sick workloads, fields
+//! left to others, immutable fields, foreign repositories.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,21 +11,21 @@ use std::rc::Rc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tidegate_core::drift::{Evidence, Flips};
-use tidegate_core::ids::{CommitId, Digest, EnvironmentName};
+use tidegate_core::ids::{CommitId, Digest, EnvironmentName, short};
 use tidegate_core::inventory::Inventory;
 use tidegate_core::object::ObjectId;
 use tidegate_core::observed::Observed;
 use tidegate_core::plan::{Failure, Plan, PlanInput, plan};
+use tidegate_core::rollback::Held;
 use tidegate_core::schedule::Backoff;
-use tidegate_core::standing::{
-    Claim, Conclusion, Progress, RETRY_REJECTED, Said, conclude, drop_overcome, kept,
-};
-use tidegate_core::status::{EnvironmentStatus, Times};
+use tidegate_core::standing::{Progress, RETRY_REJECTED};
+use tidegate_core::status::EnvironmentStatus;
 
 use super::bugs::Bug;
 use super::content::{Desired, Target};
 use super::replica::{Local, Shared, sleep};
 use super::request::{Answer, CallError, Line, Parent, ParentChange, Request, StoredShard, Why};
+use super::rollback::Past;
 
 /// `ROUNDS` of the daemon.
 const ROUNDS: u32 = 12;
@@ -97,7 +97,12 @@ pub struct Memory {
     pub(super) unsaid: ParentChange,
     pub(super) behind: bool,
     pub(super) claimed: Option<CommitId>,
+    pub(super) claimed_hold: Option<Digest>,
     pub(super) claimed_here: Option<CommitId>,
+    pub(super) past: Option<Past>,
+    pub(super) unwell: BTreeMap<ObjectId, Timestamp>,
+    pub(super) unwritten: Option<Box<Held>>,
+    pub(super) enforced: Option<Good>,
     pub(super) partial: bool,
     pub(super) cursor: u64,
 }
@@ -109,17 +114,21 @@ impl Memory {
             good, rejected, parent, inventory, failed, evidence, dry_runs_failed_at, flips, last, ..
         } = self;
         let Self { written, written_at, failures, unfinished, conflicts, progress, unsaid, .. } = self;
-        let Self { behind, claimed, claimed_here, partial: _, cursor: _, .. } = self;
+        let Self { behind, claimed, claimed_hold, claimed_here, past, unwell, unwritten, .. } = self;
+        let Self { partial: _, cursor: _, enforced: _, .. } = self;
         let good = good.as_ref().map(|good| (&good.commit, &good.target.inputs));
+        let past = past.as_ref().map(Past::text);
         let seen = (good, rejected, parent, inventory, failed, evidence, dry_runs_failed_at, flips, last);
         let said = (written, written_at, failures, unfinished, conflicts, progress, unsaid);
-        format!("{seen:?} {said:?} {behind} {claimed:?} {claimed_here:?}")
+        let held = (claimed_hold, past, unwell, unwritten);
+        format!("{seen:?} {said:?} {behind} {claimed:?} {claimed_here:?} {held:?}")
     }
 
     pub(super) fn forget_cluster(&mut self) {
         self.parent = None;
         self.inventory = None;
         self.unsaid = ParentChange::default();
+        self.progress.away = true;
         self.evidence.clear();
         self.last = None;
     }
@@ -165,7 +174,12 @@ impl Lane {
             self.memory.forget_cluster();
             return SAFETY_INTERVAL;
         }
-        match self.reconcile().await {
+        if !self.begins_now() {
+            return SignedDuration::from_millis(100);
+        }
+        let reconciled = self.reconcile().await;
+        self.local.borrow_mut().busy = false;
+        match reconciled {
             Ok(next) => {
                 self.memory.failures = 0;
                 next
@@ -174,9 +188,20 @@ impl Lane {
         }
     }
 
+    /// Always, but for planted bugs.
+    fn begins_now(&self) -> bool {
+        let now = self.now();
+        let mut local = self.local.borrow_mut();
+        let waits = (self.has(Bug::OneAtATime) && local.busy)
+            || (self.has(Bug::AllBackOff) && local.backs_off_until.is_some_and(|until| until > now));
+        local.busy |= !waits;
+        !waits
+    }
+
     async fn reconcile(&mut self) -> Result<SignedDuration, CallError> {
         let Some(wanted) = self.wanted() else { return Ok(SAFETY_INTERVAL) };
         self.memory.cursor = self.local.borrow().cursor;
+        self.memory.enforced = None;
         self.world.borrow_mut().begin_pass(self.local.borrow().index, &self.name);
         self.read_state(&wanted).await?;
         if let Wanted::Missing(head) = &wanted {
@@ -189,7 +214,10 @@ impl Lane {
         }
         self.serve_requests();
         self.fetch(&wanted);
+        self.tell_what_is_known();
+        self.fetch_past();
         let good = self.enforced(&wanted);
+        self.memory.enforced.clone_from(&good);
         self.ensure_parent(&wanted, good.as_ref()).await?;
         let Some(good) = good else { return self.record(&wanted, None).await };
         if !self.claim(&wanted, &good).await? {
@@ -207,6 +235,15 @@ impl Lane {
             Rounds::Unfinished => self.memory.unfinished = self.memory.unfinished.saturating_add(1),
         }
         self.record(&wanted, Some(rounds)).await
+    }
+
+    /// For the invariants only.
+    fn tell_what_is_known(&self) {
+        let works_for = &mut self.world.borrow_mut().truth.works_for;
+        match &self.memory.good {
+            Some(good) => drop(works_for.insert(self.name.clone(), good.target.inputs.clone())),
+            None => drop(works_for.remove(&self.name)),
+        }
     }
 
     async fn rounds(&mut self, good: &Good) -> Result<Rounds, CallError> {
@@ -239,6 +276,7 @@ impl Lane {
         }
         let desired = good.desired();
         let mut settings = desired.settings.clone();
+        settings.rolled_back_from = self.hold().map(|held| short(&held.commit.id).to_owned());
         if self.has(Bug::BudgetIgnored) {
             settings.prune.max = u32::MAX;
         }
@@ -299,7 +337,7 @@ impl Lane {
             Wanted::Missing(_) => !self.has(Bug::MissingFolderDeletes),
             Wanted::Present(..) => self.is_suspended(wanted),
         };
-        if held { None } else { self.memory.good.clone() }
+        if held { None } else { self.worked_for() }
     }
 
     pub(super) fn is_suspended(&self, wanted: &Wanted) -> bool {
@@ -320,7 +358,9 @@ impl Lane {
 
     fn fetch(&mut self, wanted: &Wanted) {
         let Wanted::Present(commit, target) = wanted else {
-            self.load_last_good();
+            if self.has(Bug::MissingFolderDeletes) {
+                self.load_last_good();
+            }
             return;
         };
         let now = self.now();
@@ -334,6 +374,8 @@ impl Lane {
             if target.desired().is_some() {
                 self.memory.rejected = None;
                 self.memory.failed.clear();
+                self.memory.conflicts.clear();
+                self.memory.unwell.clear();
                 self.memory.good = Some(Good { commit: commit.clone(), target: target.clone() });
             } else {
                 self.memory.rejected = Some((target.inputs.clone(), now));
@@ -379,136 +421,15 @@ impl Lane {
         }
     }
 
-    async fn claim(&mut self, wanted: &Wanted, good: &Good) -> Result<bool, CallError> {
-        let Some(parent) = self.memory.parent.clone() else {
-            return Ok(good.desired().settings.decommission);
-        };
-        let commit = newest(wanted, good);
-        let inputs = good.target.inputs.clone();
-        self.memory.behind = false;
-        self.memory.claimed.clone_from(&parent.seen);
-        let (said, now) = (said(&parent, self.now()), self.now());
-        let contained = {
-            let (local, world) = (self.local.borrow(), self.world.borrow());
-            let mut asked = said.asks();
-            asked.retain(|from| local.mirror.is_ancestor(&world.git, from, commit));
-            asked
-        };
-        let claim = said.claim(Some(commit), commit.as_str(), &inputs, &contained, now);
-        let uses_rewind = match claim {
-            Claim::Stands => {
-                self.begin(good);
-                return Ok(true);
-            }
-            Claim::Behind if !self.has(Bug::RewindAccepted) => {
-                self.memory.behind = true;
-                return Ok(false);
-            }
-            Claim::Behind => false,
-            Claim::Write { uses_rewind } => uses_rewind,
-        };
-        self.begin(good);
-        if self.has(Bug::CommitNotClaimed) {
-            return Ok(true);
-        }
-        let seen = Some((commit.clone(), inputs));
-        self.memory.claimed = Some(commit.clone());
-        self.write_parent(ParentChange { seen, rewound: uses_rewind, ..ParentChange::default() }).await?;
-        let before = self.memory.claimed_here.replace(commit.clone());
-        if parent.seen.is_some() && before != parent.seen && !self.has(Bug::TakenOverUnread) {
-            self.memory.inventory = None;
-            self.ensure_inventory().await?;
-        }
-        Ok(true)
-    }
-
-    fn begin(&mut self, good: &Good) {
-        let inputs = &good.target.inputs;
-        if self.memory.progress.inputs.as_ref() == Some(inputs) {
-            return;
-        }
-        let record = self.memory.written.as_ref().filter(|status| status.inputs.as_ref() == Some(inputs));
-        let times =
-            record.map_or(Times { seen: Some(self.now()), ..Times::default() }, |status| status.times);
-        let Times { committed: _, seen, applied, live, anew } = times;
-        self.memory.progress =
-            Progress { inputs: Some(inputs.clone()), seen, applied, live, anew, ..Progress::default() };
-    }
-
-    async fn conclude(&mut self, good: &Good) -> Result<(), CallError> {
-        let Some((_, plan)) = &self.memory.last else { return Ok(()) };
-        let now = self.world.borrow().now;
-        self.memory.failed = drop_overcome(std::mem::take(&mut self.memory.failed), plan, now);
-        match conclude(plan, &self.memory.failed, good.desired().settings.decommission) {
-            Conclusion::Open => return Ok(()),
-            Conclusion::TakenDown => return self.take_down(&good.commit).await,
-            Conclusion::Applied => drop(self.memory.progress.applied.get_or_insert(now)),
-        }
-        self.memory.unsaid.applied = None;
-        let parent = self.memory.parent.as_ref();
-        let same = parent.is_some_and(|parent| {
-            let status = parent.status.as_ref();
-            let status = status.filter(|status| status.applied_inputs.as_ref() == Some(&good.target.inputs));
-            let recorded = status.and_then(|status| status.applied.as_ref());
-            recorded.is_some_and(|recorded| {
-                parent.applied.as_ref().is_some_and(|applied| applied.as_str() == recorded.id)
-            })
-        });
-        if same || parent.is_some_and(|parent| parent.applied.as_ref() == Some(&good.commit)) {
-            return Ok(());
-        }
-        self.memory.unsaid.applied = Some((good.commit.clone(), self.memory.cursor));
-        Ok(())
-    }
-
-    async fn take_down(&mut self, asked_by: &CommitId) -> Result<(), CallError> {
-        let kept = self.memory.last.as_ref().map(|(_, plan)| kept(plan)).unwrap_or_default();
-        if self.inventory().entries.keys().any(|id| !kept.contains(id)) {
-            return Ok(());
-        }
-        let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
-        let (now, stored) = self.read_inventory(&parent).await?;
-        if now != self.inventory() && !self.has(Bug::TakenOverUnread) {
-            self.memory.inventory = Some((now, stored));
-            return Ok(());
-        }
-        let why = Rc::new(Why { commit: asked_by.clone(), ..Why::clone(&self.why()) });
-        let request = Request::DeleteParent { known: Box::new(parent.clone()), why };
-        self.repeated(|| request.clone()).await?;
-        self.local.borrow_mut().note_deleted(&parent);
-        self.memory.parent = None;
-        self.memory.inventory = None;
-        self.memory.unsaid = ParentChange::default();
-        Ok(())
-    }
-
     fn after_failure(&mut self, error: &CallError) -> SignedDuration {
         self.memory.failures = self.memory.failures.saturating_add(1);
         if *error != CallError::Conflict || self.memory.failures >= 3 {
             self.memory.forget_cluster();
         }
         let delay = BACKOFF.delay(self.memory.failures, 0.5);
-        SignedDuration::try_from(delay).unwrap_or(SignedDuration::from_secs(60))
-    }
-}
-
-/// The newest commit that asks for this set. It may have been loaded from an older one with the same files.
-pub(super) fn newest<'a>(wanted: &'a Wanted, good: &'a Good) -> &'a CommitId {
-    match wanted {
-        Wanted::Present(head, target) if target.inputs == good.target.inputs => head,
-        Wanted::Present(..) | Wanted::Missing(_) => &good.commit,
-    }
-}
-
-/// What the parent says of commits. A rewind has no time here: none of them is old.
-fn said(parent: &Parent, now: Timestamp) -> Said<'_> {
-    let recorded = parent.status.as_ref().and_then(|status| status.seen.as_ref());
-    Said {
-        seen: parent.seen.as_ref().map(CommitId::as_str),
-        seen_inputs: parent.seen_inputs.as_ref().map(Digest::as_str),
-        applied: parent.applied.as_ref().map(CommitId::as_str),
-        recorded: recorded.map(|seen| seen.id.as_str()),
-        rewind: parent.rewind.as_ref().map(|rewind| (rewind, now)),
+        let delay = SignedDuration::try_from(delay).unwrap_or(SignedDuration::from_secs(60));
+        self.local.borrow_mut().backs_off_until = self.now().checked_add(delay).ok();
+        delay
     }
 }
 
@@ -543,13 +464,16 @@ impl Lane {
 
     /// From what the writes of this pass are decided.
     pub(super) fn why(&self) -> Rc<Why> {
-        let Memory { good, claimed, partial, cursor, .. } = &self.memory;
+        let Memory { good, enforced, claimed, claimed_hold, partial, cursor, .. } = &self.memory;
+        let good = enforced.as_ref().or(good.as_ref());
         let head = self.local.borrow().head.clone();
-        let commit = good.as_ref().map(|good| good.commit.clone()).or(head);
+        let commit = good.map(|good| good.commit.clone()).or(head);
         Rc::new(Why {
             replica: self.local.borrow().index,
             environment: self.name.clone(),
-            inputs: good.as_ref().map_or_else(|| Digest::of(b""), |good| good.target.inputs.clone()),
+            inputs: good.map_or_else(|| Digest::of(b""), |good| good.target.inputs.clone()),
+            held: claimed_hold.clone(),
+            shard: self.memory.inventory.as_ref().and_then(|(_, stored)| Some(stored.as_ref()?.version)),
             commit: commit.expect("a pass begins with a head"),
             claimed: claimed.clone(),
             partial: *partial,

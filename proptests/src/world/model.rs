@@ -12,7 +12,7 @@
 //! for theirs, as they do until Leases settle), the order of requests that a lane has under way side by side, rewinds.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
@@ -25,7 +25,7 @@ use tidegate_core::ids::EnvironmentName;
 use tidegate_core::object::ObjectId;
 
 use super::bugs::Bug;
-use super::content::{Shape, Spec, item_id};
+use super::content::{Spec, item_id};
 use super::git::Mirror;
 use super::lane::Lane;
 use super::replica::{Local, Shared};
@@ -462,7 +462,7 @@ impl Way {
         if delete {
             world.end(&id);
         } else if let Some(mut after) = world.objects.get(&id).cloned() {
-            super::fields::put(&mut after, &["data".to_owned(), "text".to_owned()], json!("hand"));
+            super::fields::put(&mut after, &super::fields::path(&["data", "text"]), json!("hand"));
             world.update(&id, after, "kubectl-edit", "");
         }
     }
@@ -484,7 +484,7 @@ impl Way {
         let mut hasher = DefaultHasher::new();
         let world = self.world.borrow();
         let World { now, objects, parents, shards, truth, git, .. } = &*world;
-        let truth = (&truth.owned, &truth.strays, &truth.unseen, truth.deletes());
+        let truth = (&truth.owned, &truth.strays, &truth.unseen, &truth.claims, truth.deletes());
         objects.hash(&mut hasher);
         format!("{now} {parents:?} {shards:?} {truth:?} {:?}", git.tip()).hash(&mut hasher);
         (self.left, self.moved, self.waits, self.last, format!("{:?}", self.late)).hash(&mut hasher);
@@ -523,46 +523,4 @@ fn hash_reply(reply: &Reply, hasher: &mut DefaultHasher) {
         Ok(Answer::Object(Some(object)) | Answer::Written(object)) => object.hash(hasher),
         other => format!("{other:?}").hash(hasher),
     }
-}
-
-/// The models that are explored; `full`: with more that may happen in each.
-pub fn models(full: bool) -> Vec<Model> {
-    let spec = |objects: &[(usize, u8)], shape| {
-        Some(Spec { objects: objects.iter().copied().collect::<BTreeMap<_, _>>(), shape, budget: 10 })
-    };
-    let more = u8::from(full);
-    let one = spec(&[(0, 1)], Shape::Good);
-    let model = |name, second: Option<Spec>, replicas, budget| Model {
-        name,
-        commits: [one.clone(), second],
-        replicas,
-        budget,
-    };
-    let kills = Budget { kills: 1 + more, ..Budget::default() };
-    let late = Budget { late: 1, kills: more, ..Budget::default() };
-    let lost = Budget { lost: 1, hands: more, ..Budget::default() };
-    let hands = Budget { hands: 1, stale: more, kills: more, ..Budget::default() };
-    let crowd = Budget { switches: more, ..Budget::default() };
-    let changed = spec(&[(0, 2)], Shape::Good);
-    let other = spec(&[(1, 1)], Shape::Good);
-    let mut models = vec![
-        model("another object, kills", other.clone(), 1, kills),
-        model("another object, late writes", other.clone(), 1, late),
-        model("a change, lost replies", changed.clone(), 1, lost),
-        model("a change, hands", changed.clone(), 1, hands),
-        model("a broken commit", spec(&[(0, 2)], Shape::Broken), 1, kills),
-        model("a suspension", spec(&[(0, 2)], Shape::Suspended), 1, kills),
-        model("a folder that goes", None, 1, kills),
-        model("two replicas, a change", changed, 2, crowd),
-        model("two replicas, taken down", spec(&[], Shape::Decommission), 2, crowd),
-    ];
-    if full {
-        models.push(model(
-            "two replicas, another object",
-            spec(&[(1, 1)], Shape::Good),
-            2,
-            Budget::default(),
-        ));
-    }
-    models
 }

@@ -6,18 +6,32 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tidegate_core::ids::CommitId;
+use tidegate_core::problem::{Code, Problem};
+use tidegate_core::rollback::{Decision, Unhealthy};
 use tidegate_core::schedule::Backoff;
-use tidegate_core::standing::{Judgement, News, Progress, SETTLING, Wait, judge, news, next};
+use tidegate_core::standing::{
+    Judgement, News, Progress, SETTLING, Seen, Wait, judge, news, next, overdue, unhealthy, until_deadline,
+    unwell_since,
+};
 use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
 
 use super::bugs::Bug;
-use super::lane::{Good, Lane, Rounds, SAFETY_INTERVAL, Wanted};
+use super::lane::{Good, Lane, Memory, Rounds, SAFETY_INTERVAL, Wanted};
 use super::request::{CallError, ParentChange};
 
 /// `WRITE_INTERVAL` of the core.
 const WRITE_SOON: SignedDuration = SignedDuration::from_secs(1);
 /// `GO_ON` of the daemon.
 const GO_ON: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(10) };
+
+/// How an environment stands.
+#[derive(Default)]
+struct Stands {
+    judgement: Judgement,
+    unhealthy: Vec<Unhealthy>,
+    is_well: bool,
+    late: Vec<Problem>,
+}
 
 impl Lane {
     /// Records how the environment stands; says when the next pass is due.
@@ -26,10 +40,23 @@ impl Lane {
         wanted: &Wanted,
         rounds: Option<Rounds>,
     ) -> Result<SignedDuration, CallError> {
-        let good = self.memory.good.clone();
-        let judgement = good.as_ref().map(|good| self.judge(good)).unwrap_or_default();
-        let state = self.state(wanted, &judgement, rounds);
-        if state == State::Live && self.memory.progress.live.is_none() {
+        self.memory.progress.away |= rounds.is_none();
+        let good = self.worked_for();
+        let Stands { judgement, unhealthy, is_well, late } = self.stands(good.as_ref(), rounds);
+        let is_late = late.iter().any(|late| late.code == Code::HealthDeadline);
+        let state = self.state(wanted, &judgement, rounds, is_late);
+        if let (Some(good), Some(Rounds::Settled)) = (&good, rounds) {
+            match self.decide(wanted, good, &unhealthy) {
+                Decision::RollBack { to, because } => {
+                    self.roll_back(good, to, because).await?;
+                    return Ok(SignedDuration::ZERO);
+                }
+                Decision::Stay(_) | Decision::Load(_) => {}
+            }
+            self.note_good(good, is_well);
+        }
+        let was_live = is_well && good.as_ref().is_some_and(|good| self.is_applied(good));
+        if was_live && self.memory.progress.live.is_none() {
             self.memory.progress.live = Some(self.now());
         }
         let next = self.next(state, &judgement, rounds);
@@ -38,12 +65,25 @@ impl Lane {
         Ok(if written { next } else { next.min(WRITE_SOON) })
     }
 
-    fn judge(&self, good: &Good) -> Judgement {
-        let Some((observed, plan)) = &self.memory.last else { return Judgement::default() };
-        judge(good.desired().enforced(), observed, plan, &self.memory.failed, &BTreeMap::new())
+    fn stands(&mut self, good: Option<&Good>, rounds: Option<Rounds>) -> Stands {
+        let now = self.now();
+        let Memory { last, failed, progress, unwell, .. } = &mut self.memory;
+        let (Some(good), Some((observed, plan))) = (good, last) else { return Stands::default() };
+        let enforced = good.desired().enforced();
+        let judgement = judge(enforced, observed, plan, failed, &BTreeMap::new());
+        if rounds == Some(Rounds::Settled) {
+            progress.look(enforced.environment.deadlines.healthy, now);
+            *unwell = unwell_since(progress, unwell, &judgement.sick, now);
+        }
+        let late = overdue(enforced, &judgement, progress, unwell, now);
+        let seen = Seen { observed, plan, failed, unwell };
+        let deadline = enforced.environment.deadlines.healthy;
+        let unhealthy = unhealthy(&judgement.objects, &seen, deadline, now);
+        let is_well = rounds != Some(Rounds::Unfinished) && judgement.is_well(plan);
+        Stands { judgement, unhealthy, is_well, late }
     }
 
-    fn state(&self, wanted: &Wanted, judgement: &Judgement, rounds: Option<Rounds>) -> State {
+    fn state(&self, wanted: &Wanted, judgement: &Judgement, rounds: Option<Rounds>, late: bool) -> State {
         if self.has(Bug::LiveWithoutReadBack) && rounds.is_some() && self.memory.failed.is_empty() {
             return State::Live;
         }
@@ -55,11 +95,13 @@ impl Lane {
             Wanted::Present(_, target) => target.desired().is_none(),
         };
         let judged = self.memory.last.as_ref().map(|(_, plan)| judgement.state(plan));
-        match rounds {
-            _ if rejected => State::Failed,
-            None => State::Waiting,
-            Some(Rounds::Unfinished) => State::Applying,
-            Some(Rounds::Settled) => judged.unwrap_or(State::Waiting),
+        match (rounds, judged) {
+            _ if rejected || self.is_without_past() => State::Failed,
+            (None, _) | (Some(Rounds::Settled), None) => State::Waiting,
+            (Some(Rounds::Unfinished), _) => State::Applying,
+            (Some(Rounds::Settled), Some(State::Progressing)) if late => State::Degraded,
+            (Some(Rounds::Settled), Some(State::Live)) if self.hold().is_some() => State::RolledBack,
+            (Some(Rounds::Settled), Some(judged)) => judged,
         }
     }
 
@@ -83,8 +125,13 @@ impl Lane {
         let left = |end: Timestamp| Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO);
         let retries = self.memory.failed.values().filter_map(|failure| failure.retry_at);
         waits.extend(retries.filter(|at| *at > now).map(|at| Wait::Retry(left(at))));
-        if self.memory.rejected.is_some() {
+        if self.memory.rejected.is_some() || self.is_without_past() {
             waits.push(Wait::Commit);
+        }
+        if let Some(good) = self.worked_for() {
+            let deadline = good.desired().environment.deadlines.healthy;
+            let end = until_deadline(&self.memory.unwell, deadline, now);
+            waits.extend(end.map(|left| Wait::Time(left + Duration::from_millis(100))));
         }
         let flips = self.memory.flips.next_end(now);
         waits.extend(flips.map(|end| Wait::Time(left(end) + Duration::from_millis(100))));
@@ -127,7 +174,7 @@ impl Lane {
                 .map(|good| good.target.inputs.clone())
                 .or_else(|| before.and_then(|before| before.applied_inputs.clone())),
             rejected_inputs: None,
-            held: None,
+            held: self.recorded_hold(),
             state,
             reason: state.as_str().to_owned(),
             suspended: None,
@@ -184,7 +231,8 @@ impl Lane {
     }
 }
 
-fn info(commit: &CommitId) -> CommitInfo {
+/// A commit as records name it.
+pub(super) fn info(commit: &CommitId) -> CommitInfo {
     let time = Timestamp::UNIX_EPOCH;
     CommitInfo { id: commit.to_string(), subject: String::new(), author: String::new(), time }
 }

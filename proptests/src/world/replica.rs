@@ -25,7 +25,7 @@ const RENEW_EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// `DEAD_AFTER` of the daemon.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
 /// The pause between two polls.
-const POLL_EVERY: SignedDuration = SignedDuration::from_secs(10);
+pub const POLL_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// `RECONNECT_CAP` of the daemon.
 const RECONNECT_CAP: SignedDuration = SignedDuration::from_secs(30);
 
@@ -63,6 +63,10 @@ pub struct Local {
     pub poll_now: bool,
     /// What its lane remembered when it last went to sleep, for those who tell states apart; none: nobody asks.
     pub remembers: Option<String>,
+    /// A lane is in the middle of a pass: what a planted bug looks at.
+    pub busy: bool,
+    /// Until when the lane that failed last pauses: what a planted bug looks at.
+    pub backs_off_until: Option<Timestamp>,
     started: Timestamp,
     leases: BTreeMap<String, LeaseView>,
 }
@@ -85,6 +89,8 @@ impl Local {
             woken: BTreeSet::new(),
             poll_now: false,
             remembers: None,
+            busy: false,
+            backs_off_until: None,
             started: now,
             leases: BTreeMap::new(),
         }
@@ -293,6 +299,7 @@ pub async fn follow(local: Rc<RefCell<Local>>, world: Shared, line: Line) {
             let world = world.borrow();
             let mut local = local.borrow_mut();
             let local = &mut *local;
+            let tip = if is_followed(&world, &tip) { tip } else { local.head.clone().unwrap_or(tip) };
             local.mirror.take(&world.git, &tip, world.has(Bug::RewindAccepted));
             let rewound = local.mirror.rewound.as_ref().map(|(_, to)| to.clone());
             let news = (&local.head, &local.rewound) != (&local.mirror.good, &rewound);
@@ -311,6 +318,12 @@ pub async fn follow(local: Rc<RefCell<Local>>, world: Shared, line: Line) {
         let pause = if now { SignedDuration::from_millis(1) } else { POLL_EVERY };
         sleep(&world, &line, pause, None).await;
     }
+}
+
+/// Always, but for a planted bug.
+fn is_followed(world: &World, tip: &CommitId) -> bool {
+    let mut targets = super::environments().into_iter().filter_map(|name| world.git.target(tip, &name));
+    !world.has(Bug::BrokenForAll) || targets.all(|target| target.desired().is_some())
 }
 
 /// Nothing for a time, or until `wake` is woken.

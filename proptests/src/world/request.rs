@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tidegate_core::ids::{CommitId, Digest, EnvironmentName};
 use tidegate_core::object::ObjectId;
+use tidegate_core::rollback::{Before, GoodCommit, Held};
 use tidegate_core::status::EnvironmentStatus;
 
 /// One request of a replica.
@@ -138,6 +139,10 @@ pub struct Why {
     pub inputs: Digest,
     /// What the parent had as seen when the pass claimed the commit.
     pub claimed: Option<CommitId>,
+    /// The inputs that the parent held then.
+    pub held: Option<Digest>,
+    /// The version of the shard that the replica knows.
+    pub shard: Option<u64>,
     /// Something could not be read for the plan.
     pub partial: bool,
     /// Everything up to this version had been seen when the pass began.
@@ -165,9 +170,25 @@ pub struct Parent {
     pub rewind: Option<CommitId>,
     /// A person's suspension.
     pub suspended: bool,
+    /// The last commit at which the environment was applied whole and healthy.
+    pub good: Option<GoodCommit>,
+    /// What was sick when it was left.
+    pub before: Option<Box<Before>>,
+    /// The commit that is held.
+    pub held: Option<Box<Held>>,
     /// The status record.
     pub status: Option<EnvironmentStatus>,
 }
+
+impl Parent {
+    /// The inputs that are held.
+    pub fn holds(&self) -> Option<&Digest> {
+        self.held.as_ref().map(|held| &held.inputs)
+    }
+}
+
+/// A field that is written, or (none) taken away.
+pub type Mark<T> = Option<Option<T>>;
 
 /// What to change on a parent; none leaves a field alone.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -180,6 +201,12 @@ pub struct ParentChange {
     pub applied: Option<(CommitId, u64)>,
     /// The number of shards.
     pub shards: Option<u32>,
+    /// The last good commit, and the version up to which everything had been seen when the pass began that found it so.
+    pub good: Mark<(GoodCommit, u64)>,
+    /// What was sick when it was left.
+    pub before: Mark<Box<Before>>,
+    /// The commit that is held.
+    pub held: Mark<Box<Held>>,
     /// The status record.
     pub status: Option<EnvironmentStatus>,
 }

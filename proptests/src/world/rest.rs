@@ -13,13 +13,15 @@ use tidegate_core::drift::Flips;
 use tidegate_core::ids::{CommitId, EnvironmentName};
 use tidegate_core::object::{Gvk, ObjectId};
 use tidegate_core::observed::{LiveObject, Observed, Ownership};
-use tidegate_core::plan::{PlanInput, plan};
+use tidegate_core::plan::{PlanInput, PlanSettings, plan};
+use tidegate_core::rollback::GoodCommit;
 use tidegate_core::status::State;
 use tidegate_core::summarize::{detail_of, summarize};
 
 use super::content::{Desired, Shape, Target};
 use super::fields::covers;
 use super::replica::gvk_of;
+use super::request::Parent;
 use super::server::World;
 use super::truth::is_well;
 
@@ -28,6 +30,10 @@ use super::truth::is_well;
 pub enum End {
     /// This set is live.
     Live(CommitId, Rc<Target>),
+    /// This set is live again, in place of a commit that is held.
+    RolledBack(CommitId, Rc<Target>),
+    /// Nothing is live yet: it must go back to this commit.
+    GoesBack(GoodCommit),
     /// Nothing changes any more, whatever stands.
     Frozen,
     /// Nothing is left of it.
@@ -46,13 +52,47 @@ impl World {
         if self.truth.goods.iter().chain(&seen).any(|from| !self.may_go(from, tip)) {
             return End::Frozen;
         }
+        // The permission to rewind stands on the parent, and went with it when the environment was taken down (SHORTCOMINGS).
+        let refused = self.truth.goods.iter().any(|from| !self.git.is_ancestor(from, tip));
+        if parent.is_none() && refused {
+            return End::Frozen;
+        }
         let Some(target) = self.git.target(tip, environment) else { return End::Frozen };
         match (target.spec.shape, seen) {
+            // What broke by itself before it was ever live is held as well.
+            (Shape::Good, _)
+                if target.is_sick() || parent.and_then(Parent::holds) == Some(&target.inputs) =>
+            {
+                self.end_of_sick(tip, &target, parent)
+            }
             (Shape::Good, _) => End::Live(tip.clone(), target),
             (Shape::Decommission, _) => End::Gone,
             (Shape::Suspended, _) => End::Frozen,
             (Shape::Broken | Shape::Unreadable, seen) => self.end_of_broken(environment, tip, seen),
         }
+    }
+
+    /// A commit that never becomes healthy goes back, where it was begun and something was good before it.
+    fn end_of_sick(&self, tip: &CommitId, target: &Target, parent: Option<&Parent>) -> End {
+        let Some(parent) = parent else { return End::Frozen };
+        let set_of = |good: &GoodCommit| {
+            let commit: CommitId = good.commit.parse().ok()?;
+            let set = self.git.target(&commit, &parent.environment)?;
+            (set.desired().is_some() && self.git.is_ancestor(&commit, tip)).then_some((commit, set))
+        };
+        if let Some(held) = parent.held.as_ref().filter(|held| held.inputs == target.inputs) {
+            return set_of(&held.to).map_or(End::Frozen, |(commit, set)| End::RolledBack(commit, set));
+        }
+        let begun = parent.seen_inputs.as_ref() == Some(&target.inputs);
+        let good = parent.good.as_ref().filter(|good| begun && good.inputs != target.inputs);
+        let Some(good) = good.filter(|good| set_of(good).is_some()) else { return End::Frozen };
+        let Some(desired) = target.desired() else { return End::Frozen };
+        let is_applied = desired.objects.iter().any(|object| {
+            let live = self.objects.get(&object.reference.id());
+            live.is_some_and(|live| covers(live, object.value()) && !is_well(live))
+        });
+        let claimed = desired.ids().any(|id| self.is_claimed_by_others(&id));
+        if is_applied && !claimed { End::GoesBack(good.clone()) } else { End::Frozen }
     }
 
     /// Forward, or where a person allowed it after that commit.
@@ -67,10 +107,18 @@ impl World {
         let broken = |target: &Target| matches!(target.spec.shape, Shape::Broken | Shape::Unreadable);
         let before = self.git.history(tip).into_iter().map(|id| self.git.target(&id, environment));
         let before = before.flatten().find(|target| !broken(target));
+        // A replica that has an older set in memory, and saw the branch again only when its tip was broken, leaves what another
+        // one has begun as it stands (SHORTCOMINGS).
+        let known = self.truth.works_for.get(environment);
+        let held = self.parents.get(environment).and_then(Parent::holds);
         let begun = seen.and_then(|seen| Some((self.git.target(&seen, environment)?, seen)));
         match (before, begun) {
             (Some(before), Some((begun, seen)))
-                if before.inputs == begun.inputs && begun.spec.shape == Shape::Good && !begun.is_sick() =>
+                if before.inputs == begun.inputs
+                    && begun.spec.shape == Shape::Good
+                    && !begun.is_sick()
+                    && held != Some(&begun.inputs)
+                    && known.is_none_or(|known| *known == begun.inputs) =>
             {
                 End::Live(seen, begun)
             }
@@ -84,13 +132,24 @@ impl World {
         match self.end_of(environment) {
             End::Frozen => None,
             End::Gone => self.ensure_gone(environment),
-            End::Live(commit, target) => {
-                let desired = target.desired()?;
-                self.ensure_objects(desired)
-                    .or_else(|| self.ensure_no_orphans(environment, desired))
-                    .or_else(|| self.ensure_record(environment, &commit, &target, desired))
-            }
+            End::GoesBack(good) => Some(format!("it is not healthy, and does not go back to {good}")),
+            End::Live(commit, target) => self.ensure(environment, &commit, &target, State::Live),
+            End::RolledBack(commit, target) => self.ensure(environment, &commit, &target, State::RolledBack),
         }
+    }
+
+    fn ensure(
+        &self,
+        environment: &EnvironmentName,
+        commit: &CommitId,
+        target: &Target,
+        state: State,
+    ) -> Option<String> {
+        let desired = target.desired()?;
+        let rolled_back = state == State::RolledBack;
+        self.ensure_objects(desired)
+            .or_else(|| self.ensure_no_orphans(environment, desired, rolled_back))
+            .or_else(|| self.ensure_record(environment, commit, target, state))
     }
 
     /// How many objects are left that a replica made which had been overtaken, and that no inventory names.
@@ -135,7 +194,12 @@ impl World {
     }
 
     /// What we made and git does not ask for is gone, unless it may not be deleted.
-    fn ensure_no_orphans(&self, environment: &EnvironmentName, desired: &Desired) -> Option<String> {
+    fn ensure_no_orphans(
+        &self,
+        environment: &EnvironmentName,
+        desired: &Desired,
+        rolled_back: bool,
+    ) -> Option<String> {
         let wanted: Vec<ObjectId> = desired.ids().collect();
         let mut left = self.ours(environment);
         left.retain(|id| !wanted.contains(id) && id.kind != "PersistentVolumeClaim");
@@ -152,7 +216,11 @@ impl World {
         if left.len() > most || wanted.is_empty() || unwell || claimed {
             return None;
         }
-        left.first().map(|id| format!("{id} left git and is still there"))
+        // What a held commit took over from others stays.
+        let adopted = |id: &&ObjectId| inventory.entries.get(*id).is_some_and(|entry| entry.adopted);
+        left.iter()
+            .find(|id| !(rolled_back && adopted(id)))
+            .map(|id| format!("{id} left git and is still there"))
     }
 
     /// 15. The parent, the status and the inventory say what stands, and from which commit.
@@ -161,12 +229,16 @@ impl World {
         environment: &EnvironmentName,
         commit: &CommitId,
         target: &Target,
-        desired: &Desired,
+        state: State,
     ) -> Option<String> {
+        let desired = target.desired()?;
         let Some(parent) = self.parents.get(environment) else {
             return Some("there is no parent".to_owned());
         };
-        if parent.seen_inputs.as_ref() != Some(&target.inputs) {
+        if state == State::Live && parent.held.is_some() {
+            return Some("a commit is held that git does not ask for".to_owned());
+        }
+        if state == State::Live && parent.seen_inputs.as_ref() != Some(&target.inputs) {
             return Some(format!("seen is not what {} asks for", commit.short()));
         }
         let inventory = self.inventory(environment);
@@ -190,11 +262,8 @@ impl World {
         let Some(status) = &parent.status else { return Some("there is no status".to_owned()) };
         let healthy =
             desired.objects.iter().all(|it| self.objects.get(&it.reference.id()).is_some_and(is_well));
-        let broken_tip = self.git.tip() != Some(commit);
-        if healthy
-            && !broken_tip
-            && self.over_budget(environment, desired).is_none()
-            && status.state != State::Live
+        let broken_tip = state == State::Live && self.git.tip() != Some(commit);
+        if healthy && !broken_tip && self.over_budget(environment, desired).is_none() && status.state != state
         {
             return Some(format!("the status says {}", status.state.as_str()));
         }
@@ -212,15 +281,20 @@ impl World {
 
     /// 2. The plan after convergence is empty: nothing to write, to ask about or to forget.
     pub fn invariant_2_second_plan_is_empty(&self, environment: &EnvironmentName) -> Option<String> {
-        let End::Live(_, target) = self.end_of(environment) else { return None };
+        let (target, rolled_back) = match self.end_of(environment) {
+            End::Live(_, target) => (target, None),
+            End::RolledBack(_, target) => (target, Some("held".to_owned())),
+            End::GoesBack(_) | End::Frozen | End::Gone => return None,
+        };
         let desired = target.desired()?;
+        let settings = PlanSettings { rolled_back_from: rolled_back, ..desired.settings.clone() };
         let inventory = self.inventory(environment);
         let ids = desired.ids().chain(inventory.entries.keys().cloned());
         let objects =
             ids.filter_map(|id| Some((id.clone(), Arc::new(compact(self.objects.get(&id)?))))).collect();
         let observed = Observed { objects, ..Observed::default() };
         let plan = plan(&PlanInput {
-            settings: &desired.settings,
+            settings: &settings,
             desired: Some(&desired.objects),
             observed: &observed,
             inventory: &inventory,

@@ -5,7 +5,7 @@
     reason = "test material: an object without metadata is a bug and may say so"
 )]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ use tidegate_core::object::ObjectId;
 
 use super::bugs::Bug;
 use super::content::NEVER_READY;
-use super::fields::{self, Writer};
 use super::git::Git;
+use super::managers::{self, Mode, Writer};
 use super::request::{Answer, CallError, Deleted, Lease, Parent, ParentChange, Reply, Request, StoredShard};
 use super::truth::Truth;
 
@@ -77,6 +77,7 @@ pub struct World {
     /// Nothing is told: it takes longer than to let it happen.
     pub quiet: bool,
     rollouts: BTreeMap<ObjectId, Timestamp>,
+    broken: BTreeSet<ObjectId>,
     uids: u64,
 }
 
@@ -92,11 +93,13 @@ impl World {
             shards: BTreeMap::new(),
             leases: BTreeMap::new(),
             events: Vec::new(),
-            version: 0,
+            // No object of a real cluster has version 1, which stands for "nothing may be here" (`NOWHERE`).
+            version: 10,
             truth: Truth::default(),
             trace: VecDeque::new(),
             quiet: false,
             rollouts: BTreeMap::new(),
+            broken: BTreeSet::new(),
             uids: 0,
         }
     }
@@ -173,6 +176,18 @@ impl World {
     }
 
     fn apply(&mut self, id: &ObjectId, body: &Value, dry_run: bool) -> Reply {
+        self.apply_as(id, body, tidegate_core::drift::FIELD_MANAGER, Mode::Force, dry_run)
+    }
+
+    /// A server-side apply by somebody.
+    pub fn apply_as(
+        &mut self,
+        id: &ObjectId,
+        body: &Value,
+        manager: &str,
+        mode: Mode,
+        dry_run: bool,
+    ) -> Reply {
         let live = self.objects.get(id);
         // As the API server does it: where nothing is, a uid is a conflict, and a resourceVersion is not looked at.
         let metadata = &body["metadata"];
@@ -186,8 +201,8 @@ impl World {
             return Err(CallError::Conflict);
         }
         let time = self.second();
-        let writer = Writer { manager: tidegate_core::drift::FIELD_MANAGER, subresource: "", time: &time };
-        let after = fields::apply(live, body, writer);
+        let writer = Writer { manager, subresource: "", time: &time };
+        let after = managers::apply(live, body, writer, mode).map_err(|_| CallError::Conflict)?;
         let Some(after) = after else {
             return Ok(Answer::Written(live.cloned().unwrap_or(Value::Null)));
         };
@@ -195,6 +210,16 @@ impl World {
             return Ok(Answer::Written(after));
         }
         Ok(Answer::Written(self.put(id, after)))
+    }
+
+    /// An ordinary create by somebody.
+    pub fn create_as(&mut self, id: &ObjectId, body: &Value, manager: &str) -> Reply {
+        if self.objects.contains_key(id) {
+            return Err(CallError::Conflict);
+        }
+        let time = self.second();
+        let made = managers::create(body, Writer { manager, subresource: "", time: &time });
+        Ok(Answer::Written(self.put(id, made)))
     }
 
     fn migrate(&mut self, id: &ObjectId, version: &str, managed: &Value) -> Reply {
@@ -261,13 +286,30 @@ impl World {
     pub fn update(&mut self, id: &ObjectId, after: Value, manager: &str, subresource: &str) {
         let time = self.second();
         let Some(live) = self.objects.get(id) else { return };
-        if let Some(after) = fields::update(live, after, Writer { manager, subresource, time: &time }) {
+        if let Some(after) = managers::update(live, after, Writer { manager, subresource, time: &time }) {
             self.put(id, after);
         }
     }
 
+    /// A workload breaks by itself (a node goes, an image is lost), until it is mended.
+    pub fn break_down(&mut self, id: &ObjectId) {
+        let Some(live) = self.objects.get(id).filter(|_| id.kind == "Deployment") else { return };
+        let mut after = live.clone();
+        after["status"]["readyReplicas"] = json!(0);
+        after["status"]["availableReplicas"] = json!(0);
+        self.broken.insert(id.clone());
+        self.update(id, after, "kube-controller-manager", "status");
+    }
+
+    /// Workloads that broke by themselves work again; those of a commit that never does do not.
+    pub fn mend(&mut self) {
+        for id in std::mem::take(&mut self.broken) {
+            self.rollouts.insert(id, self.now);
+        }
+    }
+
     fn finish_rollout(&mut self, id: &ObjectId) {
-        let Some(live) = self.objects.get(id) else { return };
+        let Some(live) = self.objects.get(id).filter(|_| !self.broken.contains(id)) else { return };
         let mut after = live.clone();
         if id.kind == "PersistentVolumeClaim" {
             after["status"] = json!({"phase": "Bound"});
@@ -302,6 +344,9 @@ impl World {
             shards: None,
             rewind: None,
             suspended: false,
+            good: None,
+            before: None,
+            held: None,
             status: None,
         };
         Ok(Answer::Parent(Some(Box::new(self.put_parent(parent)))))
@@ -322,6 +367,10 @@ impl World {
         }
         parent.applied = change.applied.clone().map(|(applied, _)| applied).or(parent.applied);
         parent.shards = change.shards.or(parent.shards);
+        let good = change.good.clone();
+        parent.good = good.map_or(parent.good, |good| good.map(|(good, _)| good));
+        parent.before = change.before.clone().unwrap_or(parent.before);
+        parent.held = change.held.clone().unwrap_or(parent.held);
         parent.status = change.status.clone().or(parent.status);
         parent.version = self.next_version();
         Ok(Answer::Parent(Some(Box::new(self.put_parent(parent)))))

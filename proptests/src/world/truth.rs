@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tidegate_core::drift::FIELD_MANAGER;
 use tidegate_core::health::{HealthState, assess};
-use tidegate_core::ids::{CommitId, EnvironmentName};
+use tidegate_core::ids::{CommitId, Digest, EnvironmentName};
 use tidegate_core::inventory::{self, Inventory};
 use tidegate_core::object::ObjectId;
 use tidegate_core::plan::{Plan, PlanInput, plan};
@@ -64,6 +64,8 @@ pub struct Truth {
     pub requests: u64,
     /// Plans that were made.
     pub plans: u64,
+    /// Commits that were rolled back from.
+    pub rollbacks: u64,
     /// Writes of a pass that another replica had overtaken; they are repaired.
     pub overtaken: u64,
     /// Objects that such a write made, and objects of others that were taken over, until an inventory has their uid. After a
@@ -74,6 +76,10 @@ pub struct Truth {
     pub unseen: BTreeSet<ObjectId>,
     /// Objects that hands made.
     pub foreign: BTreeSet<String>,
+    /// The inputs of the set that the replica which worked on an environment last has in memory, if it has one.
+    pub works_for: BTreeMap<EnvironmentName, Digest>,
+    /// When inputs were claimed first.
+    pub claims: BTreeMap<(EnvironmentName, Digest), Timestamp>,
     deletes: BTreeMap<(EnvironmentName, CommitId), usize>,
 }
 
@@ -91,7 +97,8 @@ impl World {
         self.truth.violation.get_or_insert(Violation { invariant, what });
     }
 
-    fn require(&mut self, invariant: &'static str, broken: Option<String>) {
+    /// Remembers a violation, if this is one.
+    pub(super) fn require(&mut self, invariant: &'static str, broken: Option<String>) {
         if let Some(what) = broken {
             self.violate(invariant, what);
         }
@@ -126,6 +133,8 @@ impl World {
                 self.require("3", broken);
                 let broken = self.invariant_8_applies_are_claimed(id, why);
                 self.require("8", broken);
+                let broken = self.invariant_6_held_is_not_applied(why);
+                self.require("6", broken);
                 let broken = self.invariant_suspended_is_left_alone(why);
                 self.require("3", broken);
             }
@@ -134,6 +143,10 @@ impl World {
                 self.require("3", broken);
                 let broken = self.invariant_suspended_is_left_alone(why);
                 self.require("3", broken);
+            }
+            Request::CreateParent { environment, seen: Some((_, inputs)) } => {
+                let claim = (environment.clone(), inputs.clone());
+                self.truth.claims.entry(claim).or_insert(self.now);
             }
             Request::UpdateParent { known, change, why } => {
                 let current = self.parents.get(&known.environment);
@@ -165,16 +178,20 @@ impl World {
     }
 
     fn check_parent(&mut self, known: &Parent, change: &ParentChange, why: &Why) {
+        self.check_marks(known, change, why);
         if let Some((to, _)) = &change.seen {
             let broken = self.invariant_8_monotonic(known, to);
             self.require("8", broken);
+        }
+        if change.seen.is_some() || change.held.is_some() {
             self.truth.deletes.retain(|(environment, _), _| *environment != known.environment);
         }
         if let Some((applied, cursor)) = &change.applied {
             let broken = self.invariant_15_applied_is_true(&known.environment, applied, *cursor, false);
             self.require("15", broken);
         }
-        if change.status.as_ref().is_some_and(|status| status.state == State::Live) {
+        let well = |state| matches!(state, State::Live | State::RolledBack);
+        if change.status.as_ref().is_some_and(|status| well(status.state)) {
             let broken = self.invariant_15_applied_is_true(&known.environment, &why.commit, why.cursor, true);
             self.require("15", broken.map(|what| format!("the status says live, but {what}")));
         }
@@ -188,7 +205,7 @@ impl World {
         }
         if let (Request::Apply { dry_run: false, why, .. }, Answer::Written(object)) = (request, answer) {
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-            let overtaken = self.is_overtaken(why);
+            let overtaken = self.is_passed(why);
             let adopted = self.truth.foreign.contains(&uid);
             if self.truth.owned.insert(uid.clone(), why.environment.clone()).is_none()
                 && (overtaken || adopted)
@@ -224,10 +241,18 @@ fn invariant_7_same_inputs_same_plan(input: &PlanInput<'_>, made: &Plan) -> Opti
 }
 
 impl World {
-    /// Another replica has claimed the environment since the pass of this write did.
-    fn is_overtaken(&self, why: &Why) -> bool {
-        let seen = self.parents.get(&why.environment).and_then(|parent| parent.seen.as_ref());
-        seen != why.claimed.as_ref()
+    /// Another replica has claimed the environment since the pass of this write did, or rolled it back.
+    pub(super) fn is_overtaken(&self, why: &Why) -> bool {
+        let parent = self.parents.get(&why.environment);
+        let seen = parent.and_then(|parent| parent.seen.as_ref());
+        seen != why.claimed.as_ref() || parent.and_then(Parent::holds) != why.held.as_ref()
+    }
+
+    /// That, or another replica has written the inventory since this one read it: two that take the environment for theirs, and
+    /// apply the same commit, until their Leases are seen.
+    fn is_passed(&self, why: &Why) -> bool {
+        let mut shards = self.shards.get(&why.environment).into_iter().flatten();
+        self.is_overtaken(why) || shards.next().map(|(_, shard)| shard.version) != why.shard
     }
 
     fn note_second(&mut self, id: &ObjectId, why: &Why) {
@@ -245,7 +270,7 @@ impl World {
     /// 3, and 14. The inventory names an object before its first write, so that a kill leaves nothing unknown.
     fn invariant_intent_first(&self, id: &ObjectId, why: &Why) -> Option<String> {
         let known = self.inventory(&why.environment).entries.contains_key(id);
-        (!known && !self.is_overtaken(why))
+        (!known && !self.is_passed(why))
             .then(|| format!("{id} is written and the inventory does not name it"))
     }
 
@@ -329,7 +354,10 @@ impl World {
             return None;
         }
         let parent = self.parents.get(&why.environment)?;
-        let claimed = parent.seen_inputs.as_ref() == Some(&why.inputs);
+        let held = parent.held.as_ref().filter(|held| parent.seen_inputs.as_ref() == Some(&held.inputs));
+        let enforced = held.map_or(parent.seen_inputs.as_ref(), |held| Some(&held.to.inputs));
+        let claimed =
+            enforced == Some(&why.inputs) || (held.is_some() && parent.holds() == Some(&why.inputs));
         (!claimed)
             .then(|| format!("{id} is written for {}, which the parent has not seen", why.commit.short()))
     }
@@ -343,7 +371,7 @@ impl World {
     }
 
     /// 15 (without replay). What is said to be applied or live was so at some moment since the pass began to look.
-    fn invariant_15_applied_is_true(
+    pub(super) fn invariant_15_applied_is_true(
         &self,
         environment: &EnvironmentName,
         commit: &CommitId,
@@ -374,7 +402,7 @@ impl World {
     }
 
     /// The states of an object from the one that was current at a version to the newest.
-    fn states_since(&self, id: &ObjectId, cursor: u64) -> impl Iterator<Item = &Value> {
+    pub(super) fn states_since(&self, id: &ObjectId, cursor: u64) -> impl Iterator<Item = &Value> {
         let mut found = Vec::new();
         for event in self.events.iter().rev() {
             let News::Object { id: of, object, gone } = &event.news else { continue };
