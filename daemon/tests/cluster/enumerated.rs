@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::fault_run::{Place, Scenario, Shape};
+use crate::request_order;
 use crate::support::Fault;
 
 /// Runs side by side: they mostly wait.
@@ -53,8 +54,12 @@ fn enumerate(place: &mut Place) -> Vec<Case> {
     for scenario in Scenario::ALL {
         let ran = place.run(scenario, None).unwrap_or_else(|complaint| panic!("{scenario:?}: {complaint}"));
         let mut shapes = ran.shapes;
+        let listed =
+            request_order::compare(scenario, &shapes).unwrap_or_else(|complaint| panic!("{complaint}"));
+        let listed = listed.map(|count| format!(", {count} of them those of the simulated daemon, in order"));
         shapes.sort();
-        say(&format!("enumerated faults: {scenario:?} has {} calls", shapes.len()));
+        let count = shapes.len();
+        say(&format!("enumerated faults: {scenario:?} has {count} calls{}", listed.unwrap_or_default()));
         for shape in shapes {
             for fault in FAULTS {
                 cases.push(Case { scenario, shape: shape.clone(), fault });

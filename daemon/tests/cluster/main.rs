@@ -45,6 +45,7 @@ mod reads;
 mod records;
 mod refusals;
 mod replicas;
+mod request_order;
 mod rollback;
 mod scene;
 #[path = "../support/schema.rs"]
