@@ -240,6 +240,7 @@ fn live_object(uid: &str, live: &Live) -> LiveObject {
             foreign: if live.foreign { vec![foreign] } else { Vec::new() },
         },
         health: health(live.health),
+        podless: false,
     }
 }
 

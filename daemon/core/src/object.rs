@@ -76,6 +76,15 @@ impl ObjectRef {
             name: self.name.clone(),
         }
     }
+
+    /// True when its identity is this one.
+    pub fn is(&self, id: &ObjectId) -> bool {
+        let ObjectId { group, kind, namespace, name } = id;
+        self.name == *name
+            && self.namespace == *namespace
+            && self.gvk.kind == *kind
+            && self.gvk.group == *group
+    }
 }
 
 impl fmt::Display for ObjectRef {

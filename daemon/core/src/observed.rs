@@ -34,6 +34,8 @@ pub struct LiveObject {
     pub managed: ManagedSummary,
     /// Its health; `None` for objects whose kind is watched by metadata only.
     pub health: Option<Health>,
+    /// No pod can say why it is not healthy (see [`crate::health::is_podless`]).
+    pub podless: bool,
 }
 
 /// Whose an object is, by the marks it carries.

@@ -47,6 +47,10 @@ pub fn summarize(gvk: &Gvk, detail: Detail, object: &Value) -> LiveObject {
         .map(|all| all.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         .unwrap_or_default();
     let annotations = texts(metadata, "annotations");
+    let (health, podless) = match detail {
+        Detail::Metadata => (None, false),
+        Detail::Whole => assess(gvk, object),
+    };
     LiveObject {
         api_version: gvk.api_version(),
         uid: text("uid"),
@@ -56,24 +60,23 @@ pub fn summarize(gvk: &Gvk, detail: Detail, object: &Value) -> LiveObject {
         ownership: ownership(&texts(metadata, "labels"), &annotations),
         prune_disabled: annotations.get(PRUNE).is_some_and(|value| value == PRUNE_DISABLED),
         managed: ManagedSummary::parse(metadata.get("managedFields").unwrap_or(&Value::Null)),
-        health: match detail {
-            Detail::Metadata => None,
-            Detail::Whole => Some(capped(assess(gvk, object))),
-        },
+        health,
+        podless,
     }
 }
 
-/// Items of a list carry neither `apiVersion` nor `kind`, and health depends on them.
-fn assess(gvk: &Gvk, object: &Value) -> Health {
+/// Its health, and whether it is podless. Items of a list carry neither `apiVersion` nor `kind`, and both depend on them.
+fn assess(gvk: &Gvk, object: &Value) -> (Option<Health>, bool) {
+    let judged = |whole: &Value| (Some(capped(health::assess(whole))), health::is_podless(whole));
     if object.get("kind").is_some() {
-        return health::assess(object);
+        return judged(object);
     }
     let mut whole = object.clone();
     if let Some(map) = whole.as_object_mut() {
         map.insert("apiVersion".to_owned(), Value::from(gvk.api_version()));
         map.insert("kind".to_owned(), Value::from(gvk.kind.as_str()));
     }
-    health::assess(&whole)
+    judged(&whole)
 }
 
 fn capped(mut health: Health) -> Health {

@@ -1,8 +1,9 @@
 //! How many requests are under way at one API server, and whose turn it is.
 //!
 //! Every client of a cluster has one [`Pace`]: its [`Window`] adapts to the server's answers, and the environments that wait
-//! take turns, so that one with thousands of objects does not hold up one with a single change. Watches are apart (they
-//! last), and so are Leases (whoever is late with them is taken for dead).
+//! take turns, so that one with thousands of objects does not hold up one with a single change. What is only written down
+//! after the fact ([`after_others`]) lets changes of objects go first, for a while. Watches are apart (they last), and so are
+//! Leases (whoever is late with them is taken for dead).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -10,7 +11,7 @@ use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -21,6 +22,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use tidegate_core::schedule::{Load, Ticket, Window};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use super::call::CALL_DEADLINE;
@@ -29,17 +31,30 @@ use super::call::CALL_DEADLINE;
 const REFUSAL_CAP: usize = 64 * 1024;
 /// A server that is busy again and again is named in the log this often.
 const SAID_EVERY: Duration = Duration::from_mins(1);
+/// While others wait, every so many turns is of one that lets them go first.
+const AFTER_EVERY: u32 = 8;
+/// The same once the first of these has waited for [`AFTER_PATIENCE`].
+const AFTER_EVERY_LATE: u32 = 2;
+/// Far below the longest wait for a turn.
+const AFTER_PATIENCE: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
     /// Whose requests these are.
     static LINE: Arc<str>;
     /// Told when the request has its turn.
     static TURN: Arc<Notify>;
+    /// The others go first.
+    static AFTER: ();
 }
 
 /// Runs a task whose requests wait in a line of its own.
 pub async fn in_line<T>(name: String, task: impl Future<Output = T>) -> T {
     LINE.scope(Arc::from(name), task).await
+}
+
+/// Runs calls that let those of others go first: what they write has already happened, and nobody waits for it to go on.
+pub async fn after_others<T>(calls: impl Future<Output = T>) -> T {
+    AFTER.scope((), calls).await
 }
 
 /// Runs a call; `turn` is told when its request has its turn.
@@ -63,6 +78,10 @@ struct Inner {
     waiting: BTreeMap<Arc<str>, VecDeque<oneshot::Sender<Pass>>>,
     /// The line that had the last turn.
     last: Option<Arc<str>>,
+    /// Those who let others go first, the oldest first; an environment has one of them at a time.
+    after: VecDeque<(Instant, oneshot::Sender<Pass>)>,
+    /// Turns since one of these had one.
+    turns: u32,
     said: Option<Instant>,
 }
 
@@ -109,12 +128,15 @@ impl Pace {
         pace
     }
 
-    /// Waits for a turn in this line.
-    pub async fn admit(self: &Arc<Self>, line: Arc<str>) -> Pass {
+    /// Waits for a turn in this line, or after the others.
+    pub async fn admit(self: &Arc<Self>, place: Place) -> Pass {
         let waiting = {
             let mut inner = self.lock();
             let (sender, receiver) = oneshot::channel();
-            inner.waiting.entry(line).or_default().push_back(sender);
+            match place {
+                Place::Line(line) => inner.waiting.entry(line).or_default().push_back(sender),
+                Place::After => inner.after.push_back((Instant::now(), sender)),
+            }
             receiver
         };
         Self::grant(self);
@@ -149,9 +171,52 @@ impl Pace {
     }
 }
 
+/// Where a request waits.
+pub enum Place {
+    /// In the line of an environment.
+    Line(Arc<str>),
+    /// After the others.
+    After,
+}
+
+impl Place {
+    fn of_this_task() -> Self {
+        if AFTER.try_with(|()| ()).is_ok() {
+            return Self::After;
+        }
+        Self::Line(LINE.try_with(Arc::clone).unwrap_or_else(|_| Arc::from("")))
+    }
+}
+
 impl Inner {
-    /// The first of the line after the one that had the last turn.
+    /// Whose turn it is.
     fn next(&mut self) -> Option<oneshot::Sender<Pass>> {
+        self.turns = self.turns.saturating_add(1);
+        if self.turns >= self.after_every()
+            && let Some(next) = self.next_after()
+        {
+            return Some(next);
+        }
+        self.next_in_line().or_else(|| self.next_after())
+    }
+
+    fn after_every(&self) -> u32 {
+        let late = self.after.front().is_some_and(|(since, _)| since.elapsed() > AFTER_PATIENCE);
+        if late { AFTER_EVERY_LATE } else { AFTER_EVERY }
+    }
+
+    fn next_after(&mut self) -> Option<oneshot::Sender<Pass>> {
+        self.turns = 0;
+        while let Some((_, next)) = self.after.pop_front() {
+            if !next.is_closed() {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    /// The first of the line after the one that had the last turn.
+    fn next_in_line(&mut self) -> Option<oneshot::Sender<Pass>> {
         loop {
             let after = self.last.as_ref().and_then(|last| {
                 let beyond = (Bound::Excluded(last.clone()), Bound::Unbounded);
@@ -219,8 +284,7 @@ where
                 tell_turn();
                 return answer.await.map(|answer| answer.map(boxed));
             }
-            let line = LINE.try_with(Arc::clone).unwrap_or_else(|_| Arc::from(""));
-            let pass = pace.admit(line).await;
+            let pass = pace.admit(Place::of_this_task()).await;
             tell_turn();
             let Ok(answer) = tokio::time::timeout(CALL_DEADLINE, answer).await else {
                 pass.note(Load::TooMuch);

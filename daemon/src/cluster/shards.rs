@@ -34,6 +34,22 @@ const SHARD_ATTEMPTS: u32 = 5;
 #[derive(Debug, Clone, Default)]
 pub struct StoredShards {
     shards: BTreeMap<String, Stored>,
+    /// What the parent said of them when they held the inventory as it is, so that it need not be packed again to see that.
+    written: Option<Said>,
+}
+
+/// What a parent says of its shards and members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    uid: String,
+    shards: Option<u32>,
+    members: BTreeMap<String, String>,
+}
+
+impl Said {
+    fn of(parent: &Parent) -> Self {
+        Self { uid: parent.uid.clone(), shards: parent.shards, members: parent.members.clone() }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +90,19 @@ impl StoredShards {
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
         self.shards.is_empty()
+    }
+
+    /// The inventory is not, or may not be, what they hold any more.
+    pub fn outdate(&mut self) {
+        self.written = None;
+    }
+
+    /// True when they hold the inventory as it is, and the parent still says of them what it said then.
+    pub fn is_written(&self, parent: &Parent) -> bool {
+        self.written.as_ref().is_some_and(|said| {
+            let Said { uid, shards, members } = said;
+            *uid == parent.uid && *shards == parent.shards && *members == parent.members
+        })
     }
 
     fn add(&mut self, shard: ConfigMap) {
@@ -174,9 +203,11 @@ impl Parents {
         }
         let members = members_of(inventory);
         if parent.shards == Some(count) && parent.members == members {
+            stored.written = Some(Said::of(parent));
             return Ok(ShardsWritten::AsBefore);
         }
         if parent.shards.is_none() && count == 1 && parent.members == members {
+            stored.written = Some(Said::of(parent));
             return Ok(ShardsWritten::ToSay(BTreeMap::from([(SHARDS.to_owned(), Some(count.to_string()))])));
         }
         let mut annotations: BTreeMap<String, Option<String>> =
@@ -184,6 +215,7 @@ impl Parents {
         annotations.insert(SHARDS.to_owned(), Some(count.to_string()));
         let updated = self.update(parent, &ParentChange { annotations, status: None }).await?;
         self.drop_unused(&parent.environment, count, stored).await?;
+        stored.written = Some(Said::of(&updated));
         Ok(ShardsWritten::Said(Box::new(updated)))
     }
 
@@ -341,6 +373,38 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn shards_hold_the_inventory_until_it_changes_or_the_parent_says_something_else() {
+        let parent = |uid: &str, shards: Option<u32>, kinds: &str| Parent {
+            uid: uid.to_owned(),
+            shards,
+            members: BTreeMap::from([(inventory::CONTAINS_GROUP_KINDS.to_owned(), kinds.to_owned())]),
+            ..bare()
+        };
+        let known = parent("u1", Some(1), "ConfigMap");
+        let mut stored = StoredShards::default();
+        assert!(!stored.is_written(&known), "nothing is known of it yet");
+        stored.written = Some(Said::of(&known));
+        assert!(stored.is_written(&known));
+        for other in [
+            parent("u2", Some(1), "ConfigMap"),
+            parent("u1", None, "ConfigMap"),
+            parent("u1", Some(1), "ConfigMap,Secret"),
+        ] {
+            assert!(!stored.is_written(&other), "{other:?}");
+        }
+        stored.outdate();
+        assert!(!stored.is_written(&known));
+    }
+
+    fn bare() -> Parent {
+        let object = json!({ "metadata": {
+            "name": "tidegate-dev", "uid": "u1", "resourceVersion": "1", "labels": { super::super::parent::PARENT_LABEL: "dev" },
+        } });
+        let object = serde_json::from_value(object).expect("it is a ConfigMap");
+        super::super::parent::parse(&object).expect("it is a parent")
     }
 
     fn found(stored: &StoredShards) -> usize {

@@ -13,7 +13,8 @@ use crate::cluster::shards::ShardsWritten;
 impl Lane {
     /// Notes objects that are about to be created, so that a kill between the two leaves nothing unknown.
     pub(super) fn note_pending(&mut self, plan: &Plan) {
-        let Some((inventory, _)) = &mut self.memory.inventory else { return };
+        let Some((inventory, stored)) = &mut self.memory.inventory else { return };
+        stored.outdate();
         for action in plan.stages.iter().flat_map(|stage| &stage.actions) {
             if let Action::Apply(apply) = action {
                 inventory.record_intent(apply);
@@ -25,7 +26,11 @@ impl Lane {
     pub(super) fn accept(&mut self, plan: &Plan) {
         let now = Timestamp::now();
         let Some((observed, _)) = &self.memory.last else { return };
-        let Some((inventory, _)) = &mut self.memory.inventory else { return };
+        let Some((inventory, stored)) = &mut self.memory.inventory else { return };
+        let others: Vec<_> = plan.waiting.iter().filter(|it| it.reason.is_somebody_elses()).collect();
+        if !(plan.accept.is_empty() && plan.forget.is_empty() && others.is_empty()) {
+            stored.outdate();
+        }
         for id in &plan.accept {
             if let Some(live) = observed.objects.get(id) {
                 let settled = is_settled(&live.managed, now);
@@ -35,7 +40,7 @@ impl Lane {
         for id in &plan.forget {
             inventory.forget(id);
         }
-        for waiting in plan.waiting.iter().filter(|it| it.reason.is_somebody_elses()) {
+        for waiting in others {
             inventory.forget_intent(&waiting.object);
         }
     }
@@ -48,6 +53,9 @@ impl Lane {
         };
         // Shards that nothing points to (of a replica that was overtaken) are emptied like any other.
         if inventory.entries.is_empty() && parent.shards.is_none() && stored.is_empty() {
+            return Ok(());
+        }
+        if stored.is_written(parent) {
             return Ok(());
         }
         let written = cluster.parents.write_inventory(parent, stored, inventory).await;

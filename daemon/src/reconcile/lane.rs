@@ -23,6 +23,13 @@ use tidegate_core::inventory::Marks;
 
 /// Wakes that come this close together make one pass.
 const COALESCE: Duration = Duration::from_millis(20);
+/// The same while a commit is applied and on its way to health: controllers write their status a few times.
+const COALESCE_SETTLING: Duration = Duration::from_millis(100);
+/// At most, however large the environment is.
+const COALESCE_CAP: Duration = Duration::from_millis(500);
+/// So much longer for each object: a pass looks at all of them, and an environment of thousands whose controllers write their
+/// status one after another must not spend its time looking.
+const COALESCE_OBJECT: Duration = Duration::from_micros(50);
 
 /// What git asks of an environment now.
 #[derive(Debug, Clone)]
@@ -199,7 +206,7 @@ impl Lane {
                 () = wake.notified() => {}
                 () = tokio::time::sleep(next.0) => {}
             }
-            tokio::time::sleep(COALESCE).await;
+            tokio::time::sleep(coalesced(&self.memory)).await;
         }
     }
 
@@ -215,15 +222,19 @@ impl Lane {
         self.memory.inventory.as_ref().map(|(inventory, _)| inventory.clone()).unwrap_or_default()
     }
 
-    pub(super) fn put_inventory(&mut self, inventory: Inventory) {
-        if let Some((kept, _)) = &mut self.memory.inventory {
-            *kept = inventory;
-        }
-    }
-
     pub(super) fn is_superseded(&self, desired: &DesiredSet) -> bool {
         superseded(&self.target, desired)
     }
+}
+
+/// How long wakes are collected, by what is waited for and how much a pass looks at.
+fn coalesced(memory: &Memory) -> Duration {
+    let Memory { progress, inventory, .. } = memory;
+    let objects = inventory.as_ref().map_or(0, |(inventory, _)| inventory.entries.len());
+    let settles = progress.applied.is_some() && progress.live.is_none();
+    let least = if settles { COALESCE_SETTLING } else { COALESCE };
+    let looking = COALESCE_OBJECT.saturating_mul(u32::try_from(objects).unwrap_or(u32::MAX));
+    (least + looking.min(COALESCE_CAP)).min(COALESCE_CAP)
 }
 
 /// True when git asks for other inputs than those that are enforced, and they have not been looked at yet.
@@ -233,4 +244,44 @@ pub fn superseded(target: &watch::Receiver<Wanted>, desired: &DesiredSet) -> boo
         Wanted::Missing => true,
     };
     others && target.has_changed().unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::object::{Gvk, ObjectRef};
+    use tidegate_core::standing::Progress;
+
+    use super::*;
+    use crate::cluster::shards::StoredShards;
+
+    #[test]
+    fn wakes_are_collected_the_longer_the_more_a_pass_looks_at() {
+        let with = |objects: u32| {
+            let mut inventory = Inventory::default();
+            for number in 0..objects {
+                inventory.record_pending(&ObjectRef {
+                    gvk: Gvk { group: String::new(), version: "v1".to_owned(), kind: "ConfigMap".to_owned() },
+                    namespace: Some("n".to_owned()),
+                    name: format!("c{number}"),
+                });
+            }
+            let inventory = Some((inventory, StoredShards::default()));
+            coalesced(&Memory { inventory, ..Memory::default() })
+        };
+        assert_eq!(with(0), COALESCE);
+        assert_eq!(with(1_000), COALESCE + Duration::from_millis(50));
+        assert_eq!(with(40_000), COALESCE_CAP);
+    }
+
+    #[test]
+    fn wakes_are_collected_longer_while_controllers_write_the_status_of_a_commit() {
+        let now = Some(jiff::Timestamp::UNIX_EPOCH);
+        let with = |applied, live| {
+            let progress = Progress { applied, live, ..Progress::default() };
+            coalesced(&Memory { progress, ..Memory::default() })
+        };
+        assert_eq!(with(None, None), COALESCE, "an earlier wave is waited for");
+        assert_eq!(with(now, None), COALESCE_SETTLING);
+        assert_eq!(with(now, now), COALESCE, "drift is repaired at once");
+    }
 }

@@ -52,6 +52,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tidegate_core::ids::short;
+use tidegate_core::inventory::Inventory;
 use tidegate_core::plan::{Plan, PlanInput, PlanSettings, plan};
 use tidegate_core::standing::SAFETY_INTERVAL;
 
@@ -65,6 +66,7 @@ pub use unreadable::{Unreadable, keep_records};
 
 use crate::cluster::call::CallError;
 use crate::cluster::handle::{Cluster, ClusterState};
+use crate::cluster::pace::after_others;
 use crate::world::DesiredSet;
 use execute::Execution;
 
@@ -162,7 +164,8 @@ impl Lane {
         let settings = PlanSettings { rolled_back_from, ..settings(&self.name, &desired.environment) };
         let rounds = self.rounds(cluster, &desired, &settings).await;
         self.memory.inspected.clear();
-        self.write_inventory(cluster).await?;
+        // What is in the cluster by now is found there after a kill as well.
+        Box::pin(after_others(self.write_inventory(cluster))).await?;
         let rounds = rounds?;
         match rounds {
             Rounds::Settled => {
@@ -208,12 +211,28 @@ impl Lane {
         settings: &PlanSettings,
         unseen: Unseen,
     ) -> Result<Plan, CallError> {
+        // Lent, not copied: it is as large as the environment.
+        let lent = self.memory.inventory.take();
+        let none = Inventory::default();
+        let inventory = lent.as_ref().map_or(&none, |(inventory, _)| inventory);
+        let plan = self.plan_by(cluster, desired, settings, unseen, inventory).await;
+        self.memory.inventory = lent;
+        plan
+    }
+
+    async fn plan_by(
+        &mut self,
+        cluster: &Cluster,
+        desired: &DesiredSet,
+        settings: &PlanSettings,
+        unseen: Unseen,
+        inventory: &Inventory,
+    ) -> Result<Plan, CallError> {
         let now = Timestamp::now();
-        let inventory = self.inventory();
         self.forget_failed_dry_runs();
         let objects: &[Arc<_>] = if settings.decommission { &[] } else { &desired.objects };
         let conflicts = &self.memory.conflicts;
-        let mut observed = observe(cluster, objects, &inventory, unseen, conflicts).await?;
+        let mut observed = observe(cluster, objects, inventory, unseen, conflicts).await?;
         self.memory.evidence.attach(&mut observed);
         self.memory.forget_absent_managers(&observed);
         self.memory.flips.expire(now);
@@ -221,7 +240,7 @@ impl Lane {
             settings,
             desired: Some(objects),
             observed: &observed,
-            inventory: &inventory,
+            inventory,
             failed: &self.memory.failed,
             flips: &self.memory.flips,
             now,
@@ -299,11 +318,12 @@ impl Lane {
             key: &self.shared.key,
             inspected: &inspected,
         };
-        let mut inventory = self.inventory();
+        let Some((mut inventory, mut stored)) = self.memory.inventory.take() else { return Ok(()) };
+        stored.outdate();
         let target = self.target.clone();
         let superseded = || lane::superseded(&target, desired);
         let done = execution.run(plan, &mut inventory, superseded).await;
-        self.put_inventory(inventory);
+        self.memory.inventory = Some((inventory, stored));
         self.account(cluster, plan, done);
         Ok(())
     }

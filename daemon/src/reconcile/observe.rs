@@ -111,17 +111,33 @@ pub async fn observe(
     }
     wait_for_sync(cluster, &targets).await;
     // Without a watch that has listed its kind, the store only holds what our own writes were answered.
-    let watched = readable.iter().filter(|(id, gvk)| cluster.watches.is_synced(gvk, id.namespace.as_deref()));
-    observed.objects = cluster.store.get(watched.map(|(id, _)| id));
-    let is_created = |id: &ObjectId, gvk: &Gvk| {
-        new.contains(id) && cluster.watches.is_synced(gvk, id.namespace.as_deref())
-    };
+    let watched = watched(cluster, &targets);
+    let is_watched =
+        |id: &ObjectId, gvk: &Gvk| watched.get(gvk).is_some_and(|all| all.contains(&id.namespace.as_deref()));
+    let seen = readable.iter().filter(|(id, gvk)| is_watched(id, gvk));
+    observed.objects = cluster.store.get(seen.map(|(id, _)| id));
+    let is_created = |id: &ObjectId, gvk: &Gvk| new.contains(id) && is_watched(id, gvk);
     let unseen: Vec<(ObjectId, Gvk)> = readable
         .into_iter()
         .filter(|(id, gvk)| !observed.objects.contains_key(id) && !is_created(id, gvk))
         .collect();
     read_unseen(cluster, &targets, unseen, &mut observed).await?;
     Ok(observed)
+}
+
+/// The namespaces of these kinds that a watch has listed, none for those that live in the cluster. Asked once for all objects.
+fn watched<'a>(
+    cluster: &Cluster,
+    targets: &'a BTreeMap<Gvk, Target>,
+) -> BTreeMap<&'a Gvk, BTreeSet<Option<&'a str>>> {
+    let namespaces = |target: &'a Target| target.namespaces.iter().map(|name| Some(name.as_str()));
+    targets
+        .iter()
+        .map(|(gvk, target)| {
+            let all = namespaces(target).chain([None]);
+            (gvk, all.filter(|namespace| cluster.watches.is_synced(gvk, *namespace)).collect())
+        })
+        .collect()
 }
 
 /// Nothing of ours was there before, as far as the inventory knows, and no create has met anything.

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tidegate_core::ids::Digest;
 use tidegate_core::object::Gvk;
 use tidegate_core::rollback::Decision;
-use tidegate_core::standing::{News, SETTLING, WRITE_INTERVAL, news};
+use tidegate_core::standing::{News, news, settling};
 use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
 
 use super::lane::{Lane, Standing, Wanted};
@@ -18,6 +18,7 @@ use super::standings::Standings;
 use super::{Next, Rounds};
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
+use crate::cluster::pace::after_others;
 use crate::cluster::parent::ParentChange;
 use crate::source::{self, Revision};
 use crate::telemetry::EnvironmentLabel;
@@ -52,16 +53,17 @@ impl Lane {
         }
         let next = self.next(wanted, &standings, rounds, now);
         let (state, settled, problems) = (standings.state, standings.settled, standings.problems.len());
+        let settling = settling(&self.memory.progress, &standings.judgement, now);
         let mut status = self.status(wanted, desired.as_deref(), standings, now);
         // Where nothing was looked for, nothing new is known of it.
         if rounds.is_some() {
             status.unwatched = self.unwatched(cluster);
         }
-        let written = self.write_status(cluster, status, now).await?;
+        let later = self.write_status(cluster, status, settling).await?;
         // After the record: whoever ends once all has settled (`--once`) leaves a record that says so.
         self.publish(problems);
-        self.stand(wanted, state, settled && written);
-        Ok(if written { next } else { Next(next.0.min(WRITE_INTERVAL)) })
+        self.stand(wanted, state, settled && later.is_none());
+        Ok(later.map_or(next, |later| Next(next.0.min(later))))
     }
 
     /// True when what a set asks for is applied whole.
@@ -171,27 +173,27 @@ impl Lane {
         }
     }
 
-    /// Writes the record if it says anything new; false: it does, but it is too early to write again.
+    /// Writes the record if it says anything new; where it is too early for that, when it will be time.
     async fn write_status(
         &mut self,
         cluster: &Cluster,
         status: EnvironmentStatus,
-        now: Timestamp,
-    ) -> Result<bool, CallError> {
+        settling: Option<Duration>,
+    ) -> Result<Option<Duration>, CallError> {
         if self.memory.parent.is_none() {
-            return Ok(true);
+            return Ok(None);
         }
         let since = self.memory.written_at.map(|at| at.elapsed());
-        match news(self.memory.written.as_ref(), &status, since, self.is_just_applied(now)) {
-            News::Nothing => return self.say(cluster, None).await.map(|()| true),
-            News::Later => return Ok(false),
+        match news(self.memory.written.as_ref(), &status, since, settling) {
+            News::Nothing => return self.say(cluster, None).await.map(|()| None),
+            News::Later(left) => return Ok(Some(left)),
             News::Now => {}
         }
         self.log_change(&status);
         self.say(cluster, Some(status.clone())).await?;
         self.memory.written = Some(status);
         self.memory.written_at = Some(Instant::now());
-        Ok(true)
+        Ok(None)
     }
 
     /// One write of the parent: the record, and what else is due on it.
@@ -200,16 +202,9 @@ impl Lane {
         if annotations.is_empty() && status.is_none() {
             return Ok(());
         }
-        self.write_parent(cluster, ParentChange { annotations, status }).await?;
+        Box::pin(after_others(self.write_parent(cluster, ParentChange { annotations, status }))).await?;
         self.memory.unsaid.clear();
         Ok(())
-    }
-
-    /// True for a moment after the last write of a commit. Mostly all is healthy when it is over, and one record says it all.
-    pub(super) fn is_just_applied(&self, now: Timestamp) -> bool {
-        let progress = &self.memory.progress;
-        let just = |at: Timestamp| now.duration_since(at).unsigned_abs() < SETTLING;
-        progress.live.is_none() && progress.applied.is_some_and(just)
     }
 
     fn log_change(&self, status: &EnvironmentStatus) {
@@ -227,9 +222,10 @@ impl Lane {
     fn publish(&self, problems: usize) {
         let label = EnvironmentLabel { environment: self.name.to_string() };
         let metrics = &self.shared.metrics;
+        let owned = self.memory.inventory.as_ref().map_or(0, |(inventory, _)| inventory.entries.len());
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.passes.get_or_create(&label).inc();
-        metrics.objects.get_or_create(&label).set(number(self.inventory().entries.len()));
+        metrics.objects.get_or_create(&label).set(number(owned));
         metrics.problems.get_or_create(&label).set(number(problems));
     }
 

@@ -9,7 +9,7 @@ use tidegate_core::ids::short;
 use tidegate_core::object::ObjectId;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::rollback::{Held, Unhealthy};
-use tidegate_core::standing::{Judgement, Seen, judge, overdue, unhealthy, unwell_since};
+use tidegate_core::standing::{Judgement, Seen, judge, overdue, settling, unhealthy, unwell_since};
 use tidegate_core::status::{ObjectCounts, State};
 
 use super::Rounds;
@@ -64,14 +64,12 @@ impl Lane {
         let mut reason = "not looked at yet".to_owned();
         if let (Some(desired), Some((observed, plan))) = (desired, &self.memory.last) {
             judgement = judge(desired.enforced(), observed, plan, &self.memory.failed, &self.memory.pods);
-            if self.is_just_applied(now) {
-                // Pods have had no time to be in trouble.
+            if settling(&self.memory.progress, &judgement, now).is_some() || judgement.telling.is_empty() {
+                // Pods have had no time to be in trouble, or there are none.
                 self.memory.pods.clear();
-            } else if rounds == Some(Rounds::Settled) && !judgement.sick.is_empty() {
+            } else if rounds == Some(Rounds::Settled) {
                 self.memory.pods = look_at_pods(cluster, desired, &judgement).await;
                 judgement = judge(desired.enforced(), observed, plan, &self.memory.failed, &self.memory.pods);
-            } else if judgement.sick.is_empty() {
-                self.memory.pods.clear();
             }
             problems.extend(desired.warnings.iter().cloned());
             problems.extend(prefixed(plan.problems.clone(), &desired.prefix));
@@ -226,8 +224,8 @@ async fn look_at_pods(
     judgement: &Judgement,
 ) -> BTreeMap<ObjectId, Health> {
     let mut found = BTreeMap::new();
-    for id in judgement.sick.iter().take(PODS_LOOKS) {
-        let object = desired.objects.iter().find(|object| object.reference.id() == *id);
+    for id in judgement.telling.iter().take(PODS_LOOKS) {
+        let object = desired.objects.iter().find(|object| object.reference.is(id));
         let Some(object) = object else { continue };
         // A read that fails leaves the workload's own words to stand.
         if let Ok(Some(trouble)) = pods::trouble(&cluster.client, id, &object.to_value()).await {

@@ -57,3 +57,4 @@ mod tampered;
 mod tls_front;
 mod tree;
 mod unreadable;
+mod unseen;

@@ -10,7 +10,7 @@ use tidegate_core::problem::{Code, Problem};
 use tidegate_core::rollback::{Decision, Unhealthy};
 use tidegate_core::schedule::Backoff;
 use tidegate_core::standing::{
-    Judgement, News, Progress, SETTLING, Seen, Wait, judge, news, next, overdue, unhealthy, until_deadline,
+    Judgement, News, Progress, Seen, Wait, judge, news, next, overdue, settling, unhealthy, until_deadline,
     unwell_since,
 };
 use tidegate_core::status::{CommitInfo, EnvironmentStatus, Listed, SCHEMA, State, Times};
@@ -19,8 +19,6 @@ use super::bugs::Bug;
 use super::lane::{Good, Lane, Memory, Rounds, SAFETY_INTERVAL, Wanted};
 use super::request::{CallError, ParentChange};
 
-/// `WRITE_INTERVAL` of the core.
-const WRITE_SOON: SignedDuration = SignedDuration::from_secs(1);
 /// `GO_ON` of the daemon.
 const GO_ON: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(10) };
 
@@ -60,9 +58,10 @@ impl Lane {
             self.memory.progress.live = Some(self.now());
         }
         let next = self.next(state, &judgement, rounds);
+        let settling = settling(&self.memory.progress, &judgement, self.now());
         let status = self.status(wanted, good.as_ref(), state, judgement);
-        let written = self.write_status(status).await?;
-        Ok(if written { next } else { next.min(WRITE_SOON) })
+        let later = self.write_status(status, settling).await?;
+        Ok(later.map_or(next, |later| next.min(SignedDuration::try_from(later).unwrap_or(next))))
     }
 
     fn stands(&mut self, good: Option<&Good>, rounds: Option<Rounds>) -> Stands {
@@ -196,21 +195,25 @@ impl Lane {
         }
     }
 
-    async fn write_status(&mut self, status: EnvironmentStatus) -> Result<bool, CallError> {
+    async fn write_status(
+        &mut self,
+        status: EnvironmentStatus,
+        settling: Option<Duration>,
+    ) -> Result<Option<Duration>, CallError> {
         if self.memory.parent.is_none() {
-            return Ok(true);
+            return Ok(None);
         }
         let now = self.now();
         let since = self.memory.written_at.map(|at| now.duration_since(at).unsigned_abs());
-        match news(self.memory.written.as_ref(), &status, since, self.is_just_applied()) {
-            News::Nothing => return self.say(None).await.map(|()| true),
-            News::Later => return Ok(false),
+        match news(self.memory.written.as_ref(), &status, since, settling) {
+            News::Nothing => return self.say(None).await.map(|()| None),
+            News::Later(left) => return Ok(Some(left)),
             News::Now => {}
         }
         self.say(Some(status.clone())).await?;
         self.memory.written = Some(status);
         self.memory.written_at = Some(now);
-        Ok(true)
+        Ok(None)
     }
 
     /// One write of the parent: the record, and what else is due on it.
@@ -222,12 +225,6 @@ impl Lane {
         self.write_parent(change).await?;
         self.memory.unsaid = ParentChange::default();
         Ok(())
-    }
-
-    fn is_just_applied(&self) -> bool {
-        let Progress { applied, live, .. } = &self.memory.progress;
-        let just = |at: Timestamp| self.now().duration_since(at).unsigned_abs() < SETTLING;
-        live.is_none() && applied.is_some_and(just)
     }
 }
 

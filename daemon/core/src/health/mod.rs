@@ -25,6 +25,7 @@ mod extensions;
 mod generic;
 mod kinds;
 mod network;
+mod podless;
 mod pods;
 mod read;
 mod stateful;
@@ -42,6 +43,7 @@ use kinds::Rule;
 
 pub use environment::{all_healthy, environment_health};
 pub use kinds::{exists_is_healthy, has_rule};
+pub use podless::is_podless;
 pub use trouble::{PodTrouble, assess_pods};
 
 /// The state of one object.

@@ -18,8 +18,10 @@ pub struct Judgement {
     pub counts: ObjectCounts,
     /// Objects that are not healthy or wait.
     pub objects: Vec<ObjectStatus>,
-    /// Workloads whose pods are worth a look: those that are not healthy.
+    /// Those that exist, or should, and are not healthy.
     pub sick: Vec<ObjectId>,
+    /// Those of the sick whose pods are worth a look: they may say why.
+    pub telling: Vec<ObjectId>,
     /// The first reason that people should read.
     pub first: Option<String>,
 }
@@ -49,6 +51,9 @@ pub fn judge(
         }
         let health = health_of(&object.reference.gvk, &id, observed);
         judgement.count(&id, &health, pods);
+        if judgement.sick.last() == Some(&id) && observed.objects.get(&id).is_some_and(|live| !live.podless) {
+            judgement.telling.push(id);
+        }
     }
     let wanted: BTreeSet<ObjectId> = objects.iter().map(|object| object.reference.id()).collect();
     for (id, reason) in waiting.iter().filter(|(id, _)| !wanted.contains(**id)) {
@@ -75,7 +80,7 @@ impl Judgement {
     /// Says where in git the objects stand that a record has room for.
     fn place(&mut self, enforced: Enforced<'_>) {
         for status in self.objects.iter_mut().take(MAX_OBJECTS) {
-            let object = enforced.objects.iter().find(|object| object.reference.id() == status.object);
+            let object = enforced.objects.iter().find(|object| object.reference.is(&status.object));
             status.location = object.map(|object| {
                 let Location { file, position } = object.location();
                 Location { file: format!("{}{file}", enforced.prefix).into(), position }

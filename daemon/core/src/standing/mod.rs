@@ -25,7 +25,7 @@ pub use claim::{Claim, Said};
 pub use conclude::{Conclusion, conclude, drop_overcome, kept};
 pub use deadline::{MAX_ANEW, Progress, overdue, unwell_since};
 pub use judge::{Judgement, health_of, judge};
-pub use news::{News, SETTLING, WRITE_INTERVAL, news};
+pub use news::{News, news, settling};
 pub use next::{RETRY_REJECTED, SAFETY_INTERVAL, Wait, next};
 pub use retry::{Aftermath, aftermath};
 pub use unhealthy::{Seen, unhealthy, until_deadline};

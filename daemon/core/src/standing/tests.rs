@@ -1,8 +1,9 @@
 //! What comes of how the objects stand, of the time that it takes them, of what was seen and of what failed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::ids::{CommitId, Digest};
@@ -10,7 +11,7 @@ use crate::object::ObjectId;
 use crate::outcome::Outcome;
 use crate::plan::{Failure, Plan, Waiting, WaitingReason};
 use crate::problem::{Code, Problem};
-use crate::status::{ObjectCounts, State};
+use crate::status::{EnvironmentStatus, ObjectCounts, State};
 
 fn id(name: &str) -> ObjectId {
     ObjectId {
@@ -69,7 +70,7 @@ fn after(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
 }
 
-const DEADLINE: std::time::Duration = std::time::Duration::from_secs(100);
+const DEADLINE: Duration = Duration::from_secs(100);
 
 #[test]
 fn a_deadline_that_went_on_while_nobody_looked_begins_anew_at_the_next_look() {
@@ -239,4 +240,49 @@ fn the_soonest_of_what_is_waited_for_wakes() {
     assert_eq!(next(&[]), SAFETY_INTERVAL);
     assert_eq!(next(&[Wait::Others, Wait::Health, Wait::Commit]).as_secs(), 5);
     assert_eq!(next(&[Wait::Time(2 * SAFETY_INTERVAL)]), SAFETY_INTERVAL);
+}
+
+/// What is left of the time in which nothing is recorded, so many seconds after the apply.
+fn settling_after(seconds: i64, telling: &[ObjectId], live: bool) -> Option<u64> {
+    let applied = at("2026-11-21T12:00:00Z");
+    let now = applied + SignedDuration::from_secs(seconds);
+    let progress = Progress { applied: Some(applied), live: live.then_some(applied), ..Progress::default() };
+    let judgement = Judgement { sick: vec![id("web")], telling: telling.to_vec(), ..Judgement::default() };
+    settling(&progress, &judgement, now).map(|left| left.as_secs())
+}
+
+#[test]
+fn the_way_to_health_is_left_unsaid_for_a_moment_and_longer_while_controllers_have_not_looked() {
+    let telling = [id("web")];
+    assert_eq!(settling_after(1, &telling, false), Some(2));
+    assert_eq!(settling_after(3, &telling, false), None);
+    assert_eq!(settling_after(3, &[], false), Some(12));
+    assert_eq!(settling_after(15, &[], false), None, "one that does not look at all is said");
+    assert_eq!(settling_after(1, &telling, true), None, "what was live and is not any more is said at once");
+    assert_eq!(settling(&Progress::default(), &Judgement::default(), at("2026-11-21T12:00:00Z")), None);
+}
+
+fn record(state: State) -> EnvironmentStatus {
+    let zero = ObjectCounts::default();
+    let text = serde_json::json!({
+        "schema": "x", "environment": "dev", "cluster": "c", "replica": "r", "state": state, "reason": "",
+        "since": "2026-11-21T12:00:00Z", "counts": zero, "problems": {"total": 0, "items": []},
+        "objects": {"total": 0, "items": []}, "times": {}, "updated": "2026-11-21T12:00:00Z",
+    });
+    serde_json::from_value(text).expect("it is a record")
+}
+
+#[test]
+fn a_record_that_comes_too_early_says_when_it_is_time() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let (on_its_way, live, failed) = (record(State::Progressing), record(State::Live), record(State::Failed));
+    let before = Some(&live);
+    assert_eq!(news(before, &live, None, None), News::Nothing);
+    assert_eq!(news(before, &on_its_way, None, seconds(12)), News::Later(Duration::from_secs(12)));
+    assert_eq!(news(before, &on_its_way, None, None), News::Now);
+    assert_eq!(news(before, &failed, None, seconds(12)), News::Now, "trouble is said at once");
+    let other = EnvironmentStatus { reason: "another".to_owned(), ..failed.clone() };
+    let since = Some(Duration::from_millis(400));
+    assert_eq!(news(Some(&failed), &other, since, None), News::Later(Duration::from_millis(600)));
+    assert_eq!(news(Some(&failed), &other, seconds(1), None), News::Now);
 }

@@ -62,6 +62,10 @@ fn request(uri: &str, who: &str) -> Request<String> {
     Request::get(uri).body(who.to_owned()).unwrap_or_default()
 }
 
+fn line(name: &str) -> Place {
+    Place::Line(Arc::from(name))
+}
+
 async fn body_of(answer: Response<Text>) -> Value {
     let bytes =
         answer.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -114,12 +118,47 @@ async fn an_environment_with_one_request_does_not_wait_for_all_of_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_only_written_down_lets_changes_go_first_and_has_its_turns_all_the_same() {
+    let server = Server { bears: 1_000, ..Server::default() };
+    let client = server.client(&Arc::default());
+    let ask = |who: &'static str| client.clone().oneshot(request("/api", who));
+    let changes = in_line("busy".to_owned(), join_all((0..400).map(|_| ask("change"))));
+    let notes = in_line("done".to_owned(), async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        after_others(join_all((0..100).map(|_| ask("note")))).await
+    });
+    let (changes, notes) = tokio::join!(changes, notes);
+    assert!(changes.iter().chain(&notes).all(Result::is_ok));
+    let order = server.served.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = order.iter().skip(WINDOW_START as usize).take(240);
+    let notes = waited.filter(|who| *who == "note").count();
+    assert!((20..=40).contains(&notes), "about every eighth turn, not {notes} of 240");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_written_down_has_every_second_turn_once_it_has_waited_long() {
+    let pace: Arc<Pace> = Arc::default();
+    let mut taken = Vec::new();
+    for _ in 0..WINDOW_START {
+        taken.push(pace.admit(line("a")).await);
+    }
+    let mut note = Box::pin(pace.admit(Place::After));
+    assert!(tokio::time::timeout(Duration::from_secs(1), &mut note).await.is_err(), "there is no room");
+    assert_eq!(pace.lock().after_every(), AFTER_EVERY);
+    tokio::time::advance(AFTER_PATIENCE).await;
+    assert_eq!(pace.lock().after_every(), AFTER_EVERY_LATE);
+    taken.pop();
+    assert!(tokio::time::timeout(Duration::from_secs(1), note).await.is_ok());
+    assert_eq!(pace.lock().after_every(), AFTER_EVERY);
+}
+
+#[tokio::test(start_paused = true)]
 async fn watches_and_leases_do_not_wait() {
     let pace: Arc<Pace> = Arc::default();
     let server = Server { bears: 1_000, ..Server::default() };
     let mut taken = Vec::new();
     for _ in 0..WINDOW_START {
-        taken.push(pace.admit(Arc::from("a")).await);
+        taken.push(pace.admit(line("a")).await);
     }
     let limit = Duration::from_mins(1);
     let ask =
@@ -136,14 +175,14 @@ async fn whoever_waits_no_more_takes_no_turn() {
     let pace: Arc<Pace> = Arc::default();
     let mut taken = Vec::new();
     for _ in 0..WINDOW_START {
-        taken.push(pace.admit(Arc::from("a")).await);
+        taken.push(pace.admit(line("a")).await);
     }
     for _ in 0..10 {
-        let waited = tokio::time::timeout(Duration::from_secs(1), pace.admit(Arc::from("gone"))).await;
+        let waited = tokio::time::timeout(Duration::from_secs(1), pace.admit(line("gone"))).await;
         assert!(waited.is_err());
     }
     taken.clear();
-    let all = join_all((0..WINDOW_START).map(|_| pace.admit(Arc::from("b"))));
+    let all = join_all((0..WINDOW_START).map(|_| pace.admit(line("b"))));
     assert!(tokio::time::timeout(Duration::from_secs(1), all).await.is_ok());
 }
 

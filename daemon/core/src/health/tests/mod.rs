@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::HealthState::{self, Degraded, Healthy, Progressing, Suspended, Unknown};
-use super::{Health, assess, environment_health, exists_is_healthy, has_rule};
+use super::{Health, assess, environment_health, exists_is_healthy, has_rule, is_podless};
 use crate::object::{Gvk, ObjectId};
 
 fn fixtures(text: &str) -> BTreeMap<String, Value> {

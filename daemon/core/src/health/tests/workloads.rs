@@ -186,3 +186,24 @@ fn a_job_is_healthy_only_at_its_end() {
     );
     expect(&cron, Healthy, "it last succeeded at 2026-11-21T03:00:00Z");
 }
+
+#[test]
+fn pods_are_asked_only_where_the_controller_has_seen_what_is_asked_for_and_replicas_are() {
+    let all = workloads();
+    let podless: Vec<&str> =
+        all.iter().filter(|(_, live)| is_podless(live)).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(podless, ["deployment/zero"]);
+    for name in ["deployment/unready", "statefulset/good", "replicaset/starting", "daemonset/good"] {
+        let object = &all[name];
+        let behind = edited(object, &json!({"metadata": {"generation": 99}}));
+        assert!(is_podless(&behind), "{name}");
+        assert!(is_podless(&edited(object, &json!({"status": null}))), "{name}");
+        let going = edited(&behind, &json!({"metadata": {"deletionTimestamp": "2026-11-21T12:00:00Z"}}));
+        assert!(!is_podless(&going), "{name}: its pods may hold it");
+    }
+    let job = jobs().into_values().next().expect("there is one");
+    assert!(
+        !is_podless(&edited(&job, &json!({"status": null}))),
+        "a Job's controller does not say what it has seen"
+    );
+}
