@@ -13,11 +13,14 @@ pub fn find(command: &str) -> Option<PathBuf> {
     find_in(command, std::env::var_os("PATH").as_deref())
 }
 
+/// Where programs are looked for without a `PATH`.
+const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 fn find_in(command: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     if command.contains('/') {
         return Some(PathBuf::from(command)).filter(|path| path.is_absolute() && is_program(path));
     }
-    let folders = std::env::split_paths(path?);
+    let folders = std::env::split_paths(path.unwrap_or(OsStr::new(USUAL_PATH)));
     folders
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(command))
@@ -39,6 +42,7 @@ mod tests {
         assert_eq!(find_in("sh", Some(path)), Some(PathBuf::from("/bin/sh")));
         assert_eq!(find_in("sh", Some(OsStr::new(".:bin"))), None);
         assert_eq!(find_in("../bin/sh", Some(path)), None);
+        assert!(find_in("sh", None).is_some(), "without a PATH the usual folders are looked at");
         assert_eq!(find_in("/bin", Some(path)), None);
     }
 }

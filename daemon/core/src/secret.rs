@@ -9,12 +9,11 @@ use serde_json::Value;
 const MAX_DEPTH: usize = 96;
 
 /// Where `kubectl apply` leaves a copy of the whole object as JSON, values included.
-pub(crate) const LAST_APPLIED: &str =
-    "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
 /// Where tools leave a copy of the whole object, values included: `kubectl apply`, kapp, Rancher, Banzai Cloud's operators.
 /// Other annotations and all labels are shown: Kubernetes itself treats them as names for people and selectors.
-const COPIES: [&str; 4] = [
+pub(crate) const COPIES: [&str; 4] = [
     LAST_APPLIED,
     "/metadata/annotations/kapp.k14s.io~1original",
     "/metadata/annotations/objectset.rio.cattle.io~1applied",

@@ -7,6 +7,7 @@ use tidegate_core::plan::{Action, Plan};
 use super::lane::Lane;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
+use crate::cluster::pace::after_others;
 use crate::cluster::parent::SHARDS;
 use crate::cluster::shards::ShardsWritten;
 
@@ -43,6 +44,20 @@ impl Lane {
         for waiting in others {
             inventory.forget_intent(&waiting.object);
         }
+    }
+
+    /// The inventory after the applies. What was made is found in the cluster after a kill as well, so that this may wait for
+    /// the changes of others; what was taken over is nobody's before its uid is written, and does not wait.
+    pub(super) async fn write_what_came(&mut self, cluster: &Cluster) -> Result<(), CallError> {
+        let has_adopted = self
+            .memory
+            .inventory
+            .as_ref()
+            .is_some_and(|(inventory, _)| inventory.entries.values().any(|entry| entry.adopted));
+        if has_adopted {
+            return self.write_inventory(cluster).await;
+        }
+        Box::pin(after_others(self.write_inventory(cluster))).await
     }
 
     /// Writes the shards that changed. A conflict means that another replica works on the environment.

@@ -66,7 +66,6 @@ pub use unreadable::{Unreadable, keep_records};
 
 use crate::cluster::call::CallError;
 use crate::cluster::handle::{Cluster, ClusterState};
-use crate::cluster::pace::after_others;
 use crate::world::DesiredSet;
 use execute::Execution;
 
@@ -164,8 +163,7 @@ impl Lane {
         let settings = PlanSettings { rolled_back_from, ..settings(&self.name, &desired.environment) };
         let rounds = self.rounds(cluster, &desired, &settings).await;
         self.memory.inspected.clear();
-        // What is in the cluster by now is found there after a kill as well.
-        Box::pin(after_others(self.write_inventory(cluster))).await?;
+        self.write_what_came(cluster).await?;
         let rounds = rounds?;
         match rounds {
             Rounds::Settled => {

@@ -116,6 +116,9 @@ pub async fn observe(
         |id: &ObjectId, gvk: &Gvk| watched.get(gvk).is_some_and(|all| all.contains(&id.namespace.as_deref()));
     let seen = readable.iter().filter(|(id, gvk)| is_watched(id, gvk));
     observed.objects = cluster.store.get(seen.map(|(id, _)| id));
+    // What git no longer asks for is forgotten by what is read now, not by a watch that may be behind.
+    let asked: BTreeSet<ObjectId> = desired.iter().map(|object| object.reference.id()).collect();
+    observed.objects.retain(|id, live| asked.contains(id) || !inventory.doubts(id, live));
     let is_created = |id: &ObjectId, gvk: &Gvk| new.contains(id) && is_watched(id, gvk);
     let unseen: Vec<(ObjectId, Gvk)> = readable
         .into_iter()

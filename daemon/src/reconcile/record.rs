@@ -59,6 +59,8 @@ impl Lane {
         if rounds.is_some() {
             status.unwatched = self.unwatched(cluster);
         }
+        // Before the record: others that depend on this environment need not wait for its turn.
+        self.stand(wanted, state, false);
         let later = self.write_status(cluster, status, settling).await?;
         // After the record: whoever ends once all has settled (`--once`) leaves a record that says so.
         self.publish(problems);

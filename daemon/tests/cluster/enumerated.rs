@@ -51,11 +51,13 @@ fn say(text: &str) {
 
 fn enumerate(place: &mut Place) -> Vec<Case> {
     let mut cases = Vec::new();
+    let mut compared = 0;
     for scenario in Scenario::ALL {
         let ran = place.run(scenario, None).unwrap_or_else(|complaint| panic!("{scenario:?}: {complaint}"));
         let mut shapes = ran.shapes;
         let listed =
             request_order::compare(scenario, &shapes).unwrap_or_else(|complaint| panic!("{complaint}"));
+        compared += u32::from(listed.is_some());
         let listed = listed.map(|count| format!(", {count} of them those of the simulated daemon, in order"));
         shapes.sort();
         let count = shapes.len();
@@ -66,6 +68,7 @@ fn enumerate(place: &mut Place) -> Vec<Case> {
             }
         }
     }
+    assert_eq!(compared, 4, "install, update, prune and repair are held to the list");
     cases
 }
 

@@ -210,7 +210,9 @@ fn a_secret_that_was_changed_by_hand_is_repaired_and_its_values_are_never_shown(
     for (place, text) in &shown {
         assert_lacks(text, place, &canaries);
     }
-    assert!(daemon.log().len() > 100_000, "the log is that of trace: {}", daemon.log().len());
+    // The log is that of trace, and long enough to have held them.
+    let log = daemon.log();
+    assert!(log.contains("TRACE") && log.len() > 50_000, "{} bytes", log.len());
 }
 
 #[test]

@@ -266,8 +266,9 @@ mod tests {
         assert_eq!(names(&both), ["main", "sidecar"]);
         let changed = forced(Some(&both), &workload(&json!([{"name": "main", "image": "web:2"}]))).unwrap();
         assert_eq!(names(&changed), ["main", "sidecar"]);
-        let gone = apply(Some(&changed), &workload(&json!([])), HAND, Mode::Ask).unwrap().unwrap();
-        assert_eq!(names(&gone), ["main"]);
+        let other = workload(&json!([{"name": "other", "image": "proxy:1"}]));
+        let replaced = apply(Some(&changed), &other, HAND, Mode::Ask).unwrap().unwrap();
+        assert_eq!(names(&replaced), ["main", "other"]);
         let fields = &entries(&made)[0].paths;
         assert_eq!(decode(&encode(fields)), *fields);
     }

@@ -82,6 +82,8 @@ impl Lane {
         }
         // What git asks for and was never made is created, on condition that nothing is there.
         let asked: BTreeSet<ObjectId> = desired.iter().map(|object| object.reference.id()).collect();
+        // What git no longer asks for is forgotten by what is read now, not by a watch that may be behind.
+        observed.objects.retain(|id, live| asked.contains(id) || !inventory.doubts(id, live));
         let synced = self.local.borrow().store.synced;
         let is_created = |id: &ObjectId| {
             let entry = inventory.entries.get(id);

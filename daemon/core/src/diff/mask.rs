@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::FieldChange;
-use crate::secret::{LAST_APPLIED, is_secret, replaced};
+use crate::secret::{COPIES, is_secret, replaced};
 
 /// Hexadecimal digits shown of a digest.
 const DIGITS: usize = 8;
@@ -35,10 +35,12 @@ pub fn repeats_secret(object: &Value, text: &str) -> bool {
         let maps = ["data", "stringData"].into_iter().filter_map(|name| object.get(name)?.as_object());
         maps.flat_map(|map| map.values()).cloned().collect()
     };
-    // A copy of an older state of it has other values.
-    let copy = object.pointer(LAST_APPLIED).and_then(Value::as_str);
-    let copy: Option<Value> = copy.and_then(|text| serde_json::from_str(text).ok());
-    let older = copy.iter().flat_map(maps);
+    // A copy of an older state of it has other values; one that is not plain JSON is a value itself.
+    let copies = COPIES.iter().filter_map(|pointer| object.pointer(pointer).and_then(Value::as_str));
+    let older = copies.flat_map(|text| match serde_json::from_str::<Value>(text) {
+        Ok(copy) => maps(&copy),
+        Err(_) => vec![Value::from(text)],
+    });
     maps(object).into_iter().chain(older).any(|value| {
         let written = match value {
             Value::String(written) => written,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::drift::{AllowList, ManagedSummary};
 use crate::ids::Digest;
 use crate::object::{ObjectId, ObjectRef};
+use crate::observed::{LiveObject, Ownership};
 use crate::plan::{Apply, ApplyReason};
 
 pub use labels::{
@@ -65,6 +66,18 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// True when what a watch shows of an object contradicts this: another uid, or no mark of ours. The watch may be behind the
+    /// inventory, and whoever believed it would forget an object that is still ours.
+    pub fn doubts(&self, id: &ObjectId, live: &LiveObject) -> bool {
+        let Some(entry) = self.entries.get(id) else { return false };
+        let is_other = entry.uid.as_ref().is_some_and(|uid| *uid != live.uid);
+        is_other
+            || match live.ownership {
+                Ownership::ApplySet { .. } => false,
+                Ownership::Unmarked | Ownership::Other { .. } => true,
+            }
+    }
+
     /// Notes that an object is about to be created. What is already known of it stays. True when that changed anything.
     pub fn record_pending(&mut self, reference: &ObjectRef) -> bool {
         let id = reference.id();

@@ -69,6 +69,31 @@ fn only_the_entry_of_a_create_that_was_never_done_is_taken_back() {
 }
 
 #[test]
+fn another_uid_and_a_missing_mark_are_doubted_and_nothing_else_is() {
+    let inventory = inventory(1);
+    let (id, entry) = inventory.entries.iter().next().expect("there is one");
+    let ours = Ownership::ApplySet { id: "applyset-x-v1".to_owned(), environment: None };
+    let live = |uid: &str, ownership: &Ownership| LiveObject {
+        api_version: "v1".to_owned(),
+        uid: uid.to_owned(),
+        resource_version: "7".to_owned(),
+        deleting: false,
+        finalizers: Vec::new(),
+        ownership: ownership.clone(),
+        prune_disabled: false,
+        managed: ManagedSummary::default(),
+        health: None,
+        podless: false,
+    };
+    let uid = entry.uid.as_deref().expect("it was made");
+    assert!(!inventory.doubts(id, &live(uid, &ours)));
+    assert!(inventory.doubts(id, &live("another", &ours)));
+    assert!(inventory.doubts(id, &live(uid, &Ownership::Unmarked)));
+    let other = reference("ConfigMap", Some("shop"), "not-in-it").id();
+    assert!(!inventory.doubts(&other, &live("another", &Ownership::Unmarked)));
+}
+
+#[test]
 fn forty_thousand_objects_fit() {
     let shards = encode(&inventory(40_000));
     assert!(shards.len() <= 64);
