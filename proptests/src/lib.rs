@@ -9,6 +9,7 @@ pub mod cases;
 pub mod documents;
 pub mod kube_http;
 pub mod objects;
+pub mod rollout;
 pub mod schema_cases;
 pub mod schema_oracle;
 pub mod simulation;

@@ -33,6 +33,7 @@ pub mod problem;
 pub mod render;
 pub mod review;
 pub mod rollback;
+pub mod rollout;
 pub mod schedule;
 pub mod schema;
 mod secret;

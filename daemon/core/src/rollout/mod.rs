@@ -1,0 +1,34 @@
+//! Blue/green of one workload: from what is to be seen of it to the one next step. Not here: how a step is sent, how a gate is
+//! asked, how the objects of a slot are rendered.
+//!
+//! [`decide`] is one pure function of the desired revision, the pointer, the two slots, their evidence and the time. It keeps
+//! nothing: a daemon that is killed at any instant finds the same step again, and two daemons that overlap are kept apart by
+//! the resourceVersions of what each of them had read before its first write ([`Write`]).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `slot` | the two colours, and what is to be seen of one |
+//! | `pointer` | who is live, as the pointer object records it |
+//! | `gate` | evidence, and what it says about a set of gates |
+//! | `situation` | all that a decision reads, and how readiness is counted |
+//! | `step` | phases, steps and the writes of a step in their order |
+//! | `decide` | the table's rows while something is live: restore, torn, roll back, settle, bake |
+//! | `forward` | the table's rows towards the desired revision: empty, prepare, warm, gates, switch |
+
+mod decide;
+mod forward;
+mod gate;
+mod pointer;
+mod situation;
+mod slot;
+mod step;
+
+pub use decide::decide;
+pub use gate::{Evidence, Gate, GateName, Gates, Stage, Verdict};
+pub use pointer::{Bake, From, Halted, Pointer, Reason, Record, Rejected, Selection, Unready};
+pub use situation::{Desired, Situation, Size, Timing};
+pub use slot::{Attempt, Deployment, Pods, Revision, Slot, SlotView, Slots};
+pub use step::{Decision, Phase, Question, Recheck, Step, Waiting, Write};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! The two slots of a workload, and what is to be seen of one.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::gate::Evidence;
+
+/// What a slot runs: the first 128 bits of the digest of the canonical pod template and the contents of the configuration that
+/// it refers to. Sizes are not in it: they change without a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(u128);
+
+impl Revision {
+    /// From the first bits of a digest.
+    pub const fn new(bits: u128) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Display for Revision {
+    /// 32 hexadecimal digits: fits a label.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Which try of a revision: the number of `tidegate.dev/retry` in git, 0 without it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attempt(pub u32);
+
+/// One of the two fixed places in which a workload runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Slot {
+    /// `<app>-blue`; the first revision of a workload goes here.
+    Blue,
+    /// `<app>-green`.
+    Green,
+}
+
+impl Slot {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Blue, Self::Green];
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Blue => Self::Green,
+            Self::Green => Self::Blue,
+        }
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blue => "blue",
+            Self::Green => "green",
+        })
+    }
+}
+
+/// Something for each slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Slots<T> {
+    /// Of the blue one.
+    pub blue: T,
+    /// Of the green one.
+    pub green: T,
+}
+
+impl<T> Slots<T> {
+    /// That of one slot.
+    pub const fn get(&self, slot: Slot) -> &T {
+        match slot {
+            Slot::Blue => &self.blue,
+            Slot::Green => &self.green,
+        }
+    }
+
+    /// That of one slot, to change.
+    pub const fn get_mut(&mut self, slot: Slot) -> &mut T {
+        match slot {
+            Slot::Blue => &mut self.blue,
+            Slot::Green => &mut self.green,
+        }
+    }
+}
+
+/// What is to be seen of a slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct SlotView {
+    /// Its Deployment, where there is one.
+    pub deployment: Option<Deployment>,
+    /// Its pods, which may outlive it.
+    pub pods: Pods,
+}
+
+/// A slot's Deployment, as far as decisions read it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Deployment {
+    /// Of its template, by the label that was written with it.
+    pub revision: Revision,
+    /// The try for which the template was written.
+    pub attempt: Attempt,
+    /// `spec.replicas`.
+    pub replicas: u32,
+    /// The size that it was last given on purpose: it is repaired to this one.
+    pub recorded: u32,
+    /// When traffic was moved to it last: the served mark.
+    pub served: Option<Timestamp>,
+    /// When its template was written.
+    pub prepared_at: Timestamp,
+    /// What gates have said about it; replaced together with the template.
+    pub evidence: Vec<Evidence>,
+    /// Its controller has seen the newest generation.
+    pub is_current: bool,
+}
+
+/// The pods of a slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Pods {
+    /// Endpoints of pods with the revision's label that are ready and not terminating.
+    pub ready: u32,
+    /// Pods of another revision, in whatever state.
+    pub others: u32,
+    /// All pods, in whatever state.
+    pub total: u32,
+}

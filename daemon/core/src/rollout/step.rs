@@ -1,0 +1,206 @@
+//! What a decision is: the phase that a workload is in, and the one step that comes next.
+
+use super::gate::{Evidence, Gate, Stage, Verdict};
+use super::pointer::{Record, Selection};
+use super::slot::{Attempt, Revision, Slot};
+
+/// Where a workload stands. One row of the table each, in the table's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The pointer was lost: the best slot that has served is made live again; people look before anything new is begun.
+    Restore,
+    /// The first revision of a workload, or one that never got through: nothing is live yet.
+    Install,
+    /// A running Deployment from before is taken over.
+    Adopt,
+    /// Somebody else changed where traffic goes: it goes back to the recorded slot.
+    Torn,
+    /// The live slot failed in its bake: traffic goes back to where it came from.
+    RollBack,
+    /// Git returned to the revision that traffic came from: so does the traffic.
+    FastRollBack,
+    /// A follower is made to agree with the pointer.
+    Follow,
+    /// A slot that is needed is missing or at 0: it is made again as it was.
+    Repair,
+    /// The live slot failed in its bake and there is nothing well to go back to.
+    Stranded,
+    /// Traffic is on its way to where the pointer says.
+    Settle,
+    /// Gates watch the live slot.
+    Bake,
+    /// The bake is over and gates could not tell.
+    Inconclusive,
+    /// The bake is over and all gates have passed.
+    Close,
+    /// Live is what git asks for, or git is unknown.
+    Steady,
+    /// The other slot is put away.
+    Retire,
+    /// What git asks for was turned down, and nothing has changed since.
+    Rejected,
+    /// People have to look first.
+    Halted,
+    /// Traffic of the last move may still be on the other slot.
+    Drain,
+    /// The other slot is emptied, so that nothing old is tested.
+    Empty,
+    /// The other slot gets the new template.
+    Prepare,
+    /// The other slot gets its size.
+    ScaleUp,
+    /// Its pods become ready.
+    Warm,
+    /// It is turned down.
+    Reject,
+    /// Gates look at it.
+    Gates,
+    /// It has passed, and an approval, a window or a promotion is missing.
+    Hold,
+    /// Traffic moves to it.
+    Switch,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Decision {
+    /// Where the workload stands.
+    pub phase: Phase,
+    /// The one step.
+    pub step: Step,
+}
+
+/// One step. Every read that it rests on comes before its first write, and every write carries the uid and the resourceVersion
+/// of that read; a conflict ends the step, and everything is observed again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Nothing is to be written.
+    Wait(Waiting),
+    /// This gate is asked about this slot; what it says is written by [`Question::record`].
+    Ask(Question),
+    /// These writes, in this order.
+    Carry(Vec<Write>),
+    /// The steps of taking over, which have a table of their own.
+    Adopt,
+}
+
+/// A gate to be asked about a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// Whom about.
+    pub slot: Slot,
+    /// What.
+    pub gate: Gate,
+    /// For which decision.
+    pub stage: Stage,
+    /// About which revision.
+    pub revision: Revision,
+    /// In which try.
+    pub attempt: Attempt,
+    /// What stands on the slot already.
+    pub known: Option<Verdict>,
+}
+
+impl Question {
+    /// The writes that put an answer on the slot, guarded by what was read before the gate was asked; none when it says what
+    /// stands there. In a bake the pointer's epoch goes first: the answer is about what the pointer says.
+    pub fn record(self, verdict: Verdict) -> Vec<Write> {
+        let Self { slot, gate, stage, revision, attempt, known } = self;
+        if known == Some(verdict) {
+            return Vec::new();
+        }
+        let evidence =
+            Write::Evidence { slot, evidence: Evidence { gate, stage, revision, attempt, verdict } };
+        match stage {
+            Stage::BeforeSwitch => vec![evidence],
+            Stage::Baking(_) => vec![Write::Epoch, evidence],
+        }
+    }
+}
+
+/// What a step that writes nothing waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Waiting {
+    /// For git: nothing is to be done.
+    Git,
+    /// For traffic to follow the pointer.
+    Traffic,
+    /// For a time that stands in the record.
+    Time,
+    /// For pods to come or go.
+    Pods,
+    /// For people.
+    People,
+}
+
+/// One write.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Write {
+    /// The slot's mark, so that whoever has read the slot before writes no more: the guard of this side. `serves`: traffic is
+    /// about to move to it.
+    Mark {
+        /// The slot.
+        slot: Slot,
+        /// The served mark is renewed too.
+        serves: bool,
+    },
+    /// The mark of every follower.
+    MarkFollowers,
+    /// No write: readiness is read again (never a resourceVersion), and the step ends where it no longer holds.
+    Recheck(Recheck),
+    /// The pointer's record and selection, in one write; made where it is missing.
+    Point {
+        /// The new record; its epoch is one more than the one that was read.
+        record: Box<Record>,
+        /// The new selection.
+        selection: Selection,
+    },
+    /// The pointer's epoch, so that whoever has read it before moves nothing any more: the guard of the other side.
+    Epoch,
+    /// Every follower selects what the pointer selects.
+    Follow,
+    /// The slot is made again from its kept render, at its recorded size.
+    Recreate(Slot),
+    /// The slot's size.
+    Scale {
+        /// The slot.
+        slot: Slot,
+        /// `spec.replicas`.
+        replicas: u32,
+    },
+    /// What a gate has said, on the slot; it replaces what the same gate had said about the same thing.
+    Evidence {
+        /// The slot.
+        slot: Slot,
+        /// The evidence.
+        evidence: Evidence,
+    },
+    /// The slot's template, without evidence or mark, at 0.
+    Prepare {
+        /// The slot.
+        slot: Slot,
+        /// What it holds from now on.
+        revision: Revision,
+        /// In which try.
+        attempt: Attempt,
+    },
+}
+
+/// What has to hold still, right before a pointer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Recheck {
+    /// The slot that traffic is about to move to.
+    pub slot: Slot,
+    /// It has at least so many ready pods of its revision.
+    pub at_least: u32,
+}
+
+impl Decision {
+    pub(super) const fn wait(phase: Phase, waiting: Waiting) -> Self {
+        Self { phase, step: Step::Wait(waiting) }
+    }
+
+    pub(super) const fn carry(phase: Phase, writes: Vec<Write>) -> Self {
+        Self { phase, step: Step::Carry(writes) }
+    }
+}

@@ -1,0 +1,142 @@
+//! A daemon: it reads, decides by the core, and sends one write after the other, each guarded by what it had read before the
+//! first one. It keeps nothing between steps.
+
+use tidegate_core::rollout::{
+    Decision, Gates, Question, Situation, Size, Slots, Stage, Step, Timing, Write, decide,
+};
+
+use super::bugs::Bug;
+use super::objects::{Fresh, NOW, Objects, TICK, age, age_record, make_old};
+use super::world::{Limits, Wanted};
+
+/// What a daemon is at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Daemon {
+    /// At nothing, or just started.
+    Idle,
+    /// A gate has been asked, and has not answered.
+    Asking(Box<Question>, Fresh),
+    /// These writes are still to be sent.
+    Writing(Vec<Write>, Fresh),
+}
+
+/// The durations of the small world, in ticks.
+pub fn timing() -> Timing {
+    Timing {
+        drain: TICK,
+        bake: TICK,
+        bake_max: TICK * 2,
+        standby: TICK,
+        keep_failed: TICK,
+        warm: TICK * 2,
+        grace: TICK,
+        settle: TICK * 2,
+        floor_percent: 100,
+    }
+}
+
+/// What the core says about these objects.
+pub fn decision(objects: &Objects, wanted: Wanted, limits: &Limits, gates: &Gates) -> Decision {
+    let (mut timing, mut objects) = (timing(), objects.clone());
+    if let Some(bug) = limits.bug {
+        bug.before(&mut objects, &mut timing, wanted.desired());
+    }
+    let (pointer, slots) = (objects.pointer(), objects.views());
+    let situation = Situation {
+        now: NOW,
+        desired: wanted.desired(),
+        size: Size { replicas: 1, autoscaler_min: None },
+        pointer: &pointer,
+        slots: &slots,
+        has_legacy: false,
+        followers_agree: true,
+        is_settled: objects.is_settled,
+        balancer_agrees: true,
+        is_allowed: true,
+        repair_refused: Slots::default(),
+        gates,
+        timing: &timing,
+    };
+    let decision = decide(&situation);
+    match limits.bug {
+        Some(bug) => bug.after(decision, &objects, wanted.desired()),
+        None => decision,
+    }
+}
+
+impl Daemon {
+    /// What a daemon that has just read these objects does next; none when it waits.
+    pub fn begin(decision: &Decision) -> Option<Self> {
+        match &decision.step {
+            Step::Wait(_) | Step::Adopt => None,
+            Step::Ask(question) => Some(Self::Asking(Box::new(question.clone()), Fresh::ALL)),
+            Step::Carry(writes) => Some(Self::writing(writes.clone(), Fresh::ALL)),
+        }
+    }
+
+    pub fn writing(mut writes: Vec<Write>, fresh: Fresh) -> Self {
+        writes.iter_mut().for_each(normalise);
+        if writes.is_empty() { Self::Idle } else { Self::Writing(writes, fresh) }
+    }
+
+    pub const fn fresh(&mut self) -> Option<&mut Fresh> {
+        match self {
+            Self::Idle => None,
+            Self::Asking(_, fresh) | Self::Writing(_, fresh) => Some(fresh),
+        }
+    }
+
+    /// What it is about to write is about a bake of before.
+    pub fn make_old(&mut self) {
+        match self {
+            Self::Idle => {}
+            Self::Asking(question, _) => match &mut question.stage {
+                Stage::BeforeSwitch => {}
+                stage @ Stage::Baking(_) => *stage = Stage::Baking(jiff::Timestamp::MIN),
+            },
+            Self::Writing(writes, _) => writes.iter_mut().for_each(make_write_old),
+        }
+    }
+
+    pub fn tick(&mut self) {
+        match self {
+            Self::Idle => {}
+            Self::Asking(question, _) => match &mut question.stage {
+                Stage::BeforeSwitch => {}
+                Stage::Baking(at) => age(at),
+            },
+            Self::Writing(writes, _) => writes.iter_mut().for_each(tick_write),
+        }
+    }
+}
+
+/// The epoch grows without end; freshness stands for it.
+fn normalise(write: &mut Write) {
+    if let Write::Point { record, .. } = write {
+        record.epoch = 0;
+    }
+}
+
+pub fn make_write_old(write: &mut Write) {
+    if let Write::Evidence { evidence, .. } = write {
+        make_old(evidence);
+    }
+}
+
+pub fn tick_write(write: &mut Write) {
+    match write {
+        Write::Point { record, .. } => age_record(record),
+        Write::Evidence { evidence, .. } => match &mut evidence.stage {
+            Stage::BeforeSwitch => {}
+            Stage::Baking(at) => age(at),
+        },
+        Write::Mark { .. }
+        | Write::MarkFollowers
+        | Write::Recheck(_)
+        | Write::Epoch
+        | Write::Follow
+        | Write::Recreate(_)
+        | Write::Scale { .. }
+        | Write::Prepare { .. } => {}
+    }
+}

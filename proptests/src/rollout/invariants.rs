@@ -1,0 +1,167 @@
+//! What no write may ever do, whoever sends it and however late it lands. Judged on the objects as they really are, with the
+//! true durations and the true evidence. The numbers are those of the rollout page's S-invariants.
+
+use tidegate_core::rollout::{
+    Bake, Evidence, Gates, Record, Selection, Slot, Stage, Verdict, Write,
+};
+
+use super::daemon::timing;
+use super::objects::{NOW, Objects, Own};
+
+/// A write that should never have landed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation(pub &'static str);
+
+/// Looks at a write that has landed on these objects. `is_rough`: pods have flapped, or people have edited: then readiness may
+/// have gone between the last look and the write.
+pub fn check(before: &Objects, write: &Write, is_rough: bool, gates: &Gates) -> Result<(), Violation> {
+    match write {
+        Write::Point { record, selection } => {
+            invariant_proven(before, record, gates)?;
+            invariant_parity(before, record, *selection, is_rough)?;
+            invariant_not_rejected(before, record)?;
+            invariant_no_failure_is_lost(before, record)?;
+            invariant_rolled_back_for_a_reason(before, record, is_rough)
+        }
+        Write::Scale { slot, replicas: 0 } | Write::Prepare { slot, .. } => {
+            invariant_free(before, *slot)?;
+            invariant_kept_while_baking(before, *slot)?;
+            invariant_emptied(before, write)
+        }
+        Write::Scale { .. }
+        | Write::Mark { .. }
+        | Write::MarkFollowers
+        | Write::Recheck(_)
+        | Write::Epoch
+        | Write::Follow
+        | Write::Recreate(_)
+        | Write::Evidence { .. } => Ok(()),
+    }
+}
+
+fn ensure(holds: bool, what: &'static str) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(Violation(what)) }
+}
+
+fn evidence(objects: &Objects, slot: Slot) -> &[Evidence] {
+    objects.slots.get(slot).deployment.as_ref().map(|held| held.evidence.as_slice()).unwrap_or_default()
+}
+
+/// What a gate's newest verdict in the open bake of a record is.
+fn in_bake(objects: &Objects, record: &Record, verdict: Verdict) -> bool {
+    record.live.is_some_and(|live| {
+        evidence(objects, live)
+            .iter()
+            .any(|known| known.stage == Stage::Baking(record.switched_at) && known.verdict == verdict)
+    })
+}
+
+/// S1, S13: traffic moves only to a slot with complete evidence for what it holds, from pods that are still there; or back to
+/// where it came from; or, when the record was lost, to one that has served.
+fn invariant_proven(before: &Objects, record: &Record, gates: &Gates) -> Result<(), Violation> {
+    let Some(to) = record.live else { return Ok(()) };
+    let known = before.record();
+    if known.is_some_and(|known| known.live == Some(to)) {
+        return Ok(());
+    }
+    let object = before.slots.get(to);
+    let Some(held) = &object.deployment else { return Err(Violation("S1: traffic to a slot that is not there")) };
+    let has_passed = |name: &tidegate_core::rollout::Gate| {
+        held.evidence.iter().any(|known| {
+            known.gate == *name
+                && known.stage == Stage::BeforeSwitch
+                && known.verdict == Verdict::Pass
+                && known.revision == held.revision
+                && known.attempt == held.attempt
+        })
+    };
+    let is_proven = gates.before_switch.iter().all(has_passed);
+    let is_from = known.is_some_and(|known| known.from_slot() == Some(to));
+    let is_lost = known.is_none() && held.served.is_some();
+    ensure(is_proven || is_from || is_lost, "S1: traffic to a slot without complete evidence")?;
+    ensure(is_from || is_lost || !object.is_evidence_orphaned, "S13: evidence of pods that are gone")
+}
+
+/// S2, S8: nobody moves traffic from ready pods to none.
+fn invariant_parity(
+    before: &Objects,
+    record: &Record,
+    selection: Selection,
+    is_rough: bool,
+) -> Result<(), Violation> {
+    let (Some(to), Selection::Only(from)) = (record.live, before.selection()) else { return Ok(()) };
+    if is_rough || from == to || selection != Selection::Only(to) {
+        return Ok(());
+    }
+    let target = before.slots.get(to);
+    ensure(!target.has_others, "S2: pods of another revision are left where traffic goes")?;
+    ensure(target.own == Own::Ready, "S2: traffic to a slot without ready pods")
+}
+
+/// A revision that was turned down gets no traffic before git or its try changes.
+fn invariant_not_rejected(before: &Objects, record: &Record) -> Result<(), Violation> {
+    let (Some(known), Some(to)) = (before.record(), record.live) else { return Ok(()) };
+    if known.live == Some(to) || known.from_slot() == Some(to) {
+        return Ok(());
+    }
+    let held = before.slots.get(to).deployment.as_ref().map(|held| (held.revision, held.attempt));
+    let rejected = known.rejected.as_ref().map(|rejected| (rejected.revision, rejected.attempt));
+    ensure(rejected.is_none() || held != rejected, "traffic to a revision that was turned down")
+}
+
+/// A bake that a gate has failed in is closed only by turning the revision down.
+fn invariant_no_failure_is_lost(before: &Objects, record: &Record) -> Result<(), Violation> {
+    let Some(known) = before.record() else { return Ok(()) };
+    let is_closed = match (known.bake, record.bake) {
+        (Bake::Open { .. }, Bake::Closed { .. }) => known.live == record.live,
+        (Bake::Open { .. } | Bake::Closed { .. }, _) => false,
+    };
+    let live = known.live.and_then(|live| before.slots.get(live).deployment.as_ref());
+    let turned_down = record.rejected.as_ref().map(|rejected| rejected.revision);
+    let is_lost = is_closed
+        && in_bake(before, known, Verdict::Fail)
+        && live.is_some_and(|live| turned_down != Some(live.revision));
+    ensure(!is_lost, "S1: a bake was closed over a failed gate")
+}
+
+/// S7: a roll back has a failed gate, lost readiness or traffic that did not follow behind it.
+fn invariant_rolled_back_for_a_reason(
+    before: &Objects,
+    record: &Record,
+    is_rough: bool,
+) -> Result<(), Violation> {
+    let Some(known) = before.record() else { return Ok(()) };
+    let (Some(live), Some(to)) = (known.live, record.live) else { return Ok(()) };
+    let turned_down = record.rejected != known.rejected;
+    if !known.is_baking() || live == to || !turned_down || is_rough {
+        return Ok(());
+    }
+    let late = known.settled_at.is_none() && NOW.duration_since(known.switched_at) >= timing().settle;
+    let unready = known.unready.live.is_some();
+    ensure(late || unready || in_bake(before, known, Verdict::Fail), "S7: rolled back without a reason")
+}
+
+/// S3: nothing is taken from a slot with traffic, nor before its drain is over.
+fn invariant_free(before: &Objects, slot: Slot) -> Result<(), Violation> {
+    ensure(before.selection() != Selection::Only(slot), "S3: the slot has traffic")?;
+    let is_drained = match before.slots.get(slot).left {
+        None => true,
+        Some(None) => false,
+        Some(Some(left)) => NOW.duration_since(left) >= timing().drain,
+    };
+    ensure(is_drained || before.slots.get(slot).own == Own::None, "S3: the drain is not over")
+}
+
+/// S4: the slot that traffic came from is kept as it is while the bake is open.
+fn invariant_kept_while_baking(before: &Objects, slot: Slot) -> Result<(), Violation> {
+    let is_needed = before.record().is_some_and(|record| record.from_slot() == Some(slot));
+    ensure(!is_needed, "S4: the slot that an open bake may go back to")
+}
+
+/// A new template only where no pods are: what is tested are the pods that serve.
+fn invariant_emptied(before: &Objects, write: &Write) -> Result<(), Violation> {
+    let Write::Prepare { slot, .. } = write else { return Ok(()) };
+    let object = before.slots.get(*slot);
+    let is_there = object.deployment.is_some() && (object.own != Own::None || object.has_others);
+    ensure(!is_there, "S13: a template is written over running pods")
+}

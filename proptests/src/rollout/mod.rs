@@ -1,0 +1,29 @@
+//! A small world of one workload under blue/green, in which everything that may happen does: the real decision function of
+//! the core, one or two daemons that may be killed between any two requests, writes that land late, pods that come and go,
+//! gates that say anything at any time, git that moves, people who edit. It is explored to its end, state by state.
+//!
+//! Time is relative: a state keeps how long ago things were, up to the longest duration that anybody asks about, so that there
+//! are finitely many states. Versions of objects are kept as "still as this daemon has read it", for the same reason.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `world` | the state, and what may happen in it next |
+//! | `daemon` | a daemon: reads, decides, and sends one write after the other |
+//! | `objects` | what a write does to the pointer and the slots, and when it is refused |
+//! | `bugs` | mistakes that are put around the decision function, to be found |
+//! | `invariants` | what no write may ever do |
+//! | `calm` | whether everything comes to rest once nothing more happens to it |
+//! | `explore` | all states, each once |
+
+mod bugs;
+mod calm;
+mod daemon;
+mod explore;
+mod invariants;
+mod objects;
+mod world;
+
+pub use bugs::Bug;
+pub use explore::{Explored, Found, explore};
+pub use calm::rest;
+pub use world::{Limits, World, gates};

@@ -1,0 +1,311 @@
+//! The pointer and the slots as an API server keeps them, and what one write does to them.
+
+use jiff::{SignedDuration, Timestamp};
+use tidegate_core::rollout::{
+    Attempt, Bake, Deployment, Evidence, Pods, Pointer, Record, Revision, Selection, Slot, SlotView, Slots,
+    Stage, Write,
+};
+
+/// The time of every decision; everything else is relative to it.
+pub const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+/// One step of the clock.
+pub const TICK: SignedDuration = SignedDuration::from_secs(1);
+/// Nobody asks about more than this long ago.
+const LONGEST: SignedDuration = SignedDuration::from_secs(2);
+/// Apart from the times of decisions, so that no two moves of traffic have the same one.
+const MOMENT: SignedDuration = SignedDuration::from_millis(1);
+/// The time of bakes of before.
+const ANOTHER_BAKE: Timestamp = Timestamp::MIN;
+
+/// The pods of a slot; its size is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Own {
+    #[default]
+    None,
+    Starting,
+    Ready,
+    /// No endpoint any more, and not gone yet.
+    Leaving,
+}
+
+/// A slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct SlotObject {
+    pub deployment: Option<Deployment>,
+    /// Pods of the template.
+    pub own: Own,
+    /// Pods of a template of before.
+    pub has_others: bool,
+    /// What can be made again: revision and try of the last template.
+    pub kept: Option<(Revision, Attempt)>,
+    /// Traffic has left it: since when it had reached everybody, up to [`LONGEST`]; none inside: not yet.
+    pub left: Option<Option<Timestamp>>,
+    /// Its evidence is about pods that are gone.
+    pub is_evidence_orphaned: bool,
+}
+
+/// The pointer object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PointerObject {
+    pub record: Option<Record>,
+    pub selection: Selection,
+}
+
+/// Everything that the API server keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Objects {
+    pub pointer: Option<PointerObject>,
+    pub slots: Slots<SlotObject>,
+    /// Endpoints have followed the pointer.
+    pub is_settled: bool,
+}
+
+/// What a daemon has read is still as it is; of the pointer, and of each slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fresh {
+    pub pointer: bool,
+    pub slots: Slots<bool>,
+}
+
+/// An object that a write changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    Pointer,
+    Slot(Slot),
+    Nothing,
+}
+
+impl Fresh {
+    pub const ALL: Self = Self { pointer: true, slots: Slots { blue: true, green: true } };
+
+    pub const fn is(&self, target: Target) -> bool {
+        match target {
+            Target::Pointer => self.pointer,
+            Target::Slot(slot) => *self.slots.get(slot),
+            Target::Nothing => true,
+        }
+    }
+
+    pub const fn set(&mut self, target: Target, fresh: bool) {
+        match target {
+            Target::Pointer => self.pointer = fresh,
+            Target::Slot(slot) => *self.slots.get_mut(slot) = fresh,
+            Target::Nothing => {}
+        }
+    }
+}
+
+pub const fn target(write: &Write) -> Target {
+    match write {
+        Write::Mark { slot, .. }
+        | Write::Recreate(slot)
+        | Write::Scale { slot, .. }
+        | Write::Evidence { slot, .. }
+        | Write::Prepare { slot, .. } => Target::Slot(*slot),
+        Write::Point { .. } | Write::Epoch => Target::Pointer,
+        Write::MarkFollowers | Write::Follow | Write::Recheck(_) => Target::Nothing,
+    }
+}
+
+impl SlotObject {
+    pub fn view(&self) -> SlotView {
+        let own = u32::from(self.own != Own::None);
+        let others = u32::from(self.has_others);
+        let pods = Pods { ready: u32::from(self.own == Own::Ready), others, total: own + others };
+        SlotView { deployment: self.deployment.clone(), pods }
+    }
+
+    fn prepare(&mut self, revision: Revision, attempt: Attempt) {
+        let is_same = self.deployment.as_ref().is_some_and(|held| held.revision == revision);
+        if !is_same && self.own != Own::None {
+            self.own = Own::None;
+            self.has_others = true;
+        }
+        self.deployment = Some(Deployment {
+            revision,
+            attempt,
+            replicas: 0,
+            recorded: 1,
+            served: None,
+            prepared_at: NOW,
+            evidence: Vec::new(),
+            is_current: false,
+        });
+        self.kept = Some((revision, attempt));
+        self.is_evidence_orphaned = false;
+    }
+}
+
+impl Objects {
+    pub fn pointer(&self) -> Pointer {
+        match &self.pointer {
+            Some(PointerObject { record: Some(record), selection }) => {
+                Pointer::Recorded { record: record.clone(), selection: *selection }
+            }
+            Some(PointerObject { record: None, .. }) | None => Pointer::Unrecorded,
+        }
+    }
+
+    pub fn record(&self) -> Option<&Record> {
+        self.pointer.as_ref().and_then(|pointer| pointer.record.as_ref())
+    }
+
+    pub fn selection(&self) -> Selection {
+        self.pointer.as_ref().map_or(Selection::Nothing, |pointer| pointer.selection)
+    }
+
+    pub fn views(&self) -> Slots<SlotView> {
+        Slots { blue: self.slots.blue.view(), green: self.slots.green.view() }
+    }
+
+    /// Carries a write out whose guard holds; false when the object is not there, or is there already.
+    pub fn carry(&mut self, write: &Write) -> bool {
+        match write {
+            Write::Mark { slot, serves } => self.change(*slot, |held| {
+                if *serves {
+                    held.served = Some(NOW);
+                }
+            }),
+            Write::MarkFollowers | Write::Follow | Write::Recheck(_) => true,
+            Write::Epoch => self.pointer.is_some(),
+            Write::Point { record, selection } => {
+                self.point(record, *selection);
+                true
+            }
+            Write::Recreate(slot) => self.recreate(*slot),
+            Write::Scale { slot, replicas } => self.change(*slot, |held| {
+                held.replicas = *replicas;
+                held.is_current = false;
+            }),
+            Write::Evidence { slot, evidence } => self.change(*slot, |held| put(&mut held.evidence, evidence)),
+            Write::Prepare { slot, revision, attempt } => {
+                self.slots.get_mut(*slot).prepare(*revision, *attempt);
+                true
+            }
+        }
+    }
+
+    fn change(&mut self, slot: Slot, change: impl FnOnce(&mut Deployment)) -> bool {
+        self.slots.get_mut(slot).deployment.as_mut().map(change).is_some()
+    }
+
+    fn recreate(&mut self, slot: Slot) -> bool {
+        let object = self.slots.get_mut(slot);
+        let (None, Some((revision, attempt))) = (&object.deployment, object.kept) else { return false };
+        object.prepare(revision, attempt);
+        self.change(slot, |held| {
+            held.replicas = 1;
+            held.served = Some(NOW);
+        })
+    }
+
+    fn point(&mut self, record: &Record, selection: Selection) {
+        let is_move = self.record().is_none_or(|before| before.switched_at != record.switched_at);
+        let record = Record { epoch: 0, ..record.clone() };
+        self.pointer = Some(PointerObject { record: Some(record), selection: self.selection() });
+        if is_move {
+            self.begin_bake();
+        }
+        self.select(selection);
+    }
+
+    /// Gives the move that has just landed a time of its own: all evidence that stands there is of another bake.
+    fn begin_bake(&mut self) {
+        for slot in Slot::ALL {
+            self.change(slot, |held| held.evidence.iter_mut().for_each(make_old));
+        }
+        if let Some(record) = self.pointer.as_mut().and_then(|pointer| pointer.record.as_mut()) {
+            record.switched_at = NOW - MOMENT;
+        }
+    }
+
+    /// Moves traffic.
+    pub fn select(&mut self, selection: Selection) {
+        let Some(pointer) = &mut self.pointer else { return };
+        let before = std::mem::replace(&mut pointer.selection, selection);
+        if before == selection {
+            return;
+        }
+        self.is_settled = false;
+        for slot in Slot::ALL {
+            if before == Selection::Only(slot) {
+                self.slots.get_mut(slot).left = Some(None);
+            }
+            if selection == Selection::Only(slot) {
+                self.slots.get_mut(slot).left = None;
+            }
+        }
+    }
+
+    /// Endpoints have followed the pointer: drains count from now.
+    pub fn settle(&mut self) {
+        self.is_settled = true;
+        for slot in Slot::ALL {
+            let left = &mut self.slots.get_mut(slot).left;
+            if *left == Some(None) {
+                *left = Some(Some(NOW));
+            }
+        }
+    }
+
+    /// Everything is one tick longer ago.
+    pub fn tick(&mut self) {
+        for slot in Slot::ALL {
+            let object = self.slots.get_mut(slot);
+            if let Some(Some(left)) = &mut object.left {
+                age(left);
+            }
+            if let Some(held) = &mut object.deployment {
+                age(&mut held.prepared_at);
+                held.served.as_mut().map(age);
+                held.evidence.iter_mut().for_each(|evidence| match &mut evidence.stage {
+                    Stage::BeforeSwitch => {}
+                    Stage::Baking(at) => age(at),
+                });
+            }
+        }
+        if let Some(record) = self.pointer.as_mut().and_then(|pointer| pointer.record.as_mut()) {
+            age_record(record);
+        }
+    }
+}
+
+fn put(evidence: &mut Vec<Evidence>, new: &Evidence) {
+    evidence.retain(|known| known.gate != new.gate || known.stage != new.stage);
+    evidence.push(new.clone());
+    evidence.sort_by_key(|evidence| match evidence.stage {
+        Stage::BeforeSwitch => (0, Timestamp::MIN),
+        Stage::Baking(at) => (1, at),
+    });
+}
+
+pub fn make_old(evidence: &mut Evidence) {
+    match &mut evidence.stage {
+        Stage::BeforeSwitch => {}
+        Stage::Baking(at) => *at = ANOTHER_BAKE,
+    }
+}
+
+/// One tick longer ago; the distant past stays the distant past.
+pub fn age(time: &mut Timestamp) {
+    if *time != ANOTHER_BAKE {
+        *time = (*time - TICK).max(NOW - LONGEST - MOMENT);
+    }
+}
+
+pub fn age_record(record: &mut Record) {
+    age(&mut record.switched_at);
+    record.settled_at.as_mut().map(age);
+    record.unready.live.as_mut().map(age);
+    record.unready.from.as_mut().map(age);
+    if let Some(rejected) = &mut record.rejected {
+        age(&mut rejected.at);
+    }
+    match &mut record.bake {
+        Bake::Open { until, max } => {
+            age(until);
+            age(max);
+        }
+        Bake::Closed { standby_until } => drop(standby_until.as_mut().map(age)),
+    }
+}
