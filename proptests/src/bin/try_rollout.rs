@@ -1,8 +1,8 @@
 use tidegate_proptests::rollout::*;
 fn main() {
     let a: Vec<u32> = std::env::args().skip(1).map(|x| x.parse().unwrap()).collect();
-    let g = |i: usize| a.get(i).copied().unwrap_or(0);
-    let base = Limits { revisions: g(0) as u8, unknown: false, retries: g(1), moves: g(2) as u8, daemons: g(3) as usize, late: g(4) as u8, flaps: g(5) as u8, edits: g(6) as u8, unknowns: g(7) as u8, bug: None };
+    let g = |i: usize| a.get(i).copied().unwrap_or(0); let z = |i: usize| if g(i) == 9 { 255u8 } else { g(i) as u8 };
+    let base = Limits { revisions: g(0) as u8, unknown: g(12) > 0, ends: g(13) > 0, adopts: g(14) > 0, orders: z(15), retries: g(1), moves: z(2), daemons: g(3) as usize, late: z(4), flaps: z(5), edits: z(6), unknowns: z(7), followers: g(11) > 0, bug: None };
     let gates = gates();
     let t = std::time::Instant::now();
     let mut ends = std::collections::BTreeMap::new();

@@ -184,7 +184,7 @@ fn without_emptying(objects: &Objects, desired: Desired) -> Option<Step> {
     let Desired::Revision { revision, attempt } = desired else { return None };
     let live = match objects.selection() {
         Selection::Only(slot) => slot,
-        Selection::Nothing | Selection::Foreign => return None,
+        Selection::Nothing | Selection::All | Selection::Foreign => return None,
     };
     Some(Step::Carry(vec![Write::Epoch, Write::Prepare { slot: live.other(), revision, attempt }]))
 }

@@ -46,7 +46,7 @@ pub fn rest(world: &World, verdict: Verdict, limits: &Limits, gates: &Gates) -> 
                 quiet = 0;
                 let holds = |world: &World, write: &tidegate_core::rollout::Write| match write {
                     tidegate_core::rollout::Write::Recheck(recheck) => {
-                        world.objects.slots.get(recheck.slot).view().pods.ready >= recheck.at_least
+                        world.objects.slots.get(recheck.slot).holds(*recheck)
                     }
                     _ => true,
                 };

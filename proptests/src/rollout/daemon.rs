@@ -2,11 +2,11 @@
 //! first one. It keeps nothing between steps.
 
 use tidegate_core::rollout::{
-    Decision, Gates, Question, Situation, Size, Slots, Stage, Step, Timing, Write, decide,
+    Decision, Gates, Question, Situation, Size, Slots, Stage, Step, Timing, Uncoloured, Write, decide,
 };
 
 use super::bugs::Bug;
-use super::objects::{Fresh, NOW, Objects, TICK, age, age_record, make_old};
+use super::objects::{Fresh, NOW, Objects, Own, TICK, age, age_record, make_old};
 use super::world::{Limits, Wanted};
 
 /// What a daemon is at.
@@ -28,9 +28,9 @@ pub fn timing() -> Timing {
         bake_max: TICK * 2,
         standby: TICK,
         keep_failed: TICK,
-        warm: TICK * 2,
+        warm: TICK,
         grace: TICK,
-        settle: TICK * 2,
+        settle: TICK,
         floor_percent: 100,
     }
 }
@@ -45,11 +45,17 @@ pub fn decision(objects: &Objects, wanted: Wanted, limits: &Limits, gates: &Gate
     let situation = Situation {
         now: NOW,
         desired: wanted.desired(),
-        size: Size { replicas: 1, autoscaler_min: None },
+        size: Size { replicas: 1, autoscaler: None },
         pointer: &pointer,
         slots: &slots,
-        has_legacy: false,
-        followers_agree: true,
+        uncoloured: objects.uncoloured.map(|uncoloured| Uncoloured {
+            replicas: 1,
+            ready: u32::from(uncoloured.own == Own::Ready),
+            has_autoscaler: uncoloured.has_autoscaler,
+            has_budget: uncoloured.has_budget,
+            is_ours: uncoloured.is_ours,
+        }),
+        followers_agree: objects.follower.is_none_or(|follower| follower == objects.recorded_selection()),
         is_settled: objects.is_settled,
         balancer_agrees: true,
         is_allowed: true,
@@ -68,7 +74,7 @@ impl Daemon {
     /// What a daemon that has just read these objects does next; none when it waits.
     pub fn begin(decision: &Decision) -> Option<Self> {
         match &decision.step {
-            Step::Wait(_) | Step::Adopt => None,
+            Step::Wait(_) => None,
             Step::Ask(question) => Some(Self::Asking(Box::new(question.clone()), Fresh::ALL)),
             Step::Carry(writes) => Some(Self::writing(writes.clone(), Fresh::ALL)),
         }
@@ -134,9 +140,18 @@ pub fn tick_write(write: &mut Write) {
         | Write::MarkFollowers
         | Write::Recheck(_)
         | Write::Epoch
-        | Write::Follow
+        | Write::Follow(_)
         | Write::Recreate(_)
         | Write::Scale { .. }
+        | Write::Delete(_)
+        | Write::DeletePointer
+        | Write::Forget
+        | Write::Autoscaler { .. }
+        | Write::FreezeAutoscaler
+        | Write::ReplaceBudget
+        | Write::Colour(_)
+        | Write::MakeUncoloured { .. }
+        | Write::DeleteUncoloured
         | Write::Prepare { .. } => {}
     }
 }

@@ -2,7 +2,7 @@
 //! that are taken for one are less likely than a fault of the memory.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{Hash as _, Hasher};
 
 use super::world::{Limits, World, gates};
 
@@ -26,14 +26,64 @@ pub struct Found {
     pub trace: Vec<String>,
 }
 
+/// A hasher of 128 bits, made for many short values: two multiplications for each word.
+#[derive(Debug, Clone, Copy)]
+pub struct Fingerprint(u64, u64);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f)
+    }
+}
+
+impl Fingerprint {
+    fn word(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        self.1 = (self.1.rotate_left(31) ^ word).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    }
+
+    fn both(self) -> u128 {
+        let mix = |half: u64| (half ^ (half >> 29)).wrapping_mul(0x1656_67b1_9e37_79f9);
+        let mix = |half: u64| mix(half) ^ (mix(half) >> 32);
+        u128::from(mix(self.0)) << 64 | u128::from(mix(self.1))
+    }
+}
+
+impl Hasher for Fingerprint {
+    fn finish(&self) -> u64 {
+        let both = self.both();
+        (both >> 64) as u64 ^ both as u64
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.word(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.word(u64::from(value));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.word(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.word(value);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.word(value as u64);
+    }
+}
+
 fn fingerprint(world: &World) -> u128 {
-    let hash = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        world.hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    hash(0) << 64 | hash(1)
+    let mut hasher = Fingerprint::default();
+    world.hash(&mut hasher);
+    hasher.both()
 }
 
 /// Looks at every state up to `cap` of them; each is handed to `look` too. Ends at the first violation.

@@ -2,7 +2,7 @@
 //! true durations and the true evidence. The numbers are those of the rollout page's S-invariants.
 
 use tidegate_core::rollout::{
-    Bake, Evidence, Gates, Record, Selection, Slot, Stage, Verdict, Write,
+    Bake, Command, Evidence, Gates, Record, Selection, Slot, Stage, Verdict, Write,
 };
 
 use super::daemon::timing;
@@ -12,18 +12,17 @@ use super::objects::{NOW, Objects, Own};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation(pub &'static str);
 
-/// Looks at a write that has landed on these objects. `is_rough`: pods have flapped, or people have edited: then readiness may
-/// have gone between the last look and the write.
-pub fn check(before: &Objects, write: &Write, is_rough: bool, gates: &Gates) -> Result<(), Violation> {
+/// Looks at a write that has landed on these objects. `raced`: pods stopped to be ready after the last look at them.
+pub fn check(before: &Objects, write: &Write, raced: bool, gates: &Gates) -> Result<(), Violation> {
     match write {
         Write::Point { record, selection } => {
-            invariant_proven(before, record, gates)?;
-            invariant_parity(before, record, *selection, is_rough)?;
+            invariant_proven(before, record, raced, gates)?;
+            invariant_parity(before, record, *selection, raced)?;
             invariant_not_rejected(before, record)?;
             invariant_no_failure_is_lost(before, record)?;
-            invariant_rolled_back_for_a_reason(before, record, is_rough)
+            invariant_rolled_back_for_a_reason(before, record)
         }
-        Write::Scale { slot, replicas: 0 } | Write::Prepare { slot, .. } => {
+        Write::Scale { slot, replicas: 0 } | Write::Prepare { slot, .. } | Write::Delete(slot) => {
             invariant_free(before, *slot)?;
             invariant_kept_while_baking(before, *slot)?;
             invariant_emptied(before, write)
@@ -33,10 +32,25 @@ pub fn check(before: &Objects, write: &Write, is_rough: bool, gates: &Gates) -> 
         | Write::MarkFollowers
         | Write::Recheck(_)
         | Write::Epoch
-        | Write::Follow
+        | Write::Follow(_)
         | Write::Recreate(_)
+        | Write::DeletePointer
+        | Write::Forget
+        | Write::Autoscaler { .. }
+        | Write::FreezeAutoscaler
+        | Write::ReplaceBudget
+        | Write::Colour(_)
+        | Write::MakeUncoloured { .. }
+        | Write::DeleteUncoloured
         | Write::Evidence { .. } => Ok(()),
     }
+}
+
+/// S2: no write takes traffic away from ready pods that stay, to where there are none; but for a workload that has left git, and for
+/// traffic that somebody else has sent there.
+pub fn invariant_no_blackout(before: &Objects, after: &Objects, raced: bool) -> Result<(), Violation> {
+    let is_ours = before.record().is_some_and(|record| record.agrees(before.selection()));
+    ensure(raced || !is_ours || !before.serves_somebody() || after.serves_somebody(), "S2: nothing serves any more")
 }
 
 fn ensure(holds: bool, what: &'static str) -> Result<(), Violation> {
@@ -58,14 +72,16 @@ fn in_bake(objects: &Objects, record: &Record, verdict: Verdict) -> bool {
 
 /// S1, S13: traffic moves only to a slot with complete evidence for what it holds, from pods that are still there; or back to
 /// where it came from; or, when the record was lost, to one that has served.
-fn invariant_proven(before: &Objects, record: &Record, gates: &Gates) -> Result<(), Violation> {
+fn invariant_proven(before: &Objects, record: &Record, raced: bool, gates: &Gates) -> Result<(), Violation> {
     let Some(to) = record.live else { return Ok(()) };
     let known = before.record();
     if known.is_some_and(|known| known.live == Some(to)) {
         return Ok(());
     }
     let object = before.slots.get(to);
-    let Some(held) = &object.deployment else { return Err(Violation("S1: traffic to a slot that is not there")) };
+    let Some(held) = &object.deployment else {
+        return ensure(raced, "S1: traffic to a slot that is not there");
+    };
     let has_passed = |name: &tidegate_core::rollout::Gate| {
         held.evidence.iter().any(|known| {
             known.gate == *name
@@ -75,11 +91,12 @@ fn invariant_proven(before: &Objects, record: &Record, gates: &Gates) -> Result<
                 && known.attempt == held.attempt
         })
     };
-    let is_proven = gates.before_switch.iter().all(has_passed);
+    let is_ordered = known.and_then(|known| known.order.as_ref()).is_some() && held.served.is_some();
+    let is_proven = is_ordered || gates.before_switch.iter().all(has_passed);
     let is_from = known.is_some_and(|known| known.from_slot() == Some(to));
-    let is_lost = known.is_none() && held.served.is_some();
+    let is_lost = known.is_none() && (held.served.is_some() || held.is_adopted);
     ensure(is_proven || is_from || is_lost, "S1: traffic to a slot without complete evidence")?;
-    ensure(is_from || is_lost || !object.is_evidence_orphaned, "S13: evidence of pods that are gone")
+    ensure(raced || is_from || is_lost || !object.is_evidence_orphaned, "S13: evidence of pods that are gone")
 }
 
 /// S2, S8: nobody moves traffic from ready pods to none.
@@ -87,10 +104,10 @@ fn invariant_parity(
     before: &Objects,
     record: &Record,
     selection: Selection,
-    is_rough: bool,
+    raced: bool,
 ) -> Result<(), Violation> {
     let (Some(to), Selection::Only(from)) = (record.live, before.selection()) else { return Ok(()) };
-    if is_rough || from == to || selection != Selection::Only(to) {
+    if raced || from == to || selection != Selection::Only(to) {
         return Ok(());
     }
     let target = before.slots.get(to);
@@ -125,25 +142,30 @@ fn invariant_no_failure_is_lost(before: &Objects, record: &Record) -> Result<(),
 }
 
 /// S7: a roll back has a failed gate, lost readiness or traffic that did not follow behind it.
-fn invariant_rolled_back_for_a_reason(
-    before: &Objects,
-    record: &Record,
-    is_rough: bool,
-) -> Result<(), Violation> {
+fn invariant_rolled_back_for_a_reason(before: &Objects, record: &Record) -> Result<(), Violation> {
     let Some(known) = before.record() else { return Ok(()) };
     let (Some(live), Some(to)) = (known.live, record.live) else { return Ok(()) };
+    if before.slots.get(live).deployment.is_none() {
+        // The evidence has gone with it.
+        return Ok(());
+    }
     let turned_down = record.rejected != known.rejected;
-    if !known.is_baking() || live == to || !turned_down || is_rough {
+    if !known.is_baking() || live == to || !turned_down {
         return Ok(());
     }
     let late = known.settled_at.is_none() && NOW.duration_since(known.switched_at) >= timing().settle;
     let unready = known.unready.live.is_some();
-    ensure(late || unready || in_bake(before, known, Verdict::Fail), "S7: rolled back without a reason")
+    let is_ordered = known.order.as_ref().is_some_and(|order| match order.command {
+        Command::Abort | Command::RollBack => true,
+        Command::Promote | Command::Resume | Command::Retry => false,
+    });
+    ensure(late || unready || is_ordered || in_bake(before, known, Verdict::Fail), "S7: rolled back without a reason")
 }
 
 /// S3: nothing is taken from a slot with traffic, nor before its drain is over.
 fn invariant_free(before: &Objects, slot: Slot) -> Result<(), Violation> {
-    ensure(before.selection() != Selection::Only(slot), "S3: the slot has traffic")?;
+    let is_needed = |record: &Record| record.live == Some(slot) && !record.is_leaving;
+    ensure(!before.record().is_some_and(is_needed), "S3: the slot is live")?;
     let is_drained = match before.slots.get(slot).left {
         None => true,
         Some(None) => false,

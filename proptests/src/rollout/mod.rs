@@ -12,11 +12,13 @@
 //! | `objects` | what a write does to the pointer and the slots, and when it is refused |
 //! | `bugs` | mistakes that are put around the decision function, to be found |
 //! | `invariants` | what no write may ever do |
+//! | `canonical` | one form for all states that nothing can tell apart |
 //! | `calm` | whether everything comes to rest once nothing more happens to it |
 //! | `explore` | all states, each once |
 
 mod bugs;
 mod calm;
+mod canonical;
 mod daemon;
 mod explore;
 mod invariants;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tidegate_core::rollout::{
-    Attempt, Bake, Deployment, Evidence, Pods, Pointer, Record, Revision, Selection, Slot, SlotView, Slots,
+    Attempt, Bake, Deployment, Evidence, Pods, Pointer, Recheck, Record, Revision, Selection, Slot, SlotView, Slots,
     Stage, Write,
 };
 
@@ -11,11 +11,13 @@ pub const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 /// One step of the clock.
 pub const TICK: SignedDuration = SignedDuration::from_secs(1);
 /// Nobody asks about more than this long ago.
-const LONGEST: SignedDuration = SignedDuration::from_secs(2);
+const LONGEST: SignedDuration = TICK;
 /// Apart from the times of decisions, so that no two moves of traffic have the same one.
 const MOMENT: SignedDuration = SignedDuration::from_millis(1);
+/// What ran before Tidegate came.
+pub const LEGACY: Revision = Revision::new(0);
 /// The time of bakes of before.
-const ANOTHER_BAKE: Timestamp = Timestamp::MIN;
+pub const ANOTHER_BAKE: Timestamp = Timestamp::MIN;
 
 /// The pods of a slot; its size is one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -36,12 +38,21 @@ pub struct SlotObject {
     pub own: Own,
     /// Pods of a template of before.
     pub has_others: bool,
-    /// What can be made again: revision and try of the last template.
+    /// What can be made again, while there is no Deployment: revision and try of the last template.
     pub kept: Option<(Revision, Attempt)>,
     /// Traffic has left it: since when it had reached everybody, up to [`LONGEST`]; none inside: not yet.
     pub left: Option<Option<Timestamp>>,
     /// Its evidence is about pods that are gone.
     pub is_evidence_orphaned: bool,
+}
+
+/// The Deployment without a colour; its size is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UncolouredObject {
+    pub own: Own,
+    pub has_autoscaler: bool,
+    pub has_budget: bool,
+    pub is_ours: bool,
 }
 
 /// The pointer object.
@@ -56,15 +67,23 @@ pub struct PointerObject {
 pub struct Objects {
     pub pointer: Option<PointerObject>,
     pub slots: Slots<SlotObject>,
+    /// The Deployment without a colour.
+    pub uncoloured: Option<UncolouredObject>,
+    /// What the one follower selects; none where there is no follower.
+    pub follower: Option<Selection>,
     /// Endpoints have followed the pointer.
     pub is_settled: bool,
 }
 
-/// What a daemon has read is still as it is; of the pointer, and of each slot.
+/// What a daemon has read is still as it is; of the pointer, of each slot and of the follower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fresh {
     pub pointer: bool,
     pub slots: Slots<bool>,
+    pub follower: bool,
+    pub uncoloured: bool,
+    /// Pods have stopped to be ready after they were read for the last time, right before traffic moves to them.
+    pub raced: bool,
 }
 
 /// An object that a write changes.
@@ -72,16 +91,20 @@ pub struct Fresh {
 pub enum Target {
     Pointer,
     Slot(Slot),
+    Follower,
+    Uncoloured,
     Nothing,
 }
 
 impl Fresh {
-    pub const ALL: Self = Self { pointer: true, slots: Slots { blue: true, green: true } };
+    pub const ALL: Self = Self { pointer: true, slots: Slots { blue: true, green: true }, follower: true, uncoloured: true, raced: false };
 
     pub const fn is(&self, target: Target) -> bool {
         match target {
             Target::Pointer => self.pointer,
             Target::Slot(slot) => *self.slots.get(slot),
+            Target::Follower => self.follower,
+            Target::Uncoloured => self.uncoloured,
             Target::Nothing => true,
         }
     }
@@ -90,6 +113,8 @@ impl Fresh {
         match target {
             Target::Pointer => self.pointer = fresh,
             Target::Slot(slot) => *self.slots.get_mut(slot) = fresh,
+            Target::Follower => self.follower = fresh,
+            Target::Uncoloured => self.uncoloured = fresh,
             Target::Nothing => {}
         }
     }
@@ -101,9 +126,16 @@ pub const fn target(write: &Write) -> Target {
         | Write::Recreate(slot)
         | Write::Scale { slot, .. }
         | Write::Evidence { slot, .. }
+        | Write::Delete(slot)
         | Write::Prepare { slot, .. } => Target::Slot(*slot),
-        Write::Point { .. } | Write::Epoch => Target::Pointer,
-        Write::MarkFollowers | Write::Follow | Write::Recheck(_) => Target::Nothing,
+        Write::Point { .. } | Write::Epoch | Write::DeletePointer | Write::Forget => Target::Pointer,
+        Write::MarkFollowers | Write::Follow(_) => Target::Follower,
+        Write::FreezeAutoscaler
+        | Write::ReplaceBudget
+        | Write::Colour(_)
+        | Write::MakeUncoloured { .. }
+        | Write::DeleteUncoloured => Target::Uncoloured,
+        Write::Recheck(_) | Write::Autoscaler { .. } => Target::Nothing,
     }
 }
 
@@ -112,7 +144,13 @@ impl SlotObject {
         let own = u32::from(self.own != Own::None);
         let others = u32::from(self.has_others);
         let pods = Pods { ready: u32::from(self.own == Own::Ready), others, total: own + others };
-        SlotView { deployment: self.deployment.clone(), pods }
+        SlotView { deployment: self.deployment.clone(), pods, autoscaler_min: None }
+    }
+
+    /// What a daemon sees that reads readiness again.
+    pub fn holds(&self, recheck: Recheck) -> bool {
+        let replicas = self.deployment.as_ref().map_or(0, |held| held.replicas);
+        self.view().pods.ready.min(replicas) >= recheck.at_least
     }
 
     fn prepare(&mut self, revision: Revision, attempt: Attempt) {
@@ -130,8 +168,9 @@ impl SlotObject {
             prepared_at: NOW,
             evidence: Vec::new(),
             is_current: false,
+            is_adopted: false,
         });
-        self.kept = Some((revision, attempt));
+        self.kept = None;
         self.is_evidence_orphaned = false;
     }
 }
@@ -154,6 +193,11 @@ impl Objects {
         self.pointer.as_ref().map_or(Selection::Nothing, |pointer| pointer.selection)
     }
 
+    /// Where traffic is to go, by the record.
+    pub fn recorded_selection(&self) -> Selection {
+        self.record().map_or(Selection::Nothing, Record::selection)
+    }
+
     pub fn views(&self) -> Slots<SlotView> {
         Slots { blue: self.slots.blue.view(), green: self.slots.green.view() }
     }
@@ -161,12 +205,13 @@ impl Objects {
     /// Carries a write out whose guard holds; false when the object is not there, or is there already.
     pub fn carry(&mut self, write: &Write) -> bool {
         match write {
-            Write::Mark { slot, serves } => self.change(*slot, |held| {
-                if *serves {
-                    held.served = Some(NOW);
-                }
-            }),
-            Write::MarkFollowers | Write::Follow | Write::Recheck(_) => true,
+            Write::Mark { slot, serves: false } => self.change(*slot, |_| {}),
+            Write::Mark { slot, serves: true } => self.serves(*slot),
+            Write::MarkFollowers | Write::Recheck(_) => true,
+            Write::Follow(selection) => {
+                self.follower = self.follower.map(|_| *selection);
+                true
+            }
             Write::Epoch => self.pointer.is_some(),
             Write::Point { record, selection } => {
                 self.point(record, *selection);
@@ -182,6 +227,54 @@ impl Objects {
                 self.slots.get_mut(*slot).prepare(*revision, *attempt);
                 true
             }
+            Write::Delete(slot) => self.slots.get_mut(*slot).deployment.take().is_some(),
+            Write::DeletePointer => {
+                self.select(Selection::Nothing);
+                self.pointer.take().is_some()
+            }
+            Write::Forget => self.pointer.as_mut().and_then(|pointer| pointer.record.take()).is_some(),
+            Write::Autoscaler { .. } => true,
+            Write::FreezeAutoscaler => self.change_uncoloured(|uncoloured| uncoloured.has_autoscaler = false),
+            Write::ReplaceBudget => self.change_uncoloured(|uncoloured| uncoloured.has_budget = false),
+            Write::Colour(slot) => self.colour(*slot),
+            Write::MakeUncoloured { .. } => {
+                let made = UncolouredObject { own: Own::None, has_autoscaler: false, has_budget: false, is_ours: true };
+                self.uncoloured.is_none() && self.uncoloured.replace(made).is_none()
+            }
+            Write::DeleteUncoloured => self.uncoloured.take().is_some(),
+        }
+    }
+
+    fn change_uncoloured(&mut self, change: impl FnOnce(&mut UncolouredObject)) -> bool {
+        self.uncoloured.as_mut().map(change).is_some()
+    }
+
+    /// A rolling update: the old pod serves until the new one is ready.
+    fn colour(&mut self, slot: Slot) -> bool {
+        if self.uncoloured.take().is_none() {
+            return false;
+        }
+        let object = self.slots.get_mut(slot);
+        object.prepare(LEGACY, Attempt::default());
+        object.has_others = true;
+        self.change(slot, |held| (held.replicas, held.is_adopted) = (1, true))
+    }
+
+    /// True when a pod that is to stay, and is ready, gets traffic.
+    pub fn serves_somebody(&self) -> bool {
+        let of_slot = |slot: Slot| {
+            let object = self.slots.get(slot);
+            let is_adopted = object.deployment.as_ref().is_some_and(|held| held.is_adopted);
+            object.deployment.as_ref().is_some_and(|held| held.replicas > 0)
+                && (object.own == Own::Ready || (is_adopted && object.has_others && self.selection() == Selection::All))
+        };
+        match self.selection() {
+            Selection::Nothing | Selection::Foreign => false,
+            Selection::Only(slot) => of_slot(slot),
+            Selection::All => {
+                self.uncoloured.is_some_and(|uncoloured| uncoloured.own == Own::Ready)
+                    || Slot::ALL.into_iter().any(of_slot)
+            }
         }
     }
 
@@ -193,26 +286,40 @@ impl Objects {
         let object = self.slots.get_mut(slot);
         let (None, Some((revision, attempt))) = (&object.deployment, object.kept) else { return false };
         object.prepare(revision, attempt);
-        self.change(slot, |held| {
-            held.replicas = 1;
-            held.served = Some(NOW);
-        })
+        self.change(slot, |held| held.replicas = 1) && self.serves(slot)
+    }
+
+    /// Gives a slot the newest served mark. Only which one is newer is ever asked.
+    fn serves(&mut self, slot: Slot) -> bool {
+        self.change(slot.other(), |held| held.served = held.served.map(|_| NOW - TICK));
+        self.change(slot, |held| held.served = Some(NOW))
     }
 
     fn point(&mut self, record: &Record, selection: Selection) {
+        let is_restored = self.selection() != selection;
         let is_move = self.record().is_none_or(|before| before.switched_at != record.switched_at);
         let record = Record { epoch: 0, ..record.clone() };
         self.pointer = Some(PointerObject { record: Some(record), selection: self.selection() });
         if is_move {
             self.begin_bake();
         }
+        let before = self.selection();
         self.select(selection);
+        for slot in Slot::ALL {
+            let left = &mut self.slots.get_mut(slot).left;
+            if is_restored && before == Selection::Only(slot) {
+                *left = Some(None);
+            }
+            if selection == Selection::Only(slot) {
+                *left = None;
+            }
+        }
     }
 
     /// Gives the move that has just landed a time of its own: all evidence that stands there is of another bake.
     fn begin_bake(&mut self) {
         for slot in Slot::ALL {
-            self.change(slot, |held| held.evidence.iter_mut().for_each(make_old));
+            self.change(slot, |held| forget_bakes(&mut held.evidence));
         }
         if let Some(record) = self.pointer.as_mut().and_then(|pointer| pointer.record.as_mut()) {
             record.switched_at = NOW - MOMENT;
@@ -227,14 +334,6 @@ impl Objects {
             return;
         }
         self.is_settled = false;
-        for slot in Slot::ALL {
-            if before == Selection::Only(slot) {
-                self.slots.get_mut(slot).left = Some(None);
-            }
-            if selection == Selection::Only(slot) {
-                self.slots.get_mut(slot).left = None;
-            }
-        }
     }
 
     /// Endpoints have followed the pointer: drains count from now.
@@ -257,7 +356,6 @@ impl Objects {
             }
             if let Some(held) = &mut object.deployment {
                 age(&mut held.prepared_at);
-                held.served.as_mut().map(age);
                 held.evidence.iter_mut().for_each(|evidence| match &mut evidence.stage {
                     Stage::BeforeSwitch => {}
                     Stage::Baking(at) => age(at),
@@ -293,6 +391,23 @@ pub fn age(time: &mut Timestamp) {
     }
 }
 
+/// One tick nearer; what is over stays over.
+fn come(time: &mut Timestamp) {
+    *time = (*time - TICK).max(NOW);
+}
+
+/// All evidence of bakes is of another one now.
+fn forget_bakes(evidence: &mut Vec<Evidence>) {
+    evidence.iter_mut().for_each(make_old);
+    let mut later: Vec<Evidence> = Vec::new();
+    for one in evidence.drain(..).rev() {
+        if !later.iter().any(|known| known.gate == one.gate && known.stage == one.stage) {
+            later.insert(0, one);
+        }
+    }
+    *evidence = later;
+}
+
 pub fn age_record(record: &mut Record) {
     age(&mut record.switched_at);
     record.settled_at.as_mut().map(age);
@@ -303,9 +418,9 @@ pub fn age_record(record: &mut Record) {
     }
     match &mut record.bake {
         Bake::Open { until, max } => {
-            age(until);
-            age(max);
+            come(until);
+            come(max);
         }
-        Bake::Closed { standby_until } => drop(standby_until.as_mut().map(age)),
+        Bake::Closed { standby_until } => drop(standby_until.as_mut().map(come)),
     }
 }

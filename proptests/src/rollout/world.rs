@@ -3,21 +3,37 @@
 use std::sync::Arc;
 
 use tidegate_core::rollout::{
-    Attempt, Desired, Gate, GateName, Gates, Revision, Selection, Slot, Verdict, Write,
+    Attempt, Command, Desired, Gate, GateName, Gates, Order, Revision, Selection, Slot, Verdict, Write,
 };
 
 use super::bugs::Bug;
 use super::daemon::{Daemon, decision, make_write_old, tick_write};
-use super::invariants::{Violation, check};
-use super::objects::{Fresh, NOW, Objects, Own, Target, target};
+use super::invariants::{Violation, check, invariant_no_blackout};
+use super::objects::{Fresh, NOW, Objects, Own, PointerObject, Target, UncolouredObject, target};
 
-/// What may happen, and how often.
+/// Stands for "as often as one likes".
+pub const ALWAYS: u8 = u8::MAX;
+
+/// One less of what may still happen.
+const fn less(left: &mut u8) {
+    if *left != ALWAYS {
+        *left -= 1;
+    }
+}
+
+/// What may happen, and how often; [`ALWAYS`] is without end.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Revisions that git may ask for.
     pub revisions: u8,
     /// Git may be unreadable.
     pub unknown: bool,
+    /// Git may ask for no colours, or for nothing.
+    pub ends: bool,
+    /// A Deployment without colours is there from the beginning.
+    pub adopts: bool,
+    /// How often people order something.
+    pub orders: u8,
     /// Tries beyond the first.
     pub retries: u32,
     /// How often git moves.
@@ -32,27 +48,35 @@ pub struct Limits {
     pub edits: u8,
     /// How often a gate may say that it does not know.
     pub unknowns: u8,
+    /// A Service follows the pointer.
+    pub followers: bool,
     /// A mistake put around the decisions.
     pub bug: Option<Bug>,
 }
 
 /// What git asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Wanted {
-    /// The revision; none while git cannot be read.
-    pub revision: Option<u8>,
-    /// The try.
-    pub attempt: u32,
+pub enum Wanted {
+    /// A revision, in a try.
+    Revision(u8, u32),
+    /// Git cannot be read.
+    Unknown,
+    /// Nothing any more.
+    Gone,
+    /// No colours.
+    Plain,
 }
 
 impl Wanted {
     pub fn desired(self) -> Desired {
-        match self.revision {
-            Some(revision) => Desired::Revision {
+        match self {
+            Self::Revision(revision, git) => Desired::Revision {
                 revision: Revision::new(u128::from(revision)),
-                attempt: Attempt(self.attempt),
+                attempt: Attempt { git, ordered: 0 },
             },
-            None => Desired::Unknown,
+            Self::Unknown => Desired::Unknown,
+            Self::Gone => Desired::Gone { may_delete: true },
+            Self::Plain => Desired::Plain,
         }
     }
 }
@@ -65,6 +89,7 @@ pub struct Left {
     pub flaps: u8,
     pub edits: u8,
     pub unknowns: u8,
+    pub orders: u8,
 }
 
 /// A state.
@@ -87,12 +112,29 @@ pub fn gates() -> Gates {
     Gates { before_switch: vec![gate("smoke")], while_baking: vec![gate("errors")] }
 }
 
+/// True when the next write moves traffic to this slot.
+pub fn is_move(writes: &[Write], to: Slot) -> bool {
+    match writes {
+        [Write::Point { selection, .. }, ..] => *selection == Selection::Only(to),
+        _ => false,
+    }
+}
+
 impl World {
     /// Nothing is there, and git asks for the first revision.
     pub fn new(limits: &Limits) -> Self {
+        let follower = limits.followers.then_some(Selection::Nothing);
+        let before = UncolouredObject { own: Own::Ready, has_autoscaler: true, has_budget: true, is_ours: false };
+        let service = PointerObject { record: None, selection: Selection::All };
+        let objects = Objects {
+            follower,
+            uncoloured: limits.adopts.then_some(before),
+            pointer: limits.adopts.then_some(service),
+            ..Objects::default()
+        };
         Self {
-            objects: Objects::default(),
-            wanted: Wanted { revision: Some(0), attempt: 0 },
+            objects,
+            wanted: Wanted::Revision(0, 0),
             daemons: vec![Daemon::Idle; limits.daemons],
             late: None,
             left: Left {
@@ -101,6 +143,7 @@ impl World {
                 flaps: limits.flaps,
                 edits: limits.edits,
                 unknowns: limits.unknowns,
+                orders: limits.orders,
             },
         }
     }
@@ -115,9 +158,14 @@ impl World {
         self.controllers(&mut next);
         self.git_moves(limits, &mut next);
         self.people_edit(&mut next);
+        self.people_order(limits, &mut next);
         let mut later = self.clone();
         later.tick();
         next.push(("tick".to_owned(), Ok(later)));
+        let renews = limits.bug == Some(Bug::RenewedVersions);
+        for (_, world) in &mut next {
+            *world = world.clone().map(|world| world.canonical(renews));
+        }
         next.retain(|(_, world)| world.as_ref() != Ok(self));
         next
     }
@@ -154,7 +202,9 @@ impl World {
                         continue;
                     }
                     let mut world = put(Daemon::writing(question.as_ref().clone().record(verdict), *fresh));
-                    world.left.unknowns -= u8::from(is_unknown);
+                    if is_unknown {
+                        less(&mut world.left.unknowns);
+                    }
                     next.push((format!("{index} hears {verdict:?}"), Ok(world)));
                 }
             }
@@ -164,7 +214,7 @@ impl World {
                 next.push((format!("{index} is killed"), Ok(killed.clone())));
                 if self.left.late > 0 && self.late.is_none() && target(first) != Target::Nothing {
                     killed.late = Some((first.clone(), *fresh));
-                    killed.left.late -= 1;
+                    less(&mut killed.left.late);
                     next.push((format!("{index} is killed, its write is on its way"), Ok(killed)));
                 }
                 let mut world = self.clone();
@@ -194,8 +244,7 @@ impl World {
         gates: &Gates,
     ) -> Result<bool, Violation> {
         if let Write::Recheck(recheck) = write {
-            let ready = self.objects.slots.get(recheck.slot).view().pods.ready;
-            return Ok(ready >= recheck.at_least);
+            return Ok(self.objects.slots.get(recheck.slot).holds(*recheck));
         }
         let target = target(write);
         if !fresh.is(target) {
@@ -205,7 +254,11 @@ impl World {
         if !self.objects.carry(write) {
             return Ok(false);
         }
-        check(&before, write, self.left.flaps < limits.flaps || self.left.edits < limits.edits, gates)?;
+        check(&before, write, fresh.raced, gates)?;
+        let is_gone = matches!(write, Write::DeletePointer) || self.objects.pointer.is_none();
+        if !is_gone {
+            invariant_no_blackout(&before, &self.objects, fresh.raced)?;
+        }
         self.changed(target);
         if let (Some(before), Some(after)) = (before.record(), self.objects.record())
             && before.switched_at != after.switched_at
@@ -216,6 +269,18 @@ impl World {
             }
         }
         Ok(true)
+    }
+
+    /// A slot has lost readiness: who has read it again, and is about to move traffic there, could not know.
+    fn races(&mut self, slot: Slot) {
+        for daemon in &mut self.daemons {
+            if let Daemon::Writing(writes, fresh) = daemon {
+                fresh.raced |= is_move(writes, slot);
+            }
+        }
+        if let Some((write, fresh)) = &mut self.late {
+            fresh.raced |= is_move(std::slice::from_ref(write), slot);
+        }
     }
 
     fn changed(&mut self, target: Target) {
@@ -237,6 +302,9 @@ impl World {
             let is_wanted = object.deployment.as_ref().is_some_and(|held| held.replicas > 0);
             let mut becomes = |what: &str, own: Own| {
                 let world = self.with(|world| {
+                    if own == Own::Leaving {
+                        world.races(slot);
+                    }
                     let object = world.objects.slots.get_mut(slot);
                     object.own = own;
                     if let Some(held) = &mut object.deployment {
@@ -253,7 +321,8 @@ impl World {
                 (Own::Leaving, _) => becomes("its pod is gone", Own::None),
                 (Own::None, false) | (Own::Ready, true) => {}
             }
-            if object.has_others {
+            let is_rolling = object.deployment.as_ref().is_some_and(|held| held.is_adopted) && object.own != Own::Ready;
+            if object.has_others && !is_rolling {
                 let world = self.with(|world| world.objects.slots.get_mut(slot).has_others = false);
                 next.push((format!("{slot}: old pods are gone"), Ok(world)));
             }
@@ -267,33 +336,44 @@ impl World {
             }
             if object.own == Own::Ready && self.left.flaps > 0 {
                 let world = self.with(|world| {
-                    world.left.flaps -= 1;
+                    less(&mut world.left.flaps);
                     world.objects.slots.get_mut(slot).own = Own::Starting;
+                    world.races(slot);
                 });
                 next.push((format!("{slot}: its pod is unready"), Ok(world)));
             }
         }
+        self.uncoloured_pods(next);
         if !self.objects.is_settled && self.objects.pointer.is_some() {
             next.push(("traffic has followed".to_owned(), Ok(self.with(|world| world.objects.settle()))));
         }
+    }
+
+    fn uncoloured_pods(&self, next: &mut Vec<Next>) {
+        let Some(uncoloured) = self.objects.uncoloured else { return };
+        let own = match uncoloured.own {
+            Own::None => Own::Starting,
+            Own::Starting => Own::Ready,
+            Own::Ready | Own::Leaving => return,
+        };
+        let world = self.with(|world| world.objects.uncoloured = Some(UncolouredObject { own, ..uncoloured }));
+        next.push((format!("without colour: {own:?}"), Ok(world)));
     }
 
     fn git_moves(&self, limits: &Limits, next: &mut Vec<Next>) {
         if self.left.moves == 0 {
             return;
         }
-        let unknown = limits.unknown.then_some(None);
-        let revisions = (0..limits.revisions).map(Some).chain(unknown);
-        for revision in revisions {
-            for attempt in 0..=limits.retries {
-                let wanted = Wanted { revision, attempt };
-                if wanted != self.wanted {
-                    let world = self.with(|world| {
-                        world.wanted = wanted;
-                        world.left.moves -= 1;
-                    });
-                    next.push((format!("git: {wanted:?}"), Ok(world)));
-                }
+        let unknown = limits.unknown.then_some(Wanted::Unknown);
+        let ends = [Wanted::Plain, Wanted::Gone].into_iter().filter(|_| limits.ends);
+        let tries = |revision| (0..=limits.retries).map(move |attempt| Wanted::Revision(revision, attempt));
+        for wanted in (0..limits.revisions).flat_map(tries).chain(unknown).chain(ends) {
+            if wanted != self.wanted {
+                let world = self.with(|world| {
+                    world.wanted = wanted;
+                    less(&mut world.left.moves);
+                });
+                next.push((format!("git: {wanted:?}"), Ok(world)));
             }
         }
     }
@@ -304,9 +384,12 @@ impl World {
         }
         let mut edit = |what: String, target: Target, change: &dyn Fn(&mut Objects)| {
             let world = self.with(|world| {
-                world.left.edits -= 1;
+                less(&mut world.left.edits);
                 change(&mut world.objects);
                 world.changed(target);
+                if let Target::Slot(slot) = target {
+                    world.races(slot);
+                }
             });
             next.push((what, Ok(world)));
         };
@@ -326,14 +409,56 @@ impl World {
         for slot in Slot::ALL {
             let Some(held) = &self.objects.slots.get(slot).deployment else { continue };
             edit(format!("people delete {slot}"), Target::Slot(slot), &|objects| {
-                objects.slots.get_mut(slot).deployment = None;
+                let object = objects.slots.get_mut(slot);
+                object.kept = object.deployment.take().map(|held| (held.revision, held.attempt));
             });
             if held.replicas > 0 {
                 edit(format!("people scale {slot} to 0"), Target::Slot(slot), &|objects| {
                     if let Some(held) = &mut objects.slots.get_mut(slot).deployment {
                         held.replicas = 0;
+                        held.is_current = false;
                     }
                 });
+            }
+        }
+    }
+
+    /// Every order that might mean something, and with it those that come too late.
+    fn people_order(&self, limits: &Limits, next: &mut Vec<Next>) {
+        let Some(record) = self.objects.record().filter(|record| record.order.is_none()) else { return };
+        if self.left.orders == 0 {
+            return;
+        }
+        let rejected = record.rejected.as_ref().map(|rejected| rejected.revision);
+        let revisions: Vec<Revision> =
+            (0..limits.revisions).map(|revision| Revision::new(u128::from(revision))).collect();
+        for command in [Command::Abort, Command::Promote, Command::RollBack, Command::Resume, Command::Retry] {
+            for revision in &revisions {
+                let is_about_it = match command {
+                    Command::Resume => revision == &Revision::new(0),
+                    Command::Retry => rejected == Some(*revision),
+                    Command::Abort | Command::Promote | Command::RollBack => true,
+                };
+                if !is_about_it {
+                    continue;
+                }
+                let order = Order {
+                    command,
+                    revision: *revision,
+                    person: Arc::from(""),
+                    reason: Arc::from(""),
+                    at: NOW,
+                };
+                let world = self.with(|world| {
+                    less(&mut world.left.orders);
+                    if let Some(record) =
+                        world.objects.pointer.as_mut().and_then(|pointer| pointer.record.as_mut())
+                    {
+                        record.order = Some(order);
+                    }
+                    world.changed(Target::Pointer);
+                });
+                next.push((format!("people order {command:?} {revision}"), Ok(world)));
             }
         }
     }

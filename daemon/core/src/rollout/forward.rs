@@ -1,8 +1,9 @@
 //! The table's rows towards the revision that git asks for: the other slot is emptied, prepared, proven, and made live.
 
-use super::decide::{next, point};
+use super::decide::{next, point, put_away};
+use super::order::Command;
 use super::gate::{Stage, Verdict};
-use super::pointer::{Bake, From, Reason, Record, Rejected, Selection, Unready};
+use super::pointer::{Bake, From, Reason, Record, Rejected, Unready};
 use super::situation::{Desired, Situation};
 use super::slot::{Attempt, Revision, Slot};
 use super::step::{Decision, Phase, Question, Recheck, Step, Waiting, Write};
@@ -17,12 +18,14 @@ pub(super) fn towards_git(situation: &Situation<'_>, record: &Record, other: Slo
 }
 
 /// The rows in their order, each with its number in the table.
-const ROWS: [fn(&Way<'_>) -> Option<Decision>; 9] = [
+const ROWS: [fn(&Way<'_>) -> Option<Decision>; 11] = [
     |way| way.rejected(), // 18
+    |way| way.abort(),    // the order
     |way| way.halted(),   // 19
     |way| way.drain(),    // 20
     |way| way.empty(),    // 21
     |way| way.prepare(),  // 22
+    |way| way.autoscaler(),
     |way| way.scale_up(), // 23
     |way| way.warm(),     // 24
     |way| way.gates(),    // 25, 26
@@ -50,20 +53,17 @@ impl Way<'_> {
         is_other || (held.replicas == 0 && (!held.evidence.is_empty() || held.served.is_some()))
     }
 
-    /// The slot at 0, with the epoch before it: nobody moves traffic there by what was read before.
     fn put_away(&self, phase: Phase) -> Decision {
-        let away = Write::Scale { slot: self.other, replicas: 0 };
-        Decision::carry(phase, vec![Write::Epoch, away])
+        Decision::carry(phase, put_away(self.situation, self.other))
     }
 
     /// Turns the revision down: the slot first, whose evidence was read, then the pointer.
     fn turn_down(&self, reason: Reason) -> Decision {
         let Self { situation, record, other, revision, attempt } = self;
         let rejected = Some(Rejected { revision: *revision, attempt: *attempt, reason, at: situation.now });
-        let record = Record { rejected, ..next(record) };
-        let selection = record.selection();
-        let mark = Write::Mark { slot: *other, serves: false };
-        Decision::carry(Phase::Reject, vec![mark, point(record, selection)])
+        let record = Record { rejected, order: None, ..next(record) };
+        let mark = situation.deployment(*other).map(|_| Write::Mark { slot: *other, serves: false });
+        Decision::carry(Phase::Reject, mark.into_iter().chain([point(record)]).collect())
     }
 
     /// Row 18. Kept for people to look at, then put away, whatever the slot holds.
@@ -83,6 +83,12 @@ impl Way<'_> {
             return Some(Decision::wait(Phase::Rejected, Waiting::Time));
         }
         Some(self.put_away(Phase::Rejected))
+    }
+
+    /// The order to turn it down before it gets traffic.
+    fn abort(&self) -> Option<Decision> {
+        let order = self.record.order.as_ref().filter(|order| order.command == Command::Abort)?;
+        Some(self.turn_down(Reason::Ordered(order.clone())))
     }
 
     /// Row 19.
@@ -116,6 +122,16 @@ impl Way<'_> {
             let prepare = Write::Prepare { slot: *other, revision: *revision, attempt: *attempt };
             Decision::carry(Phase::Prepare, vec![Write::Epoch, prepare])
         })
+    }
+
+    /// As many as serve now are the least: an autoscaler that sees no traffic yet would take them away again.
+    fn autoscaler(&self) -> Option<Decision> {
+        let asked = self.situation.size.autoscaler?;
+        let known = self.situation.slots.get(self.other).autoscaler_min?;
+        let serving = self.record.live.map_or(0, |live| self.situation.serving(live));
+        let min = asked.min.max(serving).min(asked.max);
+        let raise = Write::Autoscaler { slot: self.other, min };
+        (known < min).then(|| Decision::carry(Phase::ScaleUp, vec![raise]))
     }
 
     /// Row 23.
@@ -188,7 +204,7 @@ impl Way<'_> {
             Write::Mark { slot: *other, serves: true },
             Write::MarkFollowers,
             Write::Recheck(Recheck { slot: *other, at_least }),
-            point(switched, Selection::Only(*other)),
+            point(switched),
         ];
         Decision::carry(Phase::Switch, writes)
     }

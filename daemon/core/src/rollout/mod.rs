@@ -12,21 +12,34 @@
 //! | `gate` | evidence, and what it says about a set of gates |
 //! | `situation` | all that a decision reads, and how readiness is counted |
 //! | `step` | phases, steps and the writes of a step in their order |
-//! | `decide` | the table's rows while something is live: restore, torn, roll back, settle, bake |
-//! | `forward` | the table's rows towards the desired revision: empty, prepare, warm, gates, switch |
+//! | `order` | what a person orders, and whether it still says something |
+//! | `decide` | which table a workload is under, and the order of the rows |
+//! | `unrecorded` | rows while nothing is live: restore, install, adopt |
+//! | `traffic` | rows that keep traffic where the record says: torn, follow, settle |
+//! | `bake` | rows of an open bake: roll back, gates, close |
+//! | `upkeep` | rows that keep what is live, and put away what nothing needs: repair, retire, resize |
+//! | `leave` | rows of the end of the colours |
+//! | `forward` | rows towards the desired revision: empty, prepare, warm, gates, switch |
 
+mod bake;
 mod decide;
 mod forward;
 mod gate;
+mod leave;
+mod order;
 mod pointer;
 mod situation;
 mod slot;
 mod step;
+mod traffic;
+mod unrecorded;
+mod upkeep;
 
 pub use decide::decide;
 pub use gate::{Evidence, Gate, GateName, Gates, Stage, Verdict};
-pub use pointer::{Bake, From, Halted, Pointer, Reason, Record, Rejected, Selection, Unready};
-pub use situation::{Desired, Situation, Size, Timing};
+pub use order::{Command, Order};
+pub use pointer::{Bake, From, Halted, Pointer, Reason, Record, Rejected, Retried, Selection, Unready};
+pub use situation::{Autoscaler, Desired, Situation, Size, Timing, Uncoloured};
 pub use slot::{Attempt, Deployment, Pods, Revision, Slot, SlotView, Slots};
 pub use step::{Decision, Phase, Question, Recheck, Step, Waiting, Write};
 

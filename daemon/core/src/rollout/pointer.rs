@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::gate::GateName;
+use super::order::Order;
 use super::slot::{Attempt, Revision, Slot};
 
 /// What is to be seen of the pointer object.
@@ -26,7 +27,9 @@ pub enum Selection {
     Nothing,
     /// To this slot alone.
     Only(Slot),
-    /// To something that we never write: the key of the slot is missing or names neither, weights are shared.
+    /// To all pods of the workload, whatever their colour: it is being left, or was never coloured.
+    All,
+    /// To something that we never write: the key of the slot names neither, weights are shared.
     Foreign,
 }
 
@@ -49,6 +52,12 @@ pub struct Record {
     pub halted: Option<Halted>,
     /// Since when slots are below their floor while the bake is open.
     pub unready: Unready,
+    /// What a person has ordered, until it is carried out or struck off.
+    pub order: Option<Order>,
+    /// How often a person has ordered another try of a revision.
+    pub retried: Option<Retried>,
+    /// Git asks for the workload without colours, and traffic goes to all its pods.
+    pub is_leaving: bool,
     /// Grows with every decision that writes a slot for what the pointer says: the guard of the other side.
     pub epoch: u64,
 }
@@ -105,6 +114,17 @@ pub enum Reason {
     NeverSettled,
     /// It was live when somebody tore the pointer away, and had no ready pod.
     Torn,
+    /// A person has ordered it.
+    Ordered(Order),
+}
+
+/// How often a person has ordered another try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Retried {
+    /// Of this revision.
+    pub revision: Revision,
+    /// How often.
+    pub times: u32,
 }
 
 /// A halt: no new revision is begun.
@@ -126,17 +146,16 @@ pub struct Unready {
 impl Record {
     /// True when traffic goes where this says.
     pub fn agrees(&self, selection: Selection) -> bool {
-        match (self.live, selection) {
-            (None, Selection::Nothing) => true,
-            (Some(live), Selection::Only(slot)) => live == slot,
-            (None, Selection::Only(_) | Selection::Foreign)
-            | (Some(_), Selection::Nothing | Selection::Foreign) => false,
-        }
+        self.selection() == selection
     }
 
     /// Where traffic is to go.
     pub fn selection(&self) -> Selection {
-        self.live.map_or(Selection::Nothing, Selection::Only)
+        match self.live {
+            Some(_) if self.is_leaving => Selection::All,
+            Some(live) => Selection::Only(live),
+            None => Selection::Nothing,
+        }
     }
 
     /// True while the last move may be taken back.

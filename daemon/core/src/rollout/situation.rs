@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::gate::{About, Gate, Gates, Stage, Verdict};
+use super::order::Command;
 use super::pointer::{From, Pointer, Reason, Record};
 use super::slot::{Attempt, Deployment, Revision, Slot, SlotView, Slots};
 
@@ -18,6 +19,13 @@ pub enum Desired {
     },
     /// Nobody knows: git or the render is broken. Nothing new is decided.
     Unknown,
+    /// The workload has left git.
+    Gone {
+        /// Pruning is allowed, and within its budget.
+        may_delete: bool,
+    },
+    /// The workload without colours.
+    Plain,
 }
 
 impl Desired {
@@ -25,7 +33,7 @@ impl Desired {
     pub const fn revision(self) -> Option<Revision> {
         match self {
             Self::Revision { revision, attempt: _ } => Some(revision),
-            Self::Unknown => None,
+            Self::Unknown | Self::Gone { .. } | Self::Plain => None,
         }
     }
 }
@@ -35,8 +43,32 @@ impl Desired {
 pub struct Size {
     /// `spec.replicas` in git.
     pub replicas: u32,
-    /// `minReplicas` of its autoscaler in git.
-    pub autoscaler_min: Option<u32>,
+    /// Its autoscaler in git.
+    pub autoscaler: Option<Autoscaler>,
+}
+
+/// The bounds of an autoscaler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Autoscaler {
+    /// `minReplicas`.
+    pub min: u32,
+    /// `maxReplicas`.
+    pub max: u32,
+}
+
+/// The Deployment under the workload's own name, without a colour: from before Tidegate came, or made for the time after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Uncoloured {
+    /// `spec.replicas`.
+    pub replicas: u32,
+    /// Its ready pods.
+    pub ready: u32,
+    /// An autoscaler sizes it.
+    pub has_autoscaler: bool,
+    /// A disruption budget of somebody else matches its pods.
+    pub has_budget: bool,
+    /// It was made for the time after the colours.
+    pub is_ours: bool,
 }
 
 /// The durations of a policy.
@@ -75,8 +107,8 @@ pub struct Situation<'a> {
     pub pointer: &'a Pointer,
     /// The slots.
     pub slots: &'a Slots<SlotView>,
-    /// A running Deployment that no slot holds, from before Tidegate came.
-    pub has_legacy: bool,
+    /// The Deployment without a colour, where there is one.
+    pub uncoloured: Option<Uncoloured>,
     /// Every follower selects what the pointer selects.
     pub followers_agree: bool,
     /// Traffic has followed the pointer: the traffic mode's own condition.
@@ -122,17 +154,22 @@ impl Situation<'_> {
         self.slots.get(slot).pods.ready
     }
 
-    /// The same, once the controller has seen the newest generation and no pod of another revision is left.
+    /// The same, once the controller has seen the newest generation and no pod of another revision is left; pods beyond the
+    /// slot's size are about to go, and do not count.
     pub fn ready(&self, slot: Slot) -> u32 {
         let view = self.slots.get(slot);
         let is_current = view.deployment.as_ref().is_some_and(|deployment| deployment.is_current);
-        if is_current && view.pods.others == 0 { view.pods.ready } else { 0 }
+        if is_current && view.pods.others == 0 { view.pods.ready.min(self.replicas(slot)) } else { 0 }
     }
 
     /// As many as serve now, and as git asks for at least.
     pub fn parity(&self, live: Option<Slot>) -> u32 {
-        let asked = self.size.replicas.max(self.size.autoscaler_min.unwrap_or(0));
-        asked.max(live.map_or(0, |live| self.serving(live)))
+        self.asked().max(live.map_or(0, |live| self.serving(live)))
+    }
+
+    /// As many as git asks for at least.
+    pub(super) fn asked(&self) -> u32 {
+        self.size.replicas.max(self.size.autoscaler.map_or(0, |autoscaler| autoscaler.min))
     }
 
     /// The least number of ready pods of a slot that is well.
@@ -147,7 +184,7 @@ impl Situation<'_> {
             Desired::Revision { revision, attempt } => {
                 rejected.revision == revision && rejected.attempt == attempt
             }
-            Desired::Unknown => false,
+            Desired::Unknown | Desired::Gone { .. } | Desired::Plain => false,
         })
     }
 
@@ -189,6 +226,14 @@ impl Situation<'_> {
     pub(super) fn trouble(&self, live: Slot, record: &Record) -> Option<Reason> {
         if !record.is_baking() {
             return None;
+        }
+        if let Some(order) = &record.order
+            && Some(order.revision) == self.revision(live)
+        {
+            match order.command {
+                Command::Abort | Command::RollBack => return Some(Reason::Ordered(order.clone())),
+                Command::Promote | Command::Resume | Command::Retry => {}
+            }
         }
         let about = self.in_bake(live, record);
         let failed = about.and_then(|about| about.failed(&self.gates.while_baking, self.evidence(live)));

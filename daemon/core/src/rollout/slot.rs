@@ -27,10 +27,14 @@ impl fmt::Display for Revision {
     }
 }
 
-/// Which try of a revision: the number of `tidegate.dev/retry` in git, 0 without it.
+/// Which try of a revision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Attempt(pub u32);
+pub struct Attempt {
+    /// The number of `tidegate.dev/retry` in git, 0 without it.
+    pub git: u32,
+    /// How often a person has ordered another try.
+    pub ordered: u32,
+}
 
 /// One of the two fixed places in which a workload runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,6 +103,8 @@ pub struct SlotView {
     pub deployment: Option<Deployment>,
     /// Its pods, which may outlive it.
     pub pods: Pods,
+    /// `minReplicas` of its autoscaler, where it has one.
+    pub autoscaler_min: Option<u32>,
 }
 
 /// A slot's Deployment, as far as decisions read it.
@@ -120,6 +126,8 @@ pub struct Deployment {
     pub evidence: Vec<Evidence>,
     /// Its controller has seen the newest generation.
     pub is_current: bool,
+    /// It is the Deployment from before Tidegate came, under its own name: it is deleted where a slot's own one is emptied.
+    pub is_adopted: bool,
 }
 
 /// The pods of a slot.

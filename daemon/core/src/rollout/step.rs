@@ -13,8 +13,12 @@ pub enum Phase {
     Install,
     /// A running Deployment from before is taken over.
     Adopt,
+    /// The workload has left git, and goes.
+    Remove,
     /// Somebody else changed where traffic goes: it goes back to the recorded slot.
     Torn,
+    /// An order that says nothing any more is struck off.
+    Decline,
     /// The live slot failed in its bake: traffic goes back to where it came from.
     RollBack,
     /// Git returned to the revision that traffic came from: so does the traffic.
@@ -33,8 +37,12 @@ pub enum Phase {
     Inconclusive,
     /// The bake is over and all gates have passed.
     Close,
+    /// The workload goes back to having no colours.
+    Leave,
     /// Live is what git asks for, or git is unknown.
     Steady,
+    /// Live is what git asks for, and its size is made so too.
+    Resize,
     /// The other slot is put away.
     Retire,
     /// What git asks for was turned down, and nothing has changed since.
@@ -80,8 +88,6 @@ pub enum Step {
     Ask(Question),
     /// These writes, in this order.
     Carry(Vec<Write>),
-    /// The steps of taking over, which have a table of their own.
-    Adopt,
 }
 
 /// A gate to be asked about a slot.
@@ -157,8 +163,8 @@ pub enum Write {
     },
     /// The pointer's epoch, so that whoever has read it before moves nothing any more: the guard of the other side.
     Epoch,
-    /// Every follower selects what the pointer selects.
-    Follow,
+    /// Every follower selects what the pointer selected when this was decided.
+    Follow(Selection),
     /// The slot is made again from its kept render, at its recorded size.
     Recreate(Slot),
     /// The slot's size.
@@ -184,6 +190,33 @@ pub enum Write {
         /// In which try.
         attempt: Attempt,
     },
+    /// `minReplicas` of a slot's autoscaler.
+    Autoscaler {
+        /// The slot.
+        slot: Slot,
+        /// As many as serve now, while the slot is not live; git's otherwise.
+        min: u32,
+    },
+    /// The slot's Deployment goes, with its autoscaler and its disruption budget.
+    Delete(Slot),
+    /// The pointer object goes.
+    DeletePointer,
+    /// Our record goes from the pointer object, which sends traffic to all pods already.
+    Forget,
+    /// The autoscaler of the Deployment without a colour goes, and its size stays as it is: an autoscaler whose selector matches
+    /// the pods of another one's workload sizes neither.
+    FreezeAutoscaler,
+    /// Budgets of the slots in place of the one over all pods, which would refuse every eviction next to a second one.
+    ReplaceBudget,
+    /// The pods of the Deployment without a colour get this slot's, by an ordinary rolling update.
+    Colour(Slot),
+    /// The Deployment without a colour is made, as git has it, at this size.
+    MakeUncoloured {
+        /// `spec.replicas`.
+        replicas: u32,
+    },
+    /// The Deployment without a colour goes.
+    DeleteUncoloured,
 }
 
 /// What has to hold still, right before a pointer is written.
@@ -191,7 +224,7 @@ pub enum Write {
 pub struct Recheck {
     /// The slot that traffic is about to move to.
     pub slot: Slot,
-    /// It has at least so many ready pods of its revision.
+    /// It has at least so many ready pods of its revision, and its size asks for as many.
     pub at_least: u32,
 }
 

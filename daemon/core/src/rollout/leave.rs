@@ -1,0 +1,94 @@
+//! The end of a workload's colours: git asks for it without them (`mode: none`), or it has left git. In each instant something
+//! serves as long as git asks for it.
+
+use super::decide::{Case, next, point};
+use super::pointer::{Pointer, Record};
+use super::situation::{Desired, Situation};
+use super::slot::Slot;
+use super::step::{Decision, Phase, Waiting, Write};
+
+impl Case<'_> {
+    /// Without colours, and back to them when git changes its mind on the way.
+    pub(super) fn leave(&self) -> Option<Decision> {
+        let Self { situation, record, live, .. } = self;
+        match (situation.desired, record.is_leaving) {
+            (Desired::Plain, false) => Some(self.begin_to_leave()),
+            (Desired::Plain, true) => Some(self.go_on_leaving()),
+            (Desired::Revision { .. }, true) => {
+                if situation.ready(*live) < situation.floor(Some(*live)).max(1) {
+                    return Some(Decision::wait(Phase::Leave, Waiting::Pods));
+                }
+                let back = Record { is_leaving: false, settled_at: None, ..next(record) };
+                let mark = Write::Mark { slot: *live, serves: true };
+                Some(Decision::carry(Phase::Leave, vec![mark, Write::MarkFollowers, point(back)]))
+            }
+            (Desired::Revision { .. } | Desired::Unknown | Desired::Gone { .. }, _) => None,
+        }
+    }
+
+    /// The Deployment without a colour comes first; then traffic goes to all pods. One that was taken over and never rolled out
+    /// under a colour is that Deployment already.
+    fn begin_to_leave(&self) -> Decision {
+        let Self { situation, record, live, .. } = self;
+        let is_adopted = situation.deployment(*live).is_some_and(|held| held.is_adopted);
+        let parity = situation.parity(Some(*live)).max(1);
+        if !is_adopted {
+            match situation.uncoloured {
+                None => {
+                    let make = Write::MakeUncoloured { replicas: parity };
+                    return Decision::carry(Phase::Leave, vec![Write::Epoch, make]);
+                }
+                Some(uncoloured) if uncoloured.ready < parity => {
+                    return Decision::wait(Phase::Leave, Waiting::Pods);
+                }
+                Some(_) => {}
+            }
+        }
+        let leaving = Record { is_leaving: true, settled_at: None, halted: None, ..next(record) };
+        Decision::carry(Phase::Leave, vec![Write::MarkFollowers, point(leaving)])
+    }
+
+    /// The colours go when traffic has settled and drained, the record last.
+    fn go_on_leaving(&self) -> Decision {
+        let Self { situation, record, .. } = self;
+        if !situation.is_drained(record) {
+            return Decision::wait(Phase::Leave, Waiting::Time);
+        }
+        let is_colour = |slot: &Slot| situation.deployment(*slot).is_some_and(|held| !held.is_adopted);
+        let Some(slot) = Slot::ALL.into_iter().find(is_colour) else {
+            return Decision::carry(Phase::Leave, vec![Write::Forget]);
+        };
+        let is_served = situation.uncoloured.is_some_and(|uncoloured| uncoloured.ready >= situation.asked().max(1));
+        let has_adopted = Slot::ALL
+            .into_iter()
+            .any(|slot| situation.deployment(slot).is_some_and(|held| held.is_adopted) && situation.ready(slot) > 0);
+        if !(is_served || has_adopted) {
+            return Decision::wait(Phase::Leave, Waiting::Pods);
+        }
+        Decision::carry(Phase::Leave, vec![Write::Epoch, Write::Delete(slot)])
+    }
+}
+
+/// The workload has left git, and may go: the pointer, the drain, the slots.
+pub(super) fn remove(situation: &Situation<'_>, pointer: &Pointer) -> Decision {
+    if let Pointer::Recorded { .. } = pointer {
+        // An open bake ends with the record that kept it.
+        return Decision::carry(Phase::Remove, [marks(situation), vec![Write::DeletePointer]].concat());
+    }
+    let held = Slot::ALL.into_iter().filter_map(|slot| Some((slot, situation.deployment(slot)?)));
+    let Some((slot, _)) = held.clone().next() else {
+        return Decision::wait(Phase::Remove, Waiting::Git);
+    };
+    // The marks were written right before the pointer went.
+    let mut served = held.filter_map(|(_, deployment)| deployment.served);
+    if served.any(|served| !situation.is_over(served, situation.timing.drain)) {
+        return Decision::wait(Phase::Remove, Waiting::Time);
+    }
+    Decision::carry(Phase::Remove, vec![Write::Delete(slot)])
+}
+
+/// The drain counts from these, where no pointer keeps a time any more.
+fn marks(situation: &Situation<'_>) -> Vec<Write> {
+    let there = Slot::ALL.into_iter().filter(|slot| situation.deployment(*slot).is_some());
+    there.map(|slot| Write::Mark { slot, serves: true }).collect()
+}

@@ -1,0 +1,94 @@
+//! The tables of a workload of which nothing is live: the pointer was lost, or has never been, or the first revision is on its
+//! way. (Numbers are those of the rollout page's rows.)
+
+use super::decide::{blank, next, point};
+use super::forward;
+use super::order::follow_order;
+use super::pointer::{Halted, Record, Selection};
+use super::situation::{Desired, Situation, Uncoloured};
+use super::slot::Slot;
+use super::step::{Decision, Phase, Recheck, Waiting, Write};
+use super::traffic::{restore, settle};
+
+/// Rows 1 to 3: there is no record.
+pub(super) fn decide(situation: &Situation<'_>) -> Decision {
+    match situation.desired {
+        // It has been left, or has never been taken.
+        Desired::Plain | Desired::Gone { .. } => return Decision::wait(Phase::Steady, Waiting::Git),
+        Desired::Revision { .. } | Desired::Unknown => {}
+    }
+    // The best slot that has served: ready before any size before none, then the newest.
+    let best = Slot::ALL.into_iter().filter_map(|slot| {
+        let served = situation.deployment(slot)?.served?;
+        Some(((situation.ready(slot) > 0, situation.replicas(slot) > 0, served), slot))
+    });
+    if let Some((_, slot)) = best.max_by_key(|(rank, _)| *rank) {
+        let halted = Some(Halted { revision: situation.desired.revision() });
+        let record = Record { live: Some(slot), halted, ..blank(situation) };
+        let mark = Write::Mark { slot, serves: true };
+        return Decision::carry(Phase::Restore, vec![mark, point(record)]);
+    }
+    if let Some(slot) = Slot::ALL.into_iter().find(|slot| is_adopted(situation, *slot)) {
+        return pin(situation, slot);
+    }
+    if let Some(uncoloured) = situation.uncoloured {
+        return adopt(situation, uncoloured);
+    }
+    if situation.desired == Desired::Unknown {
+        return Decision::wait(Phase::Install, Waiting::Git);
+    }
+    let record = Record { settled_at: Some(situation.now), ..blank(situation) };
+    Decision::carry(Phase::Install, vec![point(record)])
+}
+
+fn is_adopted(situation: &Situation<'_>, slot: Slot) -> bool {
+    situation.deployment(slot).is_some_and(|held| held.is_adopted)
+}
+
+/// Row 3. Whatever would meddle with two sets of pods first, then the colour.
+fn adopt(situation: &Situation<'_>, uncoloured: Uncoloured) -> Decision {
+    if situation.desired == Desired::Unknown {
+        return Decision::wait(Phase::Adopt, Waiting::Git);
+    }
+    if !situation.is_allowed {
+        return Decision::wait(Phase::Adopt, Waiting::People);
+    }
+    let write = if uncoloured.has_autoscaler {
+        Write::FreezeAutoscaler
+    } else if uncoloured.has_budget {
+        Write::ReplaceBudget
+    } else {
+        Write::Colour(Slot::Blue)
+    };
+    Decision::carry(Phase::Adopt, vec![write])
+}
+
+/// Row 3, at its end: all pods have the colour, and traffic is pinned to it. The record before the mark: a mark without a record
+/// would look like a pointer that was lost.
+fn pin(situation: &Situation<'_>, slot: Slot) -> Decision {
+    if situation.ready(slot) < situation.replicas(slot).max(1) {
+        return Decision::wait(Phase::Adopt, Waiting::Pods);
+    }
+    let record = Record { live: Some(slot), ..blank(situation) };
+    let recheck = Write::Recheck(Recheck { slot, at_least: situation.replicas(slot).max(1) });
+    Decision::carry(Phase::Adopt, vec![recheck, point(record), Write::Mark { slot, serves: true }])
+}
+
+/// Row 2, once the pointer is there: nothing is live, and the blue slot is the first one.
+pub(super) fn install(situation: &Situation<'_>, record: &Record, selection: Selection) -> Decision {
+    if !record.agrees(selection) {
+        let restored = Record { settled_at: None, ..next(record) };
+        return Decision::carry(Phase::Torn, restore(situation, restored));
+    }
+    if let Some(ordered) = follow_order(situation, record) {
+        return ordered;
+    }
+    if let Some(settle) = settle(situation, record) {
+        return settle;
+    }
+    match situation.desired {
+        Desired::Unknown | Desired::Gone { .. } => Decision::wait(Phase::Install, Waiting::Git),
+        Desired::Plain => Decision::carry(Phase::Leave, vec![Write::Forget]),
+        Desired::Revision { .. } => forward::towards_git(situation, record, Slot::Blue),
+    }
+}
