@@ -7,6 +7,11 @@ use proptest::test_runner::Config;
 /// What `TIDEGATE_TEST` says for all cases.
 const FULL: &str = "full";
 
+/// True where everything is to be looked at, however long it takes.
+pub fn is_full() -> bool {
+    std::env::var("TIDEGATE_TEST").as_deref() == Ok(FULL)
+}
+
 /// What a property samples, and what it looks at in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cases {

@@ -1,39 +1,162 @@
-//! Blue/green in a small world, explored to its end over the real decision function.
+//! Blue/green of one workload in a small world, explored to its end over the core's own decision function: kills between any two
+//! requests, two daemons, late writes, looks that are old, pods that flap, gates that say anything, people who edit and order.
+//!
+//! The short form is what `make test` has time for; `make test-full` explores all of it, optimised.
 
 use std::io::Write as _;
 use std::time::Instant;
 
-use tidegate_core::rollout::{Phase, Verdict};
-use tidegate_proptests::rollout::{Bug, Explored, Limits, World, explore, gates, rest};
+use tidegate_proptests::cases::is_full;
+use tidegate_proptests::rollout::{ALWAYS, Bug, Explored, Found, Limits, World, explore, gates, recovers};
 
-const ONE: Limits = Limits {
-    revisions: 2,
-    unknown: false,
-    retries: 0,
-    moves: 2,
-    daemons: 1,
-    late: 0,
-    flaps: 0,
-    edits: 0,
-    unknowns: 0,
-    bug: None,
-};
+/// More states than this are not looked at.
+const CAP: usize = 60_000_000;
+
+const ONE: Limits = Limits::ONE;
+const TWO: Limits = Limits { daemons: 2, ..ONE };
 
 fn say(text: &str) {
     let test = std::thread::current().name().unwrap_or("a model").to_owned();
     let _ = writeln!(std::io::stderr(), "{test}: {text}");
 }
 
-fn explored(limits: &Limits) -> Explored {
+fn told(found: &Found) -> String {
+    format!("{}\n{}", found.what, found.trace.join("\n"))
+}
+
+fn explored(limits: &Limits, look: impl FnMut(&World) -> Result<(), String>) -> Explored {
     let start = Instant::now();
-    let explored = explore(limits, 3_000_000, |_| Ok(())).unwrap_or_else(|found| {
-        panic!("{}\n{}", found.what, found.trace.join("\n"));
-    });
-    say(&format!("{explored:?} in {:.1?}", start.elapsed()));
+    let explored = explore(limits, CAP, look).unwrap_or_else(|found| panic!("{}", told(&found)));
+    let Explored { states, transitions, is_complete } = explored;
+    let end = if is_complete { "all of them" } else { "not all of them" };
+    say(&format!("{states} states ({end}), {transitions} transitions, {:.1?}", start.elapsed()));
     explored
 }
 
+/// Every state of this world keeps every rule.
+fn keeps_every_rule(limits: &Limits) {
+    assert!(explored(limits, |_| Ok(())).is_complete, "the world is larger than the cap");
+}
+
+/// And from every state a new good revision gets live.
+fn recovers_from_anywhere(limits: &Limits) {
+    let gates = gates();
+    assert!(explored(limits, |world| recovers(world, limits, &gates)).is_complete);
+}
+
+/// The large worlds, by name; `make test` leaves them out.
+fn large(limits: &Limits) {
+    if is_full() {
+        keeps_every_rule(limits);
+    } else {
+        say("left to `make test-full`");
+    }
+}
+
 #[test]
-fn one_daemon_breaks_no_rule() {
-    assert!(explored(&ONE).is_complete);
+fn one_daemon_recovers_from_anywhere() {
+    recovers_from_anywhere(&ONE);
+}
+
+#[test]
+fn a_new_try_of_a_revision_recovers_from_anywhere() {
+    recovers_from_anywhere(&Limits { revisions: 1, retries: 1, moves: 1, ..ONE });
+}
+
+#[test]
+fn two_daemons_keep_every_rule() {
+    keeps_every_rule(&TWO);
+}
+
+#[test]
+fn writes_that_land_late_keep_every_rule() {
+    keeps_every_rule(&Limits { late: 1, ..ONE });
+}
+
+#[test]
+fn looks_that_are_old_keep_every_rule() {
+    keeps_every_rule(&Limits { stale: true, ..ONE });
+}
+
+#[test]
+fn followers_of_the_pointer_keep_every_rule() {
+    keeps_every_rule(&Limits { followers: true, ..ONE });
+}
+
+#[test]
+fn taking_over_leaving_and_removing_keep_every_rule() {
+    recovers_from_anywhere(&Limits { adopts: true, ends: true, ..ONE });
+}
+
+#[test]
+fn orders_keep_every_rule() {
+    keeps_every_rule(&Limits { orders: 1, revisions: 2, ..ONE });
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    let gates = gates();
+    let mut missed = Vec::new();
+    let mut found = 0;
+    let sample = Bug::ALL.into_iter().enumerate().filter(|(at, _)| is_full() || at % SAMPLE == 0);
+    for (_, bug) in sample {
+        let limits = bug.world();
+        match explore(&limits, CAP, |world| recovers(world, &limits, &gates)) {
+            Ok(explored) => missed.push(format!("{bug:?} ({explored:?})")),
+            Err(trace) => {
+                found += 1;
+                say(&format!("{bug:?}: {:.60}, after {} steps", trace.what, trace.trace.len()));
+            }
+        }
+    }
+    assert!(missed.is_empty(), "not found: {}", missed.join(", "));
+    say(&format!("{found} of {} planted bugs looked for and found", Bug::ALL.len()));
+}
+
+/// One planted bug in so many is looked for where time is short.
+const SAMPLE: usize = 3;
+
+#[test]
+fn large_one_daemon_with_three_revisions_and_retries() {
+    large(&Limits { revisions: 3, retries: 1, moves: 3, unknown: true, unknowns: ALWAYS, ..ONE });
+}
+
+#[test]
+fn large_two_daemons_with_gates_that_do_not_know() {
+    large(&Limits { moves: ALWAYS, unknowns: ALWAYS, ..TWO });
+}
+
+#[test]
+fn large_two_daemons_with_old_looks() {
+    large(&Limits { stale: true, ..TWO });
+}
+
+#[test]
+fn large_two_daemons_that_install() {
+    large(&Limits { revisions: 1, moves: 0, flaps: ALWAYS, unknowns: ALWAYS, late: 1, ..TWO });
+}
+
+#[test]
+fn large_followers_with_late_writes() {
+    large(&Limits { followers: true, late: 2, ..ONE });
+}
+
+#[test]
+fn large_two_daemons_with_flapping_and_one_commit() {
+    large(&Limits { flaps: ALWAYS, ..TWO });
+}
+
+#[test]
+fn large_edits_with_a_late_write() {
+    large(&Limits { edits: 1, late: 1, ..ONE });
+}
+
+#[test]
+fn large_taking_over_with_edits_and_orders() {
+    large(&Limits { adopts: true, ends: true, edits: 1, orders: 1, ..ONE });
+}
+
+#[test]
+fn large_autoscalers() {
+    large(&Limits { autoscales: true, scales: ALWAYS, ..ONE });
 }

@@ -46,6 +46,9 @@ impl Objects {
             if object.own == Own::None {
                 object.left = None;
             }
+            if object.own != Own::Ready {
+                object.has_surplus = false;
+            }
             if let Some(held) = &mut object.deployment
                 && !is_baking
             {
@@ -104,6 +107,10 @@ fn canonical_write(write: &mut Write, bake: Option<jiff::Timestamp>) {
 fn canonical_daemon(daemon: Daemon, bake: Option<jiff::Timestamp>, renews: bool) -> Daemon {
     match daemon {
         Daemon::Idle => Daemon::Idle,
+        Daemon::Reading(mut seen, fresh) => {
+            seen.canonical();
+            Daemon::Reading(seen, fresh)
+        }
         Daemon::Asking(mut question, fresh) => {
             if let Stage::Baking(at) = question.stage
                 && Some(at) != bake

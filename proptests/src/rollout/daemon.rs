@@ -2,7 +2,8 @@
 //! first one. It keeps nothing between steps.
 
 use tidegate_core::rollout::{
-    Decision, Gates, Question, Situation, Size, Slots, Stage, Step, Timing, Uncoloured, Write, decide,
+    Autoscaler, Decision, Gates, Question, Situation, Size, Slots, Stage, Step, Timing, Uncoloured, Write,
+    decide,
 };
 
 use super::bugs::Bug;
@@ -14,6 +15,8 @@ use super::world::{Limits, Wanted};
 pub enum Daemon {
     /// At nothing, or just started.
     Idle,
+    /// It has read this, and will read some of it again before it decides.
+    Reading(Box<Objects>, Fresh),
     /// A gate has been asked, and has not answered.
     Asking(Box<Question>, Fresh),
     /// These writes are still to be sent.
@@ -45,7 +48,7 @@ pub fn decision(objects: &Objects, wanted: Wanted, limits: &Limits, gates: &Gate
     let situation = Situation {
         now: NOW,
         desired: wanted.desired(),
-        size: Size { replicas: 1, autoscaler: None },
+        size: Size { replicas: 1, autoscaler: limits.autoscales.then_some(Autoscaler { min: 1, max: 2 }) },
         pointer: &pointer,
         slots: &slots,
         uncoloured: objects.uncoloured.map(|uncoloured| Uncoloured {
@@ -72,11 +75,11 @@ pub fn decision(objects: &Objects, wanted: Wanted, limits: &Limits, gates: &Gate
 
 impl Daemon {
     /// What a daemon that has just read these objects does next; none when it waits.
-    pub fn begin(decision: &Decision) -> Option<Self> {
+    pub fn begin(decision: &Decision, fresh: Fresh) -> Option<Self> {
         match &decision.step {
             Step::Wait(_) => None,
-            Step::Ask(question) => Some(Self::Asking(Box::new(question.clone()), Fresh::ALL)),
-            Step::Carry(writes) => Some(Self::writing(writes.clone(), Fresh::ALL)),
+            Step::Ask(question) => Some(Self::Asking(Box::new(question.clone()), fresh)),
+            Step::Carry(writes) => Some(Self::writing(writes.clone(), fresh)),
         }
     }
 
@@ -88,7 +91,7 @@ impl Daemon {
     pub const fn fresh(&mut self) -> Option<&mut Fresh> {
         match self {
             Self::Idle => None,
-            Self::Asking(_, fresh) | Self::Writing(_, fresh) => Some(fresh),
+            Self::Reading(_, fresh) | Self::Asking(_, fresh) | Self::Writing(_, fresh) => Some(fresh),
         }
     }
 
@@ -96,6 +99,7 @@ impl Daemon {
     pub fn make_old(&mut self) {
         match self {
             Self::Idle => {}
+            Self::Reading(seen, _) => seen.rename_bake(),
             Self::Asking(question, _) => match &mut question.stage {
                 Stage::BeforeSwitch => {}
                 stage @ Stage::Baking(_) => *stage = Stage::Baking(jiff::Timestamp::MIN),
@@ -107,6 +111,7 @@ impl Daemon {
     pub fn tick(&mut self) {
         match self {
             Self::Idle => {}
+            Self::Reading(seen, _) => seen.tick(),
             Self::Asking(question, _) => match &mut question.stage {
                 Stage::BeforeSwitch => {}
                 Stage::Baking(at) => age(at),

@@ -2,7 +2,7 @@
 //! true durations and the true evidence. The numbers are those of the rollout page's S-invariants.
 
 use tidegate_core::rollout::{
-    Bake, Command, Evidence, Gates, Record, Selection, Slot, Stage, Verdict, Write,
+    Bake, Command, Decision, Evidence, Gates, Phase, Record, Selection, Slot, Stage, Verdict, Write,
 };
 
 use super::daemon::timing;
@@ -12,14 +12,25 @@ use super::objects::{NOW, Objects, Own};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation(pub &'static str);
 
-/// Looks at a write that has landed on these objects. `raced`: pods stopped to be ready after the last look at them.
-pub fn check(before: &Objects, write: &Write, raced: bool, gates: &Gates) -> Result<(), Violation> {
+/// Looks at a write that has landed on these objects. `raced`: pods stopped to be ready after the last look at
+/// them. `edited`: people have edited before, and evidence may have gone with what they deleted.
+pub fn check(
+    before: &Objects,
+    write: &Write,
+    raced: bool,
+    edited: bool,
+    gates: &Gates,
+) -> Result<(), Violation> {
     match write {
         Write::Point { record, selection } => {
             invariant_proven(before, record, raced, gates)?;
             invariant_parity(before, record, *selection, raced)?;
             invariant_not_rejected(before, record)?;
             invariant_no_failure_is_lost(before, record)?;
+            if edited {
+                return Ok(());
+            }
+            invariant_closed_by_gates(before, record, gates)?;
             invariant_rolled_back_for_a_reason(before, record)
         }
         Write::Scale { slot, replicas: 0 } | Write::Prepare { slot, .. } | Write::Delete(slot) => {
@@ -27,12 +38,12 @@ pub fn check(before: &Objects, write: &Write, raced: bool, gates: &Gates) -> Res
             invariant_kept_while_baking(before, *slot)?;
             invariant_emptied(before, write)
         }
+        Write::Follow(selection) => invariant_followed(before, *selection),
         Write::Scale { .. }
         | Write::Mark { .. }
         | Write::MarkFollowers
         | Write::Recheck(_)
         | Write::Epoch
-        | Write::Follow(_)
         | Write::Recreate(_)
         | Write::DeletePointer
         | Write::Forget
@@ -50,7 +61,28 @@ pub fn check(before: &Objects, write: &Write, raced: bool, gates: &Gates) -> Res
 /// traffic that somebody else has sent there.
 pub fn invariant_no_blackout(before: &Objects, after: &Objects, raced: bool) -> Result<(), Violation> {
     let is_ours = before.record().is_some_and(|record| record.agrees(before.selection()));
-    ensure(raced || !is_ours || !before.serves_somebody() || after.serves_somebody(), "S2: nothing serves any more")
+    ensure(
+        raced || !is_ours || !before.serves_somebody() || after.serves_somebody(),
+        "S2: nothing serves any more",
+    )
+}
+
+/// Looks at a decision that was made on objects as they are: S8, a revision that is ready and that no gate has failed is not
+/// turned down, however many more of its pods are ready than are asked for.
+pub fn check_decision(objects: &Objects, decision: &Decision) -> Result<(), Violation> {
+    if decision.phase != Phase::Reject {
+        return Ok(());
+    }
+    let is_ordered = objects.record().is_some_and(|record| record.order.is_some());
+    let live = objects.record().and_then(|record| record.live);
+    let other = live.map_or(Slot::Blue, Slot::other);
+    let view = objects.slots.get(other).view();
+    let has_failed = evidence(objects, other).iter().any(|known| known.verdict == Verdict::Fail);
+    let needed = live.map_or(1, |live| objects.slots.get(live).view().pods.ready).max(1);
+    let is_ready = view.pods.ready >= needed
+        && view.pods.others == 0
+        && view.deployment.is_some_and(|held| held.is_current && held.replicas >= needed);
+    ensure(is_ordered || has_failed || !is_ready, "S8: a ready revision is turned down")
 }
 
 fn ensure(holds: bool, what: &'static str) -> Result<(), Violation> {
@@ -115,6 +147,14 @@ fn invariant_parity(
     ensure(target.own == Own::Ready, "S2: traffic to a slot without ready pods")
 }
 
+/// S3 for what follows the pointer: it never sends traffic to an emptied slot while the pointer sends it elsewhere.
+fn invariant_followed(before: &Objects, selection: Selection) -> Result<(), Violation> {
+    let Selection::Only(to) = selection else { return Ok(()) };
+    let is_empty = before.slots.get(to).deployment.as_ref().is_none_or(|held| held.replicas == 0);
+    let is_live = before.record().is_some_and(|record| record.live == Some(to));
+    ensure(is_live || !is_empty, "S3: a follower is sent to an emptied slot")
+}
+
 /// A revision that was turned down gets no traffic before git or its try changes.
 fn invariant_not_rejected(before: &Objects, record: &Record) -> Result<(), Violation> {
     let (Some(known), Some(to)) = (before.record(), record.live) else { return Ok(()) };
@@ -141,14 +181,23 @@ fn invariant_no_failure_is_lost(before: &Objects, record: &Record) -> Result<(),
     ensure(!is_lost, "S1: a bake was closed over a failed gate")
 }
 
+/// S14: a bake is closed as passed only over a pass of every gate in this bake, or on a person's order.
+fn invariant_closed_by_gates(before: &Objects, record: &Record, gates: &Gates) -> Result<(), Violation> {
+    let Some(known) = before.record().filter(|known| known.is_baking()) else { return Ok(()) };
+    let has_passed = match record.bake {
+        Bake::Closed { standby_until: Some(_) } => true,
+        Bake::Closed { standby_until: None } | Bake::Open { .. } => false,
+    };
+    if !has_passed || known.order.is_some() || gates.while_baking.is_empty() {
+        return Ok(());
+    }
+    ensure(in_bake(before, known, Verdict::Pass), "S14: a bake was closed without its gates")
+}
+
 /// S7: a roll back has a failed gate, lost readiness or traffic that did not follow behind it.
 fn invariant_rolled_back_for_a_reason(before: &Objects, record: &Record) -> Result<(), Violation> {
     let Some(known) = before.record() else { return Ok(()) };
     let (Some(live), Some(to)) = (known.live, record.live) else { return Ok(()) };
-    if before.slots.get(live).deployment.is_none() {
-        // The evidence has gone with it.
-        return Ok(());
-    }
     let turned_down = record.rejected != known.rejected;
     if !known.is_baking() || live == to || !turned_down {
         return Ok(());
@@ -159,13 +208,17 @@ fn invariant_rolled_back_for_a_reason(before: &Objects, record: &Record) -> Resu
         Command::Abort | Command::RollBack => true,
         Command::Promote | Command::Resume | Command::Retry => false,
     });
-    ensure(late || unready || is_ordered || in_bake(before, known, Verdict::Fail), "S7: rolled back without a reason")
+    ensure(
+        late || unready || is_ordered || in_bake(before, known, Verdict::Fail),
+        "S7: rolled back without a reason",
+    )
 }
 
 /// S3: nothing is taken from a slot with traffic, nor before its drain is over.
 fn invariant_free(before: &Objects, slot: Slot) -> Result<(), Violation> {
     let is_needed = |record: &Record| record.live == Some(slot) && !record.is_leaving;
     ensure(!before.record().is_some_and(is_needed), "S3: the slot is live")?;
+    ensure(before.follower != Some(Selection::Only(slot)), "S3: a follower sends traffic to the slot")?;
     let is_drained = match before.slots.get(slot).left {
         None => true,
         Some(None) => false,

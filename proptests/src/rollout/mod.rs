@@ -26,6 +26,6 @@ mod objects;
 mod world;
 
 pub use bugs::Bug;
+pub use calm::{recovers, rest};
 pub use explore::{Explored, Found, explore};
-pub use calm::rest;
-pub use world::{Limits, World, gates};
+pub use world::{ALWAYS, Limits, World, gates};

@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tidegate_core::rollout::{
-    Attempt, Bake, Deployment, Evidence, Pods, Pointer, Recheck, Record, Revision, Selection, Slot, SlotView, Slots,
-    Stage, Write,
+    Attempt, Bake, Deployment, Evidence, Pods, Pointer, Recheck, Record, Revision, Selection, Slot, SlotView,
+    Slots, Stage, Unready, Write,
 };
 
 /// The time of every decision; everything else is relative to it.
@@ -18,6 +18,8 @@ const MOMENT: SignedDuration = SignedDuration::from_millis(1);
 pub const LEGACY: Revision = Revision::new(0);
 /// The time of bakes of before.
 pub const ANOTHER_BAKE: Timestamp = Timestamp::MIN;
+/// The time of the bake that a daemon has seen, where another one has begun since.
+const BAKE_BEFORE: Timestamp = Timestamp::constant(-100_000_000, 0);
 
 /// The pods of a slot; its size is one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -40,6 +42,10 @@ pub struct SlotObject {
     pub has_others: bool,
     /// What can be made again, while there is no Deployment: revision and try of the last template.
     pub kept: Option<(Revision, Attempt)>,
+    /// A second pod is ready.
+    pub has_surplus: bool,
+    /// `minReplicas` of its autoscaler.
+    pub autoscaler_min: Option<u32>,
     /// Traffic has left it: since when it had reached everybody, up to [`LONGEST`]; none inside: not yet.
     pub left: Option<Option<Timestamp>>,
     /// Its evidence is about pods that are gone.
@@ -97,7 +103,13 @@ pub enum Target {
 }
 
 impl Fresh {
-    pub const ALL: Self = Self { pointer: true, slots: Slots { blue: true, green: true }, follower: true, uncoloured: true, raced: false };
+    pub const ALL: Self = Self {
+        pointer: true,
+        slots: Slots { blue: true, green: true },
+        follower: true,
+        uncoloured: true,
+        raced: false,
+    };
 
     pub const fn is(&self, target: Target) -> bool {
         match target {
@@ -139,12 +151,74 @@ pub const fn target(write: &Write) -> Target {
     }
 }
 
+/// The record of a pointer that nothing has been switched to yet.
+pub const fn installing() -> Record {
+    Record {
+        live: None,
+        from: None,
+        switched_at: NOW,
+        settled_at: Some(NOW),
+        bake: Bake::Closed { standby_until: None },
+        rejected: None,
+        halted: None,
+        unready: Unready { live: None, from: None },
+        order: None,
+        retried: None,
+        is_leaving: false,
+        epoch: 0,
+    }
+}
+
+/// What of a daemon's first look it still goes by: the pointer with its followers, and each slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mixture {
+    pointer: bool,
+    slots: Slots<bool>,
+}
+
+impl Mixture {
+    /// All that are not wholly new.
+    pub const ALL: [Self; 7] = {
+        const fn of(pointer: bool, blue: bool, green: bool) -> Mixture {
+            Mixture { pointer, slots: Slots { blue, green } }
+        }
+        [
+            of(true, true, true),
+            of(true, true, false),
+            of(true, false, true),
+            of(true, false, false),
+            of(false, true, true),
+            of(false, true, false),
+            of(false, false, true),
+        ]
+    };
+
+    /// What is read anew is as it is.
+    pub const fn fresh(self, mut fresh: Fresh) -> Fresh {
+        if !self.pointer {
+            (fresh.pointer, fresh.follower, fresh.uncoloured) = (true, true, true);
+        }
+        if !self.slots.blue {
+            fresh.slots.blue = true;
+        }
+        if !self.slots.green {
+            fresh.slots.green = true;
+        }
+        fresh
+    }
+}
+
 impl SlotObject {
     pub fn view(&self) -> SlotView {
         let own = u32::from(self.own != Own::None);
         let others = u32::from(self.has_others);
-        let pods = Pods { ready: u32::from(self.own == Own::Ready), others, total: own + others };
-        SlotView { deployment: self.deployment.clone(), pods, autoscaler_min: None }
+        let surplus = u32::from(self.has_surplus && self.own == Own::Ready);
+        let pods = Pods {
+            ready: u32::from(self.own == Own::Ready) + surplus,
+            others,
+            total: own + surplus + others,
+        };
+        SlotView { deployment: self.deployment.clone(), pods, autoscaler_min: self.autoscaler_min }
     }
 
     /// What a daemon sees that reads readiness again.
@@ -156,8 +230,7 @@ impl SlotObject {
     fn prepare(&mut self, revision: Revision, attempt: Attempt) {
         let is_same = self.deployment.as_ref().is_some_and(|held| held.revision == revision);
         if !is_same && self.own != Own::None {
-            self.own = Own::None;
-            self.has_others = true;
+            (self.own, self.has_surplus, self.has_others) = (Own::None, false, true);
         }
         self.deployment = Some(Deployment {
             revision,
@@ -222,7 +295,9 @@ impl Objects {
                 held.replicas = *replicas;
                 held.is_current = false;
             }),
-            Write::Evidence { slot, evidence } => self.change(*slot, |held| put(&mut held.evidence, evidence)),
+            Write::Evidence { slot, evidence } => {
+                self.change(*slot, |held| put(&mut held.evidence, evidence))
+            }
             Write::Prepare { slot, revision, attempt } => {
                 self.slots.get_mut(*slot).prepare(*revision, *attempt);
                 true
@@ -233,15 +308,52 @@ impl Objects {
                 self.pointer.take().is_some()
             }
             Write::Forget => self.pointer.as_mut().and_then(|pointer| pointer.record.take()).is_some(),
-            Write::Autoscaler { .. } => true,
+            Write::Autoscaler { slot, min } => {
+                let known = &mut self.slots.get_mut(*slot).autoscaler_min;
+                *known = known.map(|_| *min);
+                true
+            }
             Write::FreezeAutoscaler => self.change_uncoloured(|uncoloured| uncoloured.has_autoscaler = false),
             Write::ReplaceBudget => self.change_uncoloured(|uncoloured| uncoloured.has_budget = false),
             Write::Colour(slot) => self.colour(*slot),
             Write::MakeUncoloured { .. } => {
-                let made = UncolouredObject { own: Own::None, has_autoscaler: false, has_budget: false, is_ours: true };
+                let made = UncolouredObject {
+                    own: Own::None,
+                    has_autoscaler: false,
+                    has_budget: false,
+                    is_ours: true,
+                };
                 self.uncoloured.is_none() && self.uncoloured.replace(made).is_none()
             }
             Write::DeleteUncoloured => self.uncoloured.take().is_some(),
+        }
+    }
+
+    /// As a daemon sees it that has read some of it before.
+    pub fn mixed_with(&self, seen: &Self, old: Mixture) -> Self {
+        let mut mixed = if old.pointer { seen.clone() } else { self.clone() };
+        for slot in Slot::ALL {
+            let source = if *old.slots.get(slot) { seen } else { self };
+            *mixed.slots.get_mut(slot) = source.slots.get(slot).clone();
+        }
+        mixed
+    }
+
+    /// Another bake has begun since: what this says about one is about one of before, whose time nothing else has.
+    pub fn rename_bake(&mut self) {
+        let known = self.record().map(|record| record.switched_at);
+        for slot in Slot::ALL {
+            self.change(slot, |held| {
+                for evidence in &mut held.evidence {
+                    match &mut evidence.stage {
+                        Stage::Baking(at) if Some(*at) == known => *at = BAKE_BEFORE,
+                        Stage::Baking(_) | Stage::BeforeSwitch => {}
+                    }
+                }
+            });
+        }
+        if let Some(record) = self.pointer.as_mut().and_then(|pointer| pointer.record.as_mut()) {
+            record.switched_at = BAKE_BEFORE;
         }
     }
 
@@ -260,13 +372,20 @@ impl Objects {
         self.change(slot, |held| (held.replicas, held.is_adopted) = (1, true))
     }
 
+    /// A slot's evidence of before, as one of the mistakes leaves it.
+    pub fn keep_evidence_of(&mut self, before: &Self, slot: Slot) {
+        let known = before.slots.get(slot).deployment.as_ref().map(|held| held.evidence.clone());
+        self.change(slot, |held| held.evidence = known.unwrap_or_default());
+    }
+
     /// True when a pod that is to stay, and is ready, gets traffic.
     pub fn serves_somebody(&self) -> bool {
         let of_slot = |slot: Slot| {
             let object = self.slots.get(slot);
             let is_adopted = object.deployment.as_ref().is_some_and(|held| held.is_adopted);
             object.deployment.as_ref().is_some_and(|held| held.replicas > 0)
-                && (object.own == Own::Ready || (is_adopted && object.has_others && self.selection() == Selection::All))
+                && (object.own == Own::Ready
+                    || (is_adopted && object.has_others && self.selection() == Selection::All))
         };
         match self.selection() {
             Selection::Nothing | Selection::Foreign => false,
@@ -386,7 +505,7 @@ pub fn make_old(evidence: &mut Evidence) {
 
 /// One tick longer ago; the distant past stays the distant past.
 pub fn age(time: &mut Timestamp) {
-    if *time != ANOTHER_BAKE {
+    if *time > NOW - SignedDuration::from_hours(1) {
         *time = (*time - TICK).max(NOW - LONGEST - MOMENT);
     }
 }

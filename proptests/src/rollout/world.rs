@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use tidegate_core::rollout::{
-    Attempt, Command, Desired, Gate, GateName, Gates, Order, Revision, Selection, Slot, Verdict, Write,
+    Attempt, Command, Desired, Gate, GateName, Gates, Order, Revision, Selection, Slot, Slots, Verdict, Write,
 };
 
 use super::bugs::Bug;
 use super::daemon::{Daemon, decision, make_write_old, tick_write};
-use super::invariants::{Violation, check, invariant_no_blackout};
-use super::objects::{Fresh, NOW, Objects, Own, PointerObject, Target, UncolouredObject, target};
+use super::invariants::{Violation, check, check_decision, invariant_no_blackout};
+use super::objects::{
+    Fresh, Mixture, NOW, Objects, Own, PointerObject, SlotObject, Target, UncolouredObject, target,
+};
 
 /// Stands for "as often as one likes".
 pub const ALWAYS: u8 = u8::MAX;
@@ -34,6 +36,10 @@ pub struct Limits {
     pub adopts: bool,
     /// How often people order something.
     pub orders: u8,
+    /// Autoscalers size the slots between one and two pods.
+    pub autoscales: bool,
+    /// How often an autoscaler changes its mind.
+    pub scales: u8,
     /// Tries beyond the first.
     pub retries: u32,
     /// How often git moves.
@@ -48,10 +54,35 @@ pub struct Limits {
     pub edits: u8,
     /// How often a gate may say that it does not know.
     pub unknowns: u8,
+    /// What is decided on was read one object after the other, with anything in between.
+    pub stale: bool,
     /// A Service follows the pointer.
     pub followers: bool,
     /// A mistake put around the decisions.
     pub bug: Option<Bug>,
+}
+
+impl Limits {
+    /// One daemon, one commit after the first, nothing else.
+    pub const ONE: Self = Self {
+        revisions: 2,
+        unknown: false,
+        ends: false,
+        adopts: false,
+        orders: 0,
+        autoscales: false,
+        scales: 0,
+        retries: 0,
+        moves: 1,
+        daemons: 1,
+        late: 0,
+        flaps: 0,
+        edits: 0,
+        unknowns: 0,
+        stale: false,
+        followers: false,
+        bug: None,
+    };
 }
 
 /// What git asks for.
@@ -90,6 +121,7 @@ pub struct Left {
     pub edits: u8,
     pub unknowns: u8,
     pub orders: u8,
+    pub scales: u8,
 }
 
 /// A state.
@@ -124,9 +156,12 @@ impl World {
     /// Nothing is there, and git asks for the first revision.
     pub fn new(limits: &Limits) -> Self {
         let follower = limits.followers.then_some(Selection::Nothing);
-        let before = UncolouredObject { own: Own::Ready, has_autoscaler: true, has_budget: true, is_ours: false };
+        let before =
+            UncolouredObject { own: Own::Ready, has_autoscaler: true, has_budget: true, is_ours: false };
         let service = PointerObject { record: None, selection: Selection::All };
+        let slot = SlotObject { autoscaler_min: limits.autoscales.then_some(1), ..SlotObject::default() };
         let objects = Objects {
+            slots: Slots { blue: slot.clone(), green: slot },
             follower,
             uncoloured: limits.adopts.then_some(before),
             pointer: limits.adopts.then_some(service),
@@ -144,6 +179,7 @@ impl World {
                 edits: limits.edits,
                 unknowns: limits.unknowns,
                 orders: limits.orders,
+                scales: limits.scales,
             },
         }
     }
@@ -189,9 +225,24 @@ impl World {
         let put = |daemon: Daemon| self.with(|world| world.daemons[index] = daemon);
         match daemon {
             Daemon::Idle => {
+                if limits.stale {
+                    let seen = Box::new(self.objects.clone());
+                    next.push((format!("{index} reads"), Ok(put(Daemon::Reading(seen, Fresh::ALL)))));
+                }
                 let decision = decision(&self.objects, self.wanted, limits, gates);
-                if let Some(daemon) = Daemon::begin(&decision) {
-                    next.push((format!("{index} decides {:?}", decision.phase), Ok(put(daemon))));
+                if let Some(daemon) = Daemon::begin(&decision, Fresh::ALL) {
+                    let decided = check_decision(&self.objects, &decision).map(|()| put(daemon));
+                    next.push((format!("{index} decides {:?}", decision.phase), decided));
+                }
+            }
+            Daemon::Reading(seen, fresh) => {
+                next.push((format!("{index} is killed"), Ok(put(Daemon::Idle))));
+                for old in Mixture::ALL {
+                    let objects = self.objects.mixed_with(seen, old);
+                    let decision = decision(&objects, self.wanted, limits, gates);
+                    let what = format!("{index} decides {:?} with {old:?}", decision.phase);
+                    let daemon = Daemon::begin(&decision, old.fresh(*fresh)).unwrap_or(Daemon::Idle);
+                    next.push((what, Ok(put(daemon))));
                 }
             }
             Daemon::Asking(question, fresh) => {
@@ -254,7 +305,12 @@ impl World {
         if !self.objects.carry(write) {
             return Ok(false);
         }
-        check(&before, write, fresh.raced, gates)?;
+        if let Write::Prepare { slot, .. } = write
+            && limits.bug.is_some_and(Bug::keeps_evidence)
+        {
+            self.objects.keep_evidence_of(&before, *slot);
+        }
+        check(&before, write, fresh.raced, self.left.edits < limits.edits, gates)?;
         let is_gone = matches!(write, Write::DeletePointer) || self.objects.pointer.is_none();
         if !is_gone {
             invariant_no_blackout(&before, &self.objects, fresh.raced)?;
@@ -321,7 +377,8 @@ impl World {
                 (Own::Leaving, _) => becomes("its pod is gone", Own::None),
                 (Own::None, false) | (Own::Ready, true) => {}
             }
-            let is_rolling = object.deployment.as_ref().is_some_and(|held| held.is_adopted) && object.own != Own::Ready;
+            let is_rolling =
+                object.deployment.as_ref().is_some_and(|held| held.is_adopted) && object.own != Own::Ready;
             if object.has_others && !is_rolling {
                 let world = self.with(|world| world.objects.slots.get_mut(slot).has_others = false);
                 next.push((format!("{slot}: old pods are gone"), Ok(world)));
@@ -343,9 +400,37 @@ impl World {
                 next.push((format!("{slot}: its pod is unready"), Ok(world)));
             }
         }
+        self.autoscalers(next);
         self.uncoloured_pods(next);
         if !self.objects.is_settled && self.objects.pointer.is_some() {
             next.push(("traffic has followed".to_owned(), Ok(self.with(|world| world.objects.settle()))));
+        }
+    }
+
+    /// An autoscaler changes the size of a slot that has one, and the second pod comes and goes with it.
+    fn autoscalers(&self, next: &mut Vec<Next>) {
+        for slot in Slot::ALL {
+            let object = self.objects.slots.get(slot);
+            let Some(held) = &object.deployment else { continue };
+            if object.own == Own::Ready && (held.replicas > 1) != object.has_surplus {
+                let world = self.with(|world| {
+                    let has_surplus = &mut world.objects.slots.get_mut(slot).has_surplus;
+                    *has_surplus = !*has_surplus;
+                });
+                next.push((format!("{slot}: its second pod comes or goes"), Ok(world)));
+            }
+            let Some(min) = object.autoscaler_min.filter(|_| held.replicas > 0) else { continue };
+            let size = if held.replicas == 1 { 2 } else { 1 };
+            if size >= min && self.left.scales > 0 {
+                let world = self.with(|world| {
+                    less(&mut world.left.scales);
+                    world.changed(Target::Slot(slot));
+                    if let Some(held) = &mut world.objects.slots.get_mut(slot).deployment {
+                        (held.replicas, held.is_current) = (size, false);
+                    }
+                });
+                next.push((format!("{slot}: its autoscaler wants {size}"), Ok(world)));
+            }
         }
     }
 
@@ -356,7 +441,8 @@ impl World {
             Own::Starting => Own::Ready,
             Own::Ready | Own::Leaving => return,
         };
-        let world = self.with(|world| world.objects.uncoloured = Some(UncolouredObject { own, ..uncoloured }));
+        let world =
+            self.with(|world| world.objects.uncoloured = Some(UncolouredObject { own, ..uncoloured }));
         next.push((format!("without colour: {own:?}"), Ok(world)));
     }
 
@@ -394,9 +480,7 @@ impl World {
             next.push((what, Ok(world)));
         };
         if self.objects.pointer.is_some() {
-            for selection in
-                [Selection::Foreign, Selection::Only(Slot::Blue), Selection::Only(Slot::Green)]
-            {
+            for selection in [Selection::Foreign, Selection::Only(Slot::Blue), Selection::Only(Slot::Green)] {
                 edit(format!("people select {selection:?}"), Target::Pointer, &|objects| {
                     objects.select(selection);
                 });
@@ -432,7 +516,8 @@ impl World {
         let rejected = record.rejected.as_ref().map(|rejected| rejected.revision);
         let revisions: Vec<Revision> =
             (0..limits.revisions).map(|revision| Revision::new(u128::from(revision))).collect();
-        for command in [Command::Abort, Command::Promote, Command::RollBack, Command::Resume, Command::Retry] {
+        for command in [Command::Abort, Command::Promote, Command::RollBack, Command::Resume, Command::Retry]
+        {
             for revision in &revisions {
                 let is_about_it = match command {
                     Command::Resume => revision == &Revision::new(0),

@@ -30,8 +30,7 @@ impl Case<'_> {
             },
         };
         let record = Record { unready, ..next(record) };
-        (unready != self.record.unready)
-            .then(|| Decision::carry(Phase::Bake, vec![point(record)]))
+        (unready != self.record.unready).then(|| Decision::carry(Phase::Bake, vec![point(record)]))
     }
 
     /// Row 5. The live slot failed in its bake, and the one that traffic came from is well.

@@ -1,8 +1,8 @@
 //! The table's rows towards the revision that git asks for: the other slot is emptied, prepared, proven, and made live.
 
 use super::decide::{next, point, put_away};
-use super::order::Command;
 use super::gate::{Stage, Verdict};
+use super::order::Command;
 use super::pointer::{Bake, From, Reason, Record, Rejected, Unready};
 use super::situation::{Desired, Situation};
 use super::slot::{Attempt, Revision, Slot};

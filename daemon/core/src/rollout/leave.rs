@@ -58,10 +58,11 @@ impl Case<'_> {
         let Some(slot) = Slot::ALL.into_iter().find(is_colour) else {
             return Decision::carry(Phase::Leave, vec![Write::Forget]);
         };
-        let is_served = situation.uncoloured.is_some_and(|uncoloured| uncoloured.ready >= situation.asked().max(1));
-        let has_adopted = Slot::ALL
-            .into_iter()
-            .any(|slot| situation.deployment(slot).is_some_and(|held| held.is_adopted) && situation.ready(slot) > 0);
+        let is_served =
+            situation.uncoloured.is_some_and(|uncoloured| uncoloured.ready >= situation.asked().max(1));
+        let has_adopted = Slot::ALL.into_iter().any(|slot| {
+            situation.deployment(slot).is_some_and(|held| held.is_adopted) && situation.ready(slot) > 0
+        });
         if !(is_served || has_adopted) {
             return Decision::wait(Phase::Leave, Waiting::Pods);
         }

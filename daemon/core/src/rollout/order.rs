@@ -56,7 +56,8 @@ impl Order {
             Command::Abort => is_baking || (!is_live && is_desired && !situation.is_held_as_rejected(record)),
             Command::Promote => is_baking,
             Command::RollBack => {
-                is_baking || (is_live && record.live.is_some_and(|live| standby(situation, record, live).is_some()))
+                is_baking
+                    || (is_live && record.live.is_some_and(|live| standby(situation, record, live).is_some()))
             }
             Command::Resume => record.halted.is_some(),
             Command::Retry => is_desired && situation.is_held_as_rejected(record),

@@ -13,8 +13,7 @@ impl Case<'_> {
             return None;
         }
         let needed = [Some(self.live), self.from().map(|from| from.slot)];
-        let is_broken =
-            |slot: &Slot| situation.replicas(*slot) == 0 && !*situation.repair_refused.get(*slot);
+        let is_broken = |slot: &Slot| situation.replicas(*slot) == 0 && !*situation.repair_refused.get(*slot);
         let broken = needed.into_iter().flatten().find(is_broken)?;
         let write = match situation.deployment(broken) {
             Some(held) => Write::Scale { slot: broken, replicas: held.recorded.max(1) },

@@ -1,0 +1,102 @@
+//! Taking a running workload over, and letting it go.
+
+use super::super::{
+    Desired, Phase, Pointer, Recheck, Selection, Slot, SlotView, Uncoloured, Waiting, Write,
+};
+use super::scene::{NOW, Scene, ago, running};
+
+fn before_tidegate() -> Scene {
+    let mut scene = Scene::steady();
+    scene.pointer = Pointer::Unrecorded;
+    scene.slots.blue = SlotView::default();
+    scene.uncoloured =
+        Some(Uncoloured { replicas: 2, ready: 2, has_autoscaler: true, has_budget: true, is_ours: false });
+    scene
+}
+
+#[test]
+fn a_running_deployment_is_taken_over_step_by_step() {
+    let mut scene = before_tidegate();
+    scene.carries(Phase::Adopt, &[Write::FreezeAutoscaler]);
+    scene.uncoloured = scene.uncoloured.map(|before| Uncoloured { has_autoscaler: false, ..before });
+    scene.carries(Phase::Adopt, &[Write::ReplaceBudget]);
+    scene.uncoloured = scene.uncoloured.map(|before| Uncoloured { has_budget: false, ..before });
+    scene.carries(Phase::Adopt, &[Write::Colour(Slot::Blue)]);
+    scene.uncoloured = None;
+    scene.slots.blue = running(1, 2);
+    scene.held(Slot::Blue).is_adopted = true;
+    scene.slots.blue.pods.others = 1;
+    scene.waits(Phase::Adopt, Waiting::Pods);
+    scene.slots.blue.pods.others = 0;
+    assert_eq!(scene.pointed().live, Some(Slot::Blue));
+    assert_eq!(scene.writes()[0], Write::Recheck(Recheck { slot: Slot::Blue, at_least: 2 }));
+}
+
+#[test]
+fn nothing_is_taken_over_outside_the_window() {
+    let mut scene = before_tidegate();
+    scene.is_allowed = false;
+    scene.waits(Phase::Adopt, Waiting::People);
+}
+
+#[test]
+fn a_deployment_that_was_taken_over_is_deleted_where_a_slots_own_is_emptied() {
+    let mut scene = Scene::baking();
+    scene.record().bake = super::super::Bake::Closed { standby_until: None };
+    scene.held(Slot::Blue).is_adopted = true;
+    scene.carries(Phase::Retire, &[Write::Epoch, Write::Delete(Slot::Blue)]);
+}
+
+#[test]
+fn colours_go_when_the_deployment_without_one_serves() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Plain;
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::MakeUncoloured { replicas: 2 }]);
+    let made = Uncoloured { replicas: 2, ready: 1, has_autoscaler: false, has_budget: false, is_ours: true };
+    scene.uncoloured = Some(made);
+    scene.waits(Phase::Leave, Waiting::Pods);
+    scene.uncoloured = Some(Uncoloured { ready: 2, ..made });
+    assert!(scene.pointed().is_leaving);
+    scene.record().is_leaving = true;
+    scene.selects(Selection::All);
+    scene.record().settled_at = Some(NOW);
+    scene.waits(Phase::Leave, Waiting::Time);
+    scene.record().settled_at = Some(ago(1));
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Delete(Slot::Blue)]);
+    scene.slots.blue = SlotView::default();
+    scene.carries(Phase::Leave, &[Write::Forget]);
+    scene.pointer = Pointer::Unrecorded;
+    scene.waits(Phase::Steady, Waiting::Git);
+}
+
+#[test]
+fn a_change_of_mind_on_the_way_out_brings_the_colour_back() {
+    let mut scene = Scene::steady();
+    scene.record().is_leaving = true;
+    scene.selects(Selection::All);
+    assert_eq!(scene.phase(), Phase::Leave);
+    assert!(!scene.pointed().is_leaving);
+}
+
+#[test]
+fn a_workload_that_left_git_loses_its_pointer_then_its_pods() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Gone { may_delete: true };
+    scene.carries(Phase::Remove, &[Write::Mark { slot: Slot::Blue, serves: true }, Write::DeletePointer]);
+    scene.pointer = Pointer::Unrecorded;
+    scene.held(Slot::Blue).served = Some(NOW);
+    scene.waits(Phase::Remove, Waiting::Time);
+    scene.held(Slot::Blue).served = Some(ago(1));
+    scene.carries(Phase::Remove, &[Write::Delete(Slot::Blue)]);
+    scene.slots.blue = SlotView::default();
+    scene.waits(Phase::Remove, Waiting::Git);
+}
+
+#[test]
+fn a_workload_that_left_git_and_may_not_be_pruned_stays_and_is_repaired() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Gone { may_delete: false };
+    scene.waits(Phase::Steady, Waiting::People);
+    scene.held(Slot::Blue).replicas = 0;
+    assert_eq!(scene.phase(), Phase::Repair);
+}
