@@ -192,6 +192,10 @@ TIDEGATE_KUBECTL=$("$local_cluster" kubectl)
 export TIDEGATE_KUBECTL PATH=${TIDEGATE_KUBECTL%/*}:$PATH
 # shellcheck disable=SC2046
 tests "properties" $((600 * scale)) $(targets proptests plain)
+if [ "$amount" = full ]; then
+  TIDEGATE_TEST_MODELS=large suite "rollout models" 7200 \
+    cargo test --locked --profile measured --package tidegate-proptests --test rollout_model || true
+fi
 # shellcheck disable=SC2046
 tests "life of a local cluster" 300 $(targets deploy/local-cluster plain)
 
