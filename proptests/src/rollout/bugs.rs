@@ -242,6 +242,38 @@ impl Bug {
         }
     }
 
+    /// True when the harm shows only in what the workload comes to rest at.
+    pub fn shows_at_rest(self) -> bool {
+        match self {
+            Self::NoRepair
+            | Self::RetryStopped
+            | Self::RejectedForgets
+            | Self::InstallWithoutPointer
+            | Self::RollBackAnywhere
+            | Self::InconclusiveStopsGates => true,
+            Self::NoEpoch
+            | Self::NoMark
+            | Self::PointerFirst
+            | Self::RenewedVersions
+            | Self::NoRecheck
+            | Self::ExactParity
+            | Self::EvidenceOfAnotherRevision
+            | Self::EvidenceOfAnotherBake
+            | Self::EvidenceOfGonePods
+            | Self::NoDrain
+            | Self::NoEmptying
+            | Self::UnknownFails
+            | Self::UnknownPasses
+            | Self::CloseOneSide
+            | Self::LostPointerIsNew
+            | Self::RecreatedEmpty
+            | Self::OthersCount
+            | Self::TornAnywhere
+            | Self::TornWithoutDrain
+            | Self::FollowOneSide => false,
+        }
+    }
+
     /// True when a new template wrongly leaves the evidence that was there.
     pub fn keeps_evidence(self) -> bool {
         self == Self::EvidenceOfAnotherRevision

@@ -90,6 +90,8 @@ fn canonical_write(write: &mut Write, bake: Option<jiff::Timestamp>) {
         | Write::Recreate(_)
         | Write::Scale { .. }
         | Write::Delete(_)
+        | Write::Release(_)
+        | Write::Uncolour(_)
         | Write::DeletePointer
         | Write::Forget
         | Write::Autoscaler { .. }

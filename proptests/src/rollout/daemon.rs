@@ -149,6 +149,8 @@ pub fn tick_write(write: &mut Write) {
         | Write::Recreate(_)
         | Write::Scale { .. }
         | Write::Delete(_)
+        | Write::Release(_)
+        | Write::Uncolour(_)
         | Write::DeletePointer
         | Write::Forget
         | Write::Autoscaler { .. }

@@ -45,6 +45,8 @@ pub fn check(
         | Write::Recheck(_)
         | Write::Epoch
         | Write::Recreate(_)
+        | Write::Release(_)
+        | Write::Uncolour(_)
         | Write::DeletePointer
         | Write::Forget
         | Write::Autoscaler { .. }

@@ -139,6 +139,8 @@ pub const fn target(write: &Write) -> Target {
         | Write::Scale { slot, .. }
         | Write::Evidence { slot, .. }
         | Write::Delete(slot)
+        | Write::Release(slot)
+        | Write::Uncolour(slot)
         | Write::Prepare { slot, .. } => Target::Slot(*slot),
         Write::Point { .. } | Write::Epoch | Write::DeletePointer | Write::Forget => Target::Pointer,
         Write::MarkFollowers | Write::Follow(_) => Target::Follower,
@@ -238,6 +240,7 @@ impl SlotObject {
             replicas: 0,
             recorded: 1,
             served: None,
+            released: None,
             prepared_at: NOW,
             evidence: Vec::new(),
             is_current: false,
@@ -303,6 +306,7 @@ impl Objects {
                 true
             }
             Write::Delete(slot) => self.slots.get_mut(*slot).deployment.take().is_some(),
+            Write::Release(slot) => self.change(*slot, |held| held.released = Some(NOW)),
             Write::DeletePointer => {
                 self.select(Selection::Nothing);
                 self.pointer.take().is_some()
@@ -316,6 +320,7 @@ impl Objects {
             Write::FreezeAutoscaler => self.change_uncoloured(|uncoloured| uncoloured.has_autoscaler = false),
             Write::ReplaceBudget => self.change_uncoloured(|uncoloured| uncoloured.has_budget = false),
             Write::Colour(slot) => self.colour(*slot),
+            Write::Uncolour(slot) => self.uncolour(*slot),
             Write::MakeUncoloured { .. } => {
                 let made = UncolouredObject {
                     own: Own::None,
@@ -378,6 +383,17 @@ impl Objects {
         self.change(slot, |held| held.evidence = known.unwrap_or_default());
     }
 
+    /// The same the other way round.
+    fn uncolour(&mut self, slot: Slot) -> bool {
+        let object = self.slots.get_mut(slot);
+        let own = std::mem::take(&mut object.own);
+        let is_there = object.deployment.take().is_some();
+        (object.has_others, object.has_surplus) = (false, false);
+        self.uncoloured =
+            Some(UncolouredObject { own, has_autoscaler: false, has_budget: false, is_ours: false });
+        is_there
+    }
+
     /// True when a pod that is to stay, and is ready, gets traffic.
     pub fn serves_somebody(&self) -> bool {
         let of_slot = |slot: Slot| {
@@ -411,7 +427,7 @@ impl Objects {
     /// Gives a slot the newest served mark. Only which one is newer is ever asked.
     fn serves(&mut self, slot: Slot) -> bool {
         self.change(slot.other(), |held| held.served = held.served.map(|_| NOW - TICK));
-        self.change(slot, |held| held.served = Some(NOW))
+        self.change(slot, |held| (held.served, held.released) = (Some(NOW), None))
     }
 
     fn point(&mut self, record: &Record, selection: Selection) {
@@ -475,6 +491,7 @@ impl Objects {
             }
             if let Some(held) = &mut object.deployment {
                 age(&mut held.prepared_at);
+                held.released.as_mut().map(age);
                 held.evidence.iter_mut().for_each(|evidence| match &mut evidence.stage {
                     Stage::BeforeSwitch => {}
                     Stage::Baking(at) => age(at),

@@ -56,14 +56,16 @@ impl Case<'_> {
         }
         let is_colour = |slot: &Slot| situation.deployment(*slot).is_some_and(|held| !held.is_adopted);
         let Some(slot) = Slot::ALL.into_iter().find(is_colour) else {
-            return Decision::carry(Phase::Leave, vec![Write::Forget]);
+            let adopted = Slot::ALL.into_iter().find(|slot| situation.deployment(*slot).is_some());
+            let write = adopted.map_or(Write::Forget, Write::Uncolour);
+            return Decision::carry(Phase::Leave, vec![write]);
         };
         let is_served =
             situation.uncoloured.is_some_and(|uncoloured| uncoloured.ready >= situation.asked().max(1));
-        let has_adopted = Slot::ALL.into_iter().any(|slot| {
+        let is_adopted_ready = |slot: Slot| {
             situation.deployment(slot).is_some_and(|held| held.is_adopted) && situation.ready(slot) > 0
-        });
-        if !(is_served || has_adopted) {
+        };
+        if !(is_served || Slot::ALL.into_iter().any(is_adopted_ready)) {
             return Decision::wait(Phase::Leave, Waiting::Pods);
         }
         Decision::carry(Phase::Leave, vec![Write::Epoch, Write::Delete(slot)])
@@ -72,24 +74,18 @@ impl Case<'_> {
 
 /// The workload has left git, and may go: the pointer, the drain, the slots.
 pub(super) fn remove(situation: &Situation<'_>, pointer: &Pointer) -> Decision {
+    let held = Slot::ALL.into_iter().filter_map(|slot| Some((slot, situation.deployment(slot)?)));
     if let Pointer::Recorded { .. } = pointer {
         // An open bake ends with the record that kept it.
-        return Decision::carry(Phase::Remove, [marks(situation), vec![Write::DeletePointer]].concat());
+        let released = held.map(|(slot, _)| Write::Release(slot));
+        return Decision::carry(Phase::Remove, released.chain([Write::DeletePointer]).collect());
     }
-    let held = Slot::ALL.into_iter().filter_map(|slot| Some((slot, situation.deployment(slot)?)));
     let Some((slot, _)) = held.clone().next() else {
         return Decision::wait(Phase::Remove, Waiting::Git);
     };
-    // The marks were written right before the pointer went.
-    let mut served = held.filter_map(|(_, deployment)| deployment.served);
-    if served.any(|served| !situation.is_over(served, situation.timing.drain)) {
+    let mut times = held.filter_map(|(_, deployment)| deployment.released.or(deployment.served));
+    if times.any(|at| !situation.is_over(at, situation.timing.drain)) {
         return Decision::wait(Phase::Remove, Waiting::Time);
     }
     Decision::carry(Phase::Remove, vec![Write::Delete(slot)])
-}
-
-/// The drain counts from these, where no pointer keeps a time any more.
-fn marks(situation: &Situation<'_>) -> Vec<Write> {
-    let there = Slot::ALL.into_iter().filter(|slot| situation.deployment(*slot).is_some());
-    there.map(|slot| Write::Mark { slot, serves: true }).collect()
 }

@@ -120,6 +120,8 @@ pub struct Deployment {
     pub recorded: u32,
     /// When traffic was moved to it last: the served mark.
     pub served: Option<Timestamp>,
+    /// When it was let go, because the workload had left git: the drain counts from then, where no pointer keeps a time.
+    pub released: Option<Timestamp>,
     /// When its template was written.
     pub prepared_at: Timestamp,
     /// What gates have said about it; replaced together with the template.

@@ -150,6 +150,8 @@ pub enum Write {
         /// The served mark is renewed too.
         serves: bool,
     },
+    /// The slot's mark says that it is let go: its pointer goes next, and is not lost.
+    Release(Slot),
     /// The mark of every follower.
     MarkFollowers,
     /// No write: readiness is read again (never a resourceVersion), and the step ends where it no longer holds.
@@ -210,6 +212,8 @@ pub enum Write {
     ReplaceBudget,
     /// The pods of the Deployment without a colour get this slot's, by an ordinary rolling update.
     Colour(Slot),
+    /// The pods of a Deployment that was taken over lose the slot's colour again, by an ordinary rolling update.
+    Uncolour(Slot),
     /// The Deployment without a colour is made, as git has it, at this size.
     MakeUncoloured {
         /// `spec.replicas`.

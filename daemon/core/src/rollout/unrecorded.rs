@@ -17,13 +17,15 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         Desired::Plain | Desired::Gone { .. } => return Decision::wait(Phase::Steady, Waiting::Git),
         Desired::Revision { .. } | Desired::Unknown => {}
     }
+    // One that was let go comes back without an alarm, where git wants the workload again before it has gone.
     // The best slot that has served: ready before any size before none, then the newest.
     let best = Slot::ALL.into_iter().filter_map(|slot| {
         let served = situation.deployment(slot)?.served?;
         Some(((situation.ready(slot) > 0, situation.replicas(slot) > 0, served), slot))
     });
     if let Some((_, slot)) = best.max_by_key(|(rank, _)| *rank) {
-        let halted = Some(Halted { revision: situation.desired.revision() });
+        let is_lost = situation.deployment(slot).is_some_and(|held| held.released.is_none());
+        let halted = is_lost.then(|| Halted { revision: situation.desired.revision() });
         let record = Record { live: Some(slot), halted, ..blank(situation) };
         let mark = Write::Mark { slot, serves: true };
         return Decision::carry(Phase::Restore, vec![mark, point(record)]);

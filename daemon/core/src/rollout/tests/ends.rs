@@ -1,8 +1,6 @@
 //! Taking a running workload over, and letting it go.
 
-use super::super::{
-    Desired, Phase, Pointer, Recheck, Selection, Slot, SlotView, Uncoloured, Waiting, Write,
-};
+use super::super::{Desired, Phase, Pointer, Recheck, Selection, Slot, SlotView, Uncoloured, Waiting, Write};
 use super::scene::{NOW, Scene, ago, running};
 
 fn before_tidegate() -> Scene {
@@ -70,6 +68,17 @@ fn colours_go_when_the_deployment_without_one_serves() {
 }
 
 #[test]
+fn a_deployment_that_was_taken_over_and_never_rolled_out_gets_its_own_pods_back() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Plain;
+    scene.held(Slot::Blue).is_adopted = true;
+    assert!(scene.pointed().is_leaving);
+    scene.record().is_leaving = true;
+    scene.selects(Selection::All);
+    scene.carries(Phase::Leave, &[Write::Uncolour(Slot::Blue)]);
+}
+
+#[test]
 fn a_change_of_mind_on_the_way_out_brings_the_colour_back() {
     let mut scene = Scene::steady();
     scene.record().is_leaving = true;
@@ -82,14 +91,23 @@ fn a_change_of_mind_on_the_way_out_brings_the_colour_back() {
 fn a_workload_that_left_git_loses_its_pointer_then_its_pods() {
     let mut scene = Scene::steady();
     scene.desired = Desired::Gone { may_delete: true };
-    scene.carries(Phase::Remove, &[Write::Mark { slot: Slot::Blue, serves: true }, Write::DeletePointer]);
+    scene.carries(Phase::Remove, &[Write::Release(Slot::Blue), Write::DeletePointer]);
     scene.pointer = Pointer::Unrecorded;
-    scene.held(Slot::Blue).served = Some(NOW);
+    scene.held(Slot::Blue).released = Some(NOW);
     scene.waits(Phase::Remove, Waiting::Time);
-    scene.held(Slot::Blue).served = Some(ago(1));
+    scene.held(Slot::Blue).released = Some(ago(1));
     scene.carries(Phase::Remove, &[Write::Delete(Slot::Blue)]);
     scene.slots.blue = SlotView::default();
     scene.waits(Phase::Remove, Waiting::Git);
+}
+
+#[test]
+fn a_workload_that_comes_back_before_it_has_gone_serves_again_and_nothing_is_halted() {
+    let mut scene = Scene::steady();
+    scene.pointer = Pointer::Unrecorded;
+    scene.held(Slot::Blue).released = Some(NOW);
+    assert_eq!(scene.phase(), Phase::Restore);
+    assert_eq!((scene.pointed().live, scene.pointed().halted), (Some(Slot::Blue), None));
 }
 
 #[test]

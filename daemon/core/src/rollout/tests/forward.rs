@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::super::{
-    Attempt, Autoscaler, Bake, Desired, From, Halted, Phase, Pointer, Reason, Recheck, Rejected, Selection, Slot,
-    SlotView, Stage, Step, Verdict, Waiting, Write,
+    Attempt, Autoscaler, Bake, Desired, From, Halted, Phase, Pointer, Reason, Recheck, Rejected, Selection,
+    Slot, SlotView, Stage, Step, Verdict, Waiting, Write,
 };
 use super::scene::{Scene, ago, gate, later, revision, running};
 
@@ -132,9 +132,15 @@ fn a_gate_that_fails_turns_the_revision_down_and_the_slot_is_marked_before_the_p
     assert_eq!(scene.phase(), Phase::Reject);
     assert!(matches!(
         scene.writes().as_slice(),
-        [Write::Mark { slot: Slot::Green, serves: false }, Write::Point { selection: Selection::Only(Slot::Blue), .. }]
+        [
+            Write::Mark { slot: Slot::Green, serves: false },
+            Write::Point { selection: Selection::Only(Slot::Blue), .. }
+        ]
     ));
-    assert_eq!(scene.pointed().rejected.map(|rejected| rejected.reason), Some(Reason::Gate(gate("smoke").name)));
+    assert_eq!(
+        scene.pointed().rejected.map(|rejected| rejected.reason),
+        Some(Reason::Gate(gate("smoke").name))
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What people order.
 
 use super::super::{
-    Attempt, Bake, Command, Halted, Phase, Reason, Rejected, Retried, Slot, Stage, Unready, Verdict, Waiting, Write,
+    Attempt, Bake, Command, Halted, Phase, Reason, Rejected, Retried, Slot, Stage, Unready, Verdict, Waiting,
+    Write,
 };
 use super::scene::{Scene, ago, later, order, revision, running};
 
@@ -11,7 +12,10 @@ fn abort_turns_a_revision_down_before_it_gets_traffic() {
     scene.slots.green = running(2, 2);
     scene.record().order = Some(order(Command::Abort, 2));
     assert_eq!(scene.phase(), Phase::Reject);
-    assert_eq!(scene.pointed().rejected.map(|rejected| rejected.reason), Some(Reason::Ordered(order(Command::Abort, 2))));
+    assert_eq!(
+        scene.pointed().rejected.map(|rejected| rejected.reason),
+        Some(Reason::Ordered(order(Command::Abort, 2)))
+    );
     assert_eq!(scene.pointed().order, None);
 }
 
@@ -88,7 +92,8 @@ fn retry_makes_a_rejected_revision_begin_anew() {
     scene.slots.green = running(2, 2);
     scene.says(Slot::Green, "smoke", Stage::BeforeSwitch, Verdict::Fail);
     let reason = Reason::NeverReady;
-    scene.record().rejected = Some(Rejected { revision: revision(2), attempt: Attempt::default(), reason, at: ago(1) });
+    scene.record().rejected =
+        Some(Rejected { revision: revision(2), attempt: Attempt::default(), reason, at: ago(1) });
     scene.record().order = Some(order(Command::Retry, 2));
     let retried = Some(Retried { revision: revision(2), times: 1 });
     assert_eq!(scene.pointed().retried, retried);

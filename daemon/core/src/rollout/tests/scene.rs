@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::{
-    Attempt, Bake, Command, Decision, Deployment, Desired, Evidence, From, Gate, GateName, Gates, Order, Phase,
-    Pods, Pointer, Record, Revision, Selection, Situation, Size, Slot, SlotView, Slots, Stage, Step, Timing,
-    Uncoloured, Unready, Verdict, Waiting, Write, decide,
+    Attempt, Bake, Command, Decision, Deployment, Desired, Evidence, From, Gate, GateName, Gates, Order,
+    Phase, Pods, Pointer, Record, Revision, Selection, Situation, Size, Slot, SlotView, Slots, Stage, Step,
+    Timing, Uncoloured, Unready, Verdict, Waiting, Write, decide,
 };
 
 /// The time of every decision: an hour after the epoch.
@@ -81,6 +81,7 @@ pub fn running(number: u128, pods: u32) -> SlotView {
         replicas: pods,
         recorded: pods,
         served: None,
+        released: None,
         prepared_at: ago(5),
         evidence: Vec::new(),
         is_current: true,

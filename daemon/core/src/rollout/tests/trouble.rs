@@ -1,6 +1,8 @@
 //! Somebody else's hands, lost objects, unreadable git.
 
-use super::super::{Desired, Halted, Phase, Pointer, Selection, Slot, SlotView, Stage, Verdict, Waiting, Write};
+use super::super::{
+    Desired, Halted, Phase, Pointer, Selection, Slot, SlotView, Stage, Verdict, Waiting, Write,
+};
 use super::scene::{NOW, Scene, ago, revision, running};
 
 #[test]
@@ -14,7 +16,11 @@ fn traffic_that_somebody_moved_goes_back_and_halts_what_git_asks_for() {
     assert_eq!(record.halted, Some(Halted { revision: Some(revision(2)) }));
     assert_eq!(record.settled_at, None, "the drain begins anew");
     let first = scene.writes().into_iter().next();
-    assert_eq!(first, Some(Write::Mark { slot: Slot::Green, serves: false }), "whoever empties it looks again");
+    assert_eq!(
+        first,
+        Some(Write::Mark { slot: Slot::Green, serves: false }),
+        "whoever empties it looks again"
+    );
 }
 
 #[test]
