@@ -151,8 +151,8 @@ impl Bug {
         let nothing = Step::Wait(Waiting::Time);
         let step = match (self, phase, step) {
             (Self::NoEmptying, Phase::Empty, step) => without_emptying(objects, desired).unwrap_or(step),
-            (Self::NoRepair, Phase::Repair, _) => nothing,
-            (Self::InconclusiveStopsGates, Phase::Inconclusive, Step::Ask(_)) => nothing,
+            (Self::NoRepair, Phase::Repair, _)
+            | (Self::InconclusiveStopsGates, Phase::Inconclusive, Step::Ask(_)) => nothing,
             (Self::RejectedForgets, Phase::Rejected, Step::Carry(writes)) => {
                 if takes_another_revision(&writes, objects, desired) { nothing } else { Step::Carry(writes) }
             }
@@ -182,10 +182,14 @@ impl Bug {
             }
             Self::RecreatedEmpty => writes.iter_mut().for_each(|write| recreated_empty(write, objects)),
             Self::TornAnywhere if phase == Phase::Torn => {
-                writes.iter_mut().for_each(|write| torn_to_the_other(write, objects));
+                for write in &mut writes {
+                    torn_to_the_other(write, objects);
+                }
             }
             Self::TornWithoutDrain if phase == Phase::Torn => {
-                writes.iter_mut().for_each(|write| settled_as_before(write, objects));
+                for write in &mut writes {
+                    settled_as_before(write, objects);
+                }
             }
             Self::RenewedVersions
             | Self::ExactParity

@@ -44,7 +44,9 @@ fn calm(world: &World, verdict: Verdict, limits: &Limits, gates: &Gates) -> Resu
                     world.tick();
                 } else {
                     quiet = 0;
-                    writes.iter().for_each(|write| drop(world.objects.carry(write)));
+                    for write in &writes {
+                        world.objects.carry(write);
+                    }
                 }
             }
             Some(Daemon::Writing(writes, _)) => {

@@ -7,7 +7,7 @@ use tidegate_core::rollout::{Reason, Record, Slot, Stage, Write};
 
 use super::daemon::Daemon;
 use super::explore::Fingerprint;
-use super::objects::{ANOTHER_BAKE, Fresh, Objects, Own, Target, make_old, target};
+use super::objects::{ANOTHER_BAKE, Fresh, Left, Objects, Own, Target, make_old, target};
 use super::world::{World, is_move};
 
 impl World {
@@ -44,7 +44,7 @@ impl Objects {
             let object = self.slots.get_mut(slot);
             // Whoever had a connection to the pods lost it with them.
             if object.own == Own::None {
-                object.left = None;
+                object.left = Left::No;
             }
             if object.own != Own::Ready {
                 object.has_surplus = false;
@@ -136,7 +136,9 @@ fn canonical_daemon(daemon: Daemon, bake: Option<jiff::Timestamp>, renews: bool)
             Daemon::Asking(question, if renews { fresh } else { kept })
         }
         Daemon::Writing(mut writes, fresh) => {
-            writes.iter_mut().for_each(|write| canonical_write(write, bake));
+            for write in &mut writes {
+                canonical_write(write, bake);
+            }
             let refused = writes.iter().position(|write| !fresh.is(target(write)));
             if let Some(kept) = refused
                 && !renews

@@ -6,7 +6,6 @@ use tidegate_core::rollout::{
     decide,
 };
 
-use super::bugs::Bug;
 use super::objects::{Fresh, NOW, Objects, Own, TICK, age, age_record, make_old};
 use super::world::{Limits, Wanted};
 

@@ -51,14 +51,15 @@ impl Fingerprint {
 
 impl Hasher for Fingerprint {
     fn finish(&self) -> u64 {
-        let both = self.both();
-        (both >> 64) as u64 ^ both as u64
+        self.0 ^ self.1.rotate_left(32)
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
+            for (to, from) in word.iter_mut().zip(chunk) {
+                *to = *from;
+            }
             self.word(u64::from_le_bytes(word));
         }
     }

@@ -6,7 +6,7 @@ use tidegate_core::rollout::{
 };
 
 use super::daemon::timing;
-use super::objects::{NOW, Objects, Own};
+use super::objects::{Left, NOW, Objects, Own};
 
 /// A write that should never have landed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,9 +222,9 @@ fn invariant_free(before: &Objects, slot: Slot) -> Result<(), Violation> {
     ensure(!before.record().is_some_and(is_needed), "S3: the slot is live")?;
     ensure(before.follower != Some(Selection::Only(slot)), "S3: a follower sends traffic to the slot")?;
     let is_drained = match before.slots.get(slot).left {
-        None => true,
-        Some(None) => false,
-        Some(Some(left)) => NOW.duration_since(left) >= timing().drain,
+        Left::No => true,
+        Left::Going => false,
+        Left::Since(left) => NOW.duration_since(left) >= timing().drain,
     };
     ensure(is_drained || before.slots.get(slot).own == Own::None, "S3: the drain is not over")
 }

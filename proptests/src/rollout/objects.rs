@@ -32,6 +32,18 @@ pub enum Own {
     Leaving,
 }
 
+/// Whether traffic has left a slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Left {
+    /// It has not, or nobody has a connection there any more.
+    #[default]
+    No,
+    /// It has, and not everybody knows yet.
+    Going,
+    /// Everybody has known since then.
+    Since(Timestamp),
+}
+
 /// A slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct SlotObject {
@@ -46,8 +58,8 @@ pub struct SlotObject {
     pub has_surplus: bool,
     /// `minReplicas` of its autoscaler.
     pub autoscaler_min: Option<u32>,
-    /// Traffic has left it: since when it had reached everybody, up to [`LONGEST`]; none inside: not yet.
-    pub left: Option<Option<Timestamp>>,
+    /// Whether traffic has left it.
+    pub left: Left,
     /// Its evidence is about pods that are gone.
     pub is_evidence_orphaned: bool,
 }
@@ -83,6 +95,7 @@ pub struct Objects {
 
 /// What a daemon has read is still as it is; of the pointer, of each slot and of the follower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one object that was read")]
 pub struct Fresh {
     pub pointer: bool,
     pub slots: Slots<bool>,
@@ -111,7 +124,7 @@ impl Fresh {
         raced: false,
     };
 
-    pub const fn is(&self, target: Target) -> bool {
+    pub const fn is(self, target: Target) -> bool {
         match target {
             Target::Pointer => self.pointer,
             Target::Slot(slot) => *self.slots.get(slot),
@@ -443,10 +456,10 @@ impl Objects {
         for slot in Slot::ALL {
             let left = &mut self.slots.get_mut(slot).left;
             if is_restored && before == Selection::Only(slot) {
-                *left = Some(None);
+                *left = Left::Going;
             }
             if selection == Selection::Only(slot) {
-                *left = None;
+                *left = Left::No;
             }
         }
     }
@@ -476,8 +489,8 @@ impl Objects {
         self.is_settled = true;
         for slot in Slot::ALL {
             let left = &mut self.slots.get_mut(slot).left;
-            if *left == Some(None) {
-                *left = Some(Some(NOW));
+            if *left == Left::Going {
+                *left = Left::Since(NOW);
             }
         }
     }
@@ -486,7 +499,7 @@ impl Objects {
     pub fn tick(&mut self) {
         for slot in Slot::ALL {
             let object = self.slots.get_mut(slot);
-            if let Some(Some(left)) = &mut object.left {
+            if let Left::Since(left) = &mut object.left {
                 age(left);
             }
             if let Some(held) = &mut object.deployment {

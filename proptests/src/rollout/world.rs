@@ -25,6 +25,7 @@ const fn less(left: &mut u8) {
 
 /// What may happen, and how often; [`ALWAYS`] is without end.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that may happen, in any combination")]
 pub struct Limits {
     /// Revisions that git may ask for.
     pub revisions: u8,
@@ -220,9 +221,15 @@ impl World {
         world
     }
 
+    fn set_daemon(&mut self, index: usize, daemon: Daemon) {
+        if let Some(place) = self.daemons.get_mut(index) {
+            *place = daemon;
+        }
+    }
+
     fn daemon_goes_on(&self, index: usize, limits: &Limits, gates: &Gates, next: &mut Vec<Next>) {
         let Some(daemon) = self.daemons.get(index) else { return };
-        let put = |daemon: Daemon| self.with(|world| world.daemons[index] = daemon);
+        let put = |daemon: Daemon| self.with(|world| world.set_daemon(index, daemon));
         match daemon {
             Daemon::Idle => {
                 if limits.stale {
@@ -269,7 +276,7 @@ impl World {
                     next.push((format!("{index} is killed, its write is on its way"), Ok(killed)));
                 }
                 let mut world = self.clone();
-                world.daemons[index] = Daemon::Idle;
+                world.set_daemon(index, Daemon::Idle);
                 let fresh = if limits.bug.is_some_and(|bug| bug.renews(first)) { Fresh::ALL } else { *fresh };
                 let landed = world.land(first, fresh, limits, gates);
                 let what = format!("{index} sends {first:?}");
@@ -277,7 +284,7 @@ impl World {
                     what,
                     landed.map(|landed| {
                         if landed {
-                            world.daemons[index] = Daemon::writing(rest.to_vec(), fresh);
+                            world.set_daemon(index, Daemon::writing(rest.to_vec(), fresh));
                         }
                         world
                     }),

@@ -8,6 +8,7 @@ use super::slot::{Attempt, Revision, Slot};
 
 /// What is to be seen of the pointer object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::large_enum_variant, reason = "nearly every pointer has a record")]
 pub enum Pointer {
     /// There is no record of ours: the object is missing, or has never been ours, or lost its annotations.
     Unrecorded,

@@ -96,6 +96,7 @@ pub struct Timing {
 
 /// All that one decision reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is seen, in any combination")]
 pub struct Situation<'a> {
     /// The time of the decision.
     pub now: Timestamp,

@@ -177,17 +177,17 @@ fn nothing_is_begun_before_the_last_move_has_drained() {
     scene.waits(Phase::Drain, Waiting::Time);
 }
 
-fn rejected(at: Timestamp) -> Option<Rejected> {
-    Some(Rejected { revision: revision(2), attempt: A0, reason: Reason::NeverReady, at })
+fn rejected(at: Timestamp) -> Rejected {
+    Rejected { revision: revision(2), attempt: A0, reason: Reason::NeverReady, at }
 }
 
 #[test]
 fn a_revision_that_was_turned_down_is_kept_to_be_looked_at_and_then_put_away() {
     let mut scene = Scene::new_commit();
     scene.slots.green = running(2, 2);
-    scene.record().rejected = rejected(ago(1));
+    scene.record().rejected = Some(rejected(ago(1)));
     scene.waits(Phase::Rejected, Waiting::Time);
-    scene.record().rejected = rejected(ago(10));
+    scene.record().rejected = Some(rejected(ago(10)));
     scene.carries(Phase::Rejected, &[Write::Epoch, Write::Scale { slot: Slot::Green, replicas: 0 }]);
     scene.held(Slot::Green).replicas = 0;
     scene.waits(Phase::Rejected, Waiting::Git);
@@ -198,7 +198,7 @@ fn another_number_of_retry_tries_it_again_and_from_the_beginning() {
     let mut scene = Scene::new_commit();
     scene.slots.green = running(2, 2);
     scene.says(Slot::Green, "smoke", Stage::BeforeSwitch, Verdict::Fail);
-    scene.record().rejected = rejected(ago(1));
+    scene.record().rejected = Some(rejected(ago(1)));
     scene.desired = Desired::Revision { revision: revision(2), attempt: Attempt { git: 1, ordered: 0 } };
     assert_eq!(scene.phase(), Phase::Empty);
 }
