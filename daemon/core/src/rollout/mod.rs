@@ -1,7 +1,7 @@
 //! Blue/green of one workload: from what is to be seen of it to the one next step. Not here: how a step is sent, how a gate is
 //! asked, how the objects of a slot are rendered.
 //!
-//! [`decide`] is one pure function of the desired revision, the pointer, the two slots, their evidence and the time. It keeps
+//! [`decide()`] is one pure function of the desired revision, the pointer, the two slots, their evidence and the time. It keeps
 //! nothing: a daemon that is killed at any instant finds the same step again, and two daemons that overlap are kept apart by
 //! the resourceVersions of what each of them had read before its first write ([`Write`]).
 //!
