@@ -29,6 +29,7 @@ pub mod object;
 pub mod observed;
 pub mod outcome;
 pub mod plan;
+pub mod policy;
 pub mod problem;
 pub mod render;
 pub mod review;

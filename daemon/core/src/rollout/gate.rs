@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::slot::{Attempt, Revision};
 
@@ -29,7 +30,8 @@ pub struct Gates {
 }
 
 /// What a gate has said. No data is [`Verdict::Unknown`], which never passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Everything that was asked for holds.
     Pass,

@@ -10,6 +10,7 @@
 //! | `slot` | the two colours, and what is to be seen of one |
 //! | `pointer` | who is live, as the pointer object records it |
 //! | `gate` | evidence, and what it says about a set of gates |
+//! | `finding` | what a gate has said, in full |
 //! | `situation` | all that a decision reads, and how readiness is counted |
 //! | `step` | phases, steps and the writes of a step in their order |
 //! | `order` | what a person orders, and whether it still says something |
@@ -23,6 +24,7 @@
 
 mod bake;
 mod decide;
+mod finding;
 mod forward;
 mod gate;
 mod leave;
@@ -36,6 +38,7 @@ mod unrecorded;
 mod upkeep;
 
 pub use decide::decide;
+pub use finding::{Finding, SUMMARY_CAP};
 pub use gate::{Evidence, Gate, GateName, Gates, Stage, Verdict};
 pub use order::{Command, Order};
 pub use pointer::{Bake, From, Halted, Pointer, Reason, Record, Rejected, Retried, Selection, Unready};
