@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::slot::{Attempt, Revision};
 
 /// The name of a gate in its policy.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct GateName(pub Arc<str>);
 
 /// A gate that a policy asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Gate {
     /// Its name.
     pub name: GateName,
@@ -42,7 +44,8 @@ pub enum Verdict {
 }
 
 /// For which decision a gate was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Stage {
     /// Before the switch.
     BeforeSwitch,
@@ -51,7 +54,8 @@ pub enum Stage {
 }
 
 /// One gate's verdict, as it stands on a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// The gate.
     pub gate: Gate,

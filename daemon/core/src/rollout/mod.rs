@@ -12,6 +12,7 @@
 //! | `gate` | evidence, and what it says about a set of gates |
 //! | `finding` | what a gate has said, in full |
 //! | `situation` | all that a decision reads, and how readiness is counted |
+//! | `stored` | what stands on a slot's Deployment in words of our own |
 //! | `step` | phases, steps and the writes of a step in their order |
 //! | `order` | what a person orders, and whether it still says something |
 //! | `decide` | which table a workload is under, and the order of the rows |
@@ -33,6 +34,7 @@ mod pointer;
 mod situation;
 mod slot;
 mod step;
+mod stored;
 mod traffic;
 mod unrecorded;
 mod upkeep;
@@ -43,8 +45,9 @@ pub use gate::{Evidence, Gate, GateName, Gates, Stage, Verdict};
 pub use order::{Command, Order};
 pub use pointer::{Bake, From, Halted, Pointer, Reason, Record, Rejected, Retried, Selection, Unready};
 pub use situation::{Autoscaler, Desired, Situation, Size, Timing, Uncoloured};
-pub use slot::{Attempt, Deployment, Pods, Revision, Slot, SlotView, Slots};
+pub use slot::{Attempt, Deployment, NotARevision, Pods, Revision, Slot, SlotView, Slots};
 pub use step::{Decision, Phase, Question, Recheck, Step, Waiting, Write};
+pub use stored::{Answer, SlotRecord};
 
 #[cfg(test)]
 mod tests;

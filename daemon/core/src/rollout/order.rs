@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::decide::{next, point};
 use super::pointer::{Bake, Record, Retried};
@@ -12,7 +13,8 @@ use super::slot::{Revision, Slot};
 use super::step::{Decision, Phase};
 
 /// A command of a person. It stands on the pointer until the write that carries it out, or strikes it off.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Order {
     /// Which.
     pub command: Command,
@@ -27,7 +29,8 @@ pub struct Order {
 }
 
 /// What may be ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Command {
     /// Turn the revision down: before the switch it never gets traffic, in its bake traffic goes back.
     Abort,

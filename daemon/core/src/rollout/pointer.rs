@@ -1,6 +1,7 @@
 //! The pointer: the one object that says who is live, and the record that stands on it. Both change in the same write.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::gate::GateName;
 use super::order::Order;
@@ -35,36 +36,47 @@ pub enum Selection {
 }
 
 /// What the pointer records.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Record {
     /// The live slot; none until the first switch of an installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Slot>,
     /// Where traffic came from, while a bake is open and there was such a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<From>,
     /// When traffic was moved last.
     pub switched_at: Timestamp,
     /// When the move had reached everybody; drains count from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
     /// Whether the last move may still be taken back.
     pub bake: Bake,
     /// The revision that was turned down last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<Rejected>,
     /// Set when people have to look before anything new is begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<Halted>,
     /// Since when slots are below their floor while the bake is open.
+    #[serde(default, skip_serializing_if = "Unready::is_none")]
     pub unready: Unready,
     /// What a person has ordered, until it is carried out or struck off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
     /// How often a person has ordered another try of a revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retried: Option<Retried>,
     /// Git asks for the workload without colours, and traffic goes to all its pods.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_leaving: bool,
     /// Grows with every decision that writes a slot for what the pointer says: the guard of the other side.
     pub epoch: u64,
 }
 
 /// Where traffic came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct From {
     /// The slot.
     pub slot: Slot,
@@ -73,7 +85,8 @@ pub struct From {
 }
 
 /// Whether the last move may still be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Bake {
     /// It may.
     Open {
@@ -90,7 +103,8 @@ pub enum Bake {
 }
 
 /// A revision that was turned down.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rejected {
     /// Which.
     pub revision: Revision,
@@ -103,7 +117,8 @@ pub struct Rejected {
 }
 
 /// Why a revision was turned down.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// This gate failed.
     Gate(GateName),
@@ -120,7 +135,8 @@ pub enum Reason {
 }
 
 /// How often a person has ordered another try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Retried {
     /// Of this revision.
     pub revision: Revision,
@@ -129,19 +145,28 @@ pub struct Retried {
 }
 
 /// A halt: no new revision is begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Halted {
     /// The desired revision of that moment, for which the halt holds; none (git could not be read) holds for any.
     pub revision: Option<Revision>,
 }
 
 /// Since when slots are below their floor.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Unready {
     /// The live one.
     pub live: Option<Timestamp>,
     /// The one that traffic came from.
     pub from: Option<Timestamp>,
+}
+
+impl Unready {
+    /// True when both are well.
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Record {

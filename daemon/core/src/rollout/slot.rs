@@ -1,6 +1,7 @@
 //! The two slots of a workload, and what is to be seen of one.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use super::gate::Evidence;
 /// What a slot runs: the first 128 bits of the digest of the canonical pod template and the contents of the configuration that
 /// it refers to. Sizes are not in it: they change without a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub struct Revision(u128);
 
 impl Revision {
@@ -19,6 +20,35 @@ impl Revision {
         Self(bits)
     }
 }
+
+impl FromStr for Revision {
+    type Err = NotARevision;
+
+    fn from_str(text: &str) -> Result<Self, NotARevision> {
+        let is_ours = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let bits = is_ours.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        bits.map(Self).ok_or_else(|| NotARevision(text.chars().take(64).collect()))
+    }
+}
+
+impl From<Revision> for String {
+    fn from(revision: Revision) -> Self {
+        revision.to_string()
+    }
+}
+
+impl TryFrom<String> for Revision {
+    type Error = NotARevision;
+
+    fn try_from(text: String) -> Result<Self, NotARevision> {
+        text.parse()
+    }
+}
+
+/// A text that is no revision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not 32 hexadecimal digits")]
+pub struct NotARevision(String);
 
 impl fmt::Display for Revision {
     /// 32 hexadecimal digits: fits a label.

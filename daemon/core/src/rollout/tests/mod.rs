@@ -5,5 +5,5 @@ mod bake;
 mod ends;
 mod forward;
 mod orders;
-mod scene;
+pub(super) mod scene;
 mod trouble;
