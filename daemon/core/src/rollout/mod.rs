@@ -47,7 +47,7 @@ pub use pointer::{Bake, From, Halted, Pointer, Reason, Record, Rejected, Retried
 pub use situation::{Autoscaler, Desired, Situation, Size, Timing, Uncoloured};
 pub use slot::{Attempt, Deployment, NotARevision, Pods, Revision, Slot, SlotView, Slots};
 pub use step::{Decision, Phase, Question, Recheck, Step, Waiting, Write};
-pub use stored::{Answer, SlotRecord};
+pub use stored::{Answer, Held, POINTER_RECORD, PointerRecord, SLOT_RECORD, SlotRecord};
 
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,7 @@ impl fmt::Display for Slot {
 }
 
 /// Something for each slot.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Slots<T> {
     /// Of the blue one.
     pub blue: T,

@@ -6,10 +6,38 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::gate::{Evidence, Stage};
-use super::slot::{Attempt, Deployment, Revision};
+use super::pointer::Record;
+use super::slot::{Attempt, Deployment, Revision, Slots};
+
+/// Annotation of a slot's Deployment: [`SlotRecord`] as JSON.
+pub const SLOT_RECORD: &str = "tidegate.dev/slot-record";
+/// Annotation of the pointer: [`PointerRecord`] as JSON.
+pub const POINTER_RECORD: &str = "tidegate.dev/rollout";
 
 /// So many answers are kept on a slot: those of all gates of both stages, with room.
 const ANSWERS_CAP: usize = 64;
+
+/// The pointer's record, and what makes a slot findable whose Deployment is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PointerRecord {
+    /// What decisions read.
+    #[serde(flatten)]
+    pub record: Record,
+    /// What each slot held when this was written; its kept render goes by it.
+    #[serde(default)]
+    pub held: Slots<Option<Held>>,
+}
+
+/// What a slot held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// Its revision.
+    pub revision: Revision,
+    /// The commit that it was made from.
+    pub commit: String,
+}
 
 /// The record of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +61,8 @@ pub struct SlotRecord {
     pub prepared_at: Timestamp,
     /// The effective drain of that commit, in seconds: for a workload whose policy is gone with it.
     pub drain: i64,
+    /// The pointer's name: for a workload whose manifest is gone.
+    pub service: String,
     /// Grows with every mark, so that a mark always is a write.
     #[serde(default)]
     pub marks: u64,
@@ -56,9 +86,9 @@ pub struct Answer {
 impl SlotRecord {
     /// Of a template that is written now, at no size yet.
     pub fn prepared(
-        commit: String,
-        (revision, attempt): (Revision, Attempt),
-        drain: SignedDuration,
+        Held { revision, commit }: Held,
+        attempt: Attempt,
+        (drain, service): (SignedDuration, String),
         now: Timestamp,
     ) -> Self {
         Self {
@@ -70,6 +100,7 @@ impl SlotRecord {
             released: None,
             prepared_at: now,
             drain: drain.as_secs(),
+            service,
             marks: 0,
             answers: Vec::new(),
         }
@@ -130,7 +161,7 @@ impl SlotRecord {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Command, Gate, GateName, Order, Reason, Record, Verdict};
+    use super::super::{Command, Gate, GateName, Order, Reason, Verdict};
     use super::*;
 
     fn answer(name: &str, stage: Stage, verdict: Verdict) -> Answer {
@@ -153,9 +184,9 @@ mod tests {
     }
 
     fn record() -> SlotRecord {
-        let drain = SignedDuration::from_secs(30);
-        let what = (Revision::new(u128::MAX), Attempt::default());
-        SlotRecord::prepared("4f1c2aa".to_owned(), what, drain, Timestamp::UNIX_EPOCH)
+        let held = Held { revision: Revision::new(u128::MAX), commit: "4f1c2aa".to_owned() };
+        let keep = (SignedDuration::from_secs(30), "api".to_owned());
+        SlotRecord::prepared(held, Attempt::default(), keep, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -197,7 +228,9 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
         });
         record.order = Some(order);
+        let held = Held { revision: Revision::new(7), commit: "4f1c2aa".to_owned() };
+        let record = PointerRecord { record, held: Slots { blue: Some(held), green: None } };
         let text = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record, "{text}");
+        assert_eq!(serde_json::from_str::<PointerRecord>(&text).unwrap(), record, "{text}");
     }
 }

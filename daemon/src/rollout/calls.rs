@@ -1,0 +1,286 @@
+//! Requests about the objects of a rollout. Every write names its field manager and what must hold of the live object; no
+//! decision is made here.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::{ApiResource, DynamicObject};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tidegate_core::inventory::NOWHERE;
+
+use crate::cluster::call::{CallError, is_about_object, repeated};
+
+/// Owns what git asks for.
+pub const BODY: &str = tidegate_core::drift::FIELD_MANAGER;
+/// Owns records and the pointer's selector and ports.
+pub const ROLLOUT: &str = "tidegate-rollout";
+/// Owns `spec.replicas`, by `/scale` alone.
+pub const SCALE: &str = "tidegate-scale";
+/// More pods or endpoint slices of one workload than this are not read.
+const LIST_CAP: u32 = 5_000;
+
+/// Kinds of objects that belong to a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Of a slot, or without a colour.
+    Deployment,
+    /// The pointer, or a follower.
+    Service,
+    /// A HorizontalPodAutoscaler.
+    Autoscaler,
+    /// A PodDisruptionBudget.
+    Budget,
+    /// A rendered configuration.
+    ConfigMap,
+    /// A rendered configuration, or a kept render.
+    Secret,
+}
+
+impl Kind {
+    fn resource(self) -> ApiResource {
+        match self {
+            Self::Deployment => ApiResource::erase::<Deployment>(&()),
+            Self::Service => ApiResource::erase::<Service>(&()),
+            Self::Autoscaler => ApiResource::erase::<HorizontalPodAutoscaler>(&()),
+            Self::Budget => ApiResource::erase::<PodDisruptionBudget>(&()),
+            Self::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
+            Self::Secret => ApiResource::erase::<Secret>(&()),
+        }
+    }
+
+    /// From the `kind` of a manifest.
+    pub fn of(value: &Value) -> Option<Self> {
+        Some(match value.get("kind")?.as_str()? {
+            "Deployment" => Self::Deployment,
+            "Service" => Self::Service,
+            "HorizontalPodAutoscaler" => Self::Autoscaler,
+            "PodDisruptionBudget" => Self::Budget,
+            "ConfigMap" => Self::ConfigMap,
+            "Secret" => Self::Secret,
+            _ => return None,
+        })
+    }
+}
+
+/// An object as it was read, or as a write answered it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// All of it.
+    pub value: Value,
+}
+
+impl Live {
+    /// A text at a pointer; empty where there is none.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A count at a pointer; 0 where there is none.
+    pub fn number(&self, pointer: &str) -> u32 {
+        let number = self.value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+        u32::try_from(number).unwrap_or(u32::MAX)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.text("/metadata/name")
+    }
+
+    /// The guard of a write that rests on this read.
+    pub fn guard(&self) -> Guard {
+        Guard::Exactly {
+            uid: self.text("/metadata/uid").to_owned(),
+            version: self.text("/metadata/resourceVersion").to_owned(),
+        }
+    }
+
+    /// An annotation.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.value.get("metadata")?.get("annotations")?.get(name)?.as_str()
+    }
+
+    /// A label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.value.get("metadata")?.get("labels")?.get(name)?.as_str()
+    }
+}
+
+/// What must hold of the live object for a write to happen; anything else is a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// It is the very version that was read.
+    Exactly {
+        /// Its uid.
+        uid: String,
+        /// Its resourceVersion.
+        version: String,
+    },
+    /// It is the same object, in whatever version.
+    Same {
+        /// Its uid.
+        uid: String,
+    },
+    /// There is none.
+    Nowhere,
+}
+
+impl Guard {
+    /// Puts the guard into the body of an apply.
+    fn put(&self, body: &mut Value) {
+        let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        match self {
+            Self::Exactly { uid, version } => {
+                metadata.insert("uid".to_owned(), json!(uid));
+                metadata.insert("resourceVersion".to_owned(), json!(version));
+            }
+            Self::Same { uid } => drop(metadata.insert("uid".to_owned(), json!(uid))),
+            Self::Nowhere => drop(metadata.insert("resourceVersion".to_owned(), json!(NOWHERE))),
+        }
+    }
+}
+
+/// Requests about one namespace.
+#[derive(Clone)]
+pub struct Calls {
+    client: Client,
+    /// The namespace.
+    pub namespace: String,
+}
+
+impl Calls {
+    /// Requests with this client.
+    pub fn new(client: Client, namespace: String) -> Self {
+        Self { client, namespace }
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The same about another namespace.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Self {
+        Self { client: self.client.clone(), namespace: namespace.to_owned() }
+    }
+
+    fn api(&self, kind: Kind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
+    }
+
+    /// The object as it is; none when it does not exist.
+    pub async fn read(&self, kind: Kind, name: &str) -> Result<Option<Live>, CallError> {
+        let api = self.api(kind);
+        match repeated(|| api.get(name)).await {
+            Ok(object) => live(&object).map(Some),
+            Err(CallError::NotFound(status)) if is_about_object(&status) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Objects with these labels.
+    pub async fn list(&self, kind: Kind, labels: &str) -> Result<Vec<Live>, CallError> {
+        let api = self.api(kind);
+        let params = ListParams::default().labels(labels).limit(LIST_CAP);
+        let listed = repeated(|| api.list(&params)).await?;
+        listed.items.iter().map(|object| {
+            let mut object = object.clone();
+            object.types.get_or_insert_with(|| kube::core::TypeMeta {
+                api_version: kind.resource().api_version,
+                kind: kind.resource().kind,
+            });
+            live(&object)
+        }).collect()
+    }
+
+    /// Pods with these labels.
+    pub async fn pods(&self, labels: &str) -> Result<Vec<Pod>, CallError> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let params = ListParams::default().labels(labels).limit(LIST_CAP);
+        Ok(repeated(|| api.list(&params)).await?.items)
+    }
+
+    /// The endpoints of a Service.
+    pub async fn endpoints(&self, service: &str) -> Result<Vec<EndpointSlice>, CallError> {
+        let api: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &self.namespace);
+        let labels = format!("kubernetes.io/service-name={service}");
+        let params = ListParams::default().labels(&labels).limit(LIST_CAP);
+        Ok(repeated(|| api.list(&params)).await?.items)
+    }
+
+    /// Server-side apply, guarded.
+    pub async fn apply(
+        &self,
+        kind: Kind,
+        manager: &str,
+        mut body: Value,
+        guard: &Guard,
+    ) -> Result<Live, CallError> {
+        guard.put(&mut body);
+        let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let api = self.api(kind);
+        let params = PatchParams::apply(manager).force();
+        let patch = Patch::Apply(&body);
+        live(&repeated(|| api.patch(&name, &params, &patch)).await?)
+    }
+
+    /// Takes an annotation away, guarded. (An apply without it would take other fields of the same manager with it.)
+    pub async fn drop_annotation(&self, kind: Kind, read: &Live, annotation: &str) -> Result<Live, CallError> {
+        let path = format!("/metadata/annotations/{}", annotation.replace('~', "~0").replace('/', "~1"));
+        let version = read.text("/metadata/resourceVersion");
+        let operations = json!([
+            { "op": "remove", "path": path },
+            { "op": "replace", "path": "/metadata/resourceVersion", "value": version },
+        ]);
+        let patch: json_patch::Patch =
+            serde_json::from_value(operations).map_err(|error| CallError::Server(error.to_string()))?;
+        let params = PatchParams { field_manager: Some(ROLLOUT.to_owned()), ..PatchParams::default() };
+        let (api, patch) = (self.api(kind), Patch::Json::<()>(patch));
+        live(&repeated(|| api.patch(read.name(), &params, &patch)).await?)
+    }
+
+    /// Sets the size of a Deployment, guarded; answers its new resourceVersion.
+    pub async fn scale(&self, read: &Live, replicas: u32) -> Result<(), CallError> {
+        let api = self.api(Kind::Deployment);
+        let body = json!({
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": {
+                "name": read.name(),
+                "namespace": self.namespace,
+                "uid": read.text("/metadata/uid"),
+                "resourceVersion": read.text("/metadata/resourceVersion"),
+            },
+            "spec": { "replicas": replicas },
+        });
+        let body = serde_json::to_vec(&body).map_err(|error| CallError::Server(error.to_string()))?;
+        let params = PostParams { field_manager: Some(SCALE.to_owned()), ..PostParams::default() };
+        repeated(|| api.replace_subresource::<Value>("scale", read.name(), &params, body.clone())).await.map(drop)
+    }
+
+    /// Deletes the very object that was read; its dependents go in the background. True when it was there.
+    pub async fn delete(&self, kind: Kind, read: &Live, guard: &Guard) -> Result<bool, CallError> {
+        let (uid, resource_version) = match guard {
+            Guard::Exactly { uid, version } => (uid.clone(), Some(version.clone())),
+            Guard::Same { uid } => (uid.clone(), None),
+            Guard::Nowhere => return Ok(false),
+        };
+        let params = DeleteParams::background()
+            .preconditions(Preconditions { uid: Some(uid), resource_version });
+        let api = self.api(kind);
+        match repeated(|| api.delete(read.name(), &params)).await {
+            Ok(_) => Ok(true),
+            Err(CallError::NotFound(status)) if is_about_object(&status) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn live(object: &DynamicObject) -> Result<Live, CallError> {
+    let value = serde_json::to_value(object).map_err(|error| CallError::Server(error.to_string()))?;
+    Ok(Live { value })
+}
