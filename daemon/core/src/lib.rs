@@ -10,7 +10,7 @@
 //! |---|---|
 //! | fetch | [`tree`]: the bytes of one commit, as the shell hands them over |
 //! | observe | [`observed`]: what the shell saw of one object; [`drift`], [`health`]: what that means |
-//! | plan | [`yaml`] → [`desired`] → [`render`] → [`schema`] → [`plan`]; [`rollback`]: of which commit |
+//! | plan | [`yaml`] → [`desired`] → [`render`] → [`schema`] → [`plan`]; [`rollback`]: of which commit; [`workload`] → [`rollout`] |
 //! | execute | [`plan::Action`] is what the shell executes; [`outcome`] is what came of it |
 //! | record | [`standing`], [`status`], [`inventory`], [`diff`]: the shapes of what is written down |
 #![deny(missing_docs)]
@@ -42,4 +42,5 @@ pub mod standing;
 pub mod status;
 pub mod summarize;
 pub mod tree;
+pub mod workload;
 pub mod yaml;

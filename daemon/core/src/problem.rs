@@ -120,6 +120,24 @@ codes! {
     EnvironmentMissing = "E0504",
     /// The environment names another cluster than before; its objects stay in the old one.
     ClusterMoved = "E0505",
+    /// Several rollout policies match one workload.
+    RolloutPolicies = "E0601",
+    /// A rollout policy matches nothing.
+    RolloutUnmatched = "E0602",
+    /// A kind that does not roll out in colours.
+    RolloutKind = "E0603",
+    /// Which Service moves a workload's traffic cannot be told.
+    RolloutService = "E0604",
+    /// The Service cannot move traffic without lost requests.
+    RolloutTraffic = "E0605",
+    /// Two sets of the workload's pods cannot run side by side.
+    RolloutPods = "E0606",
+    /// What sizes or protects the workload cannot be split between its colours.
+    RolloutSizing = "E0607",
+    /// A name or label that a colour would have is taken, or too long.
+    RolloutName = "E0608",
+    /// The workload could not be proven before traffic moves to it.
+    RolloutUnproven = "E0609",
 }
 
 impl fmt::Display for Code {

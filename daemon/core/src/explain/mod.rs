@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod example;
 mod files;
+mod rollout;
 mod schema;
 mod source;
 
@@ -87,6 +88,15 @@ pub fn explain(code: Code) -> &'static Explanation {
         Code::ClusterUnreachable => &source::CLUSTER,
         Code::EnvironmentMissing => &source::MISSING,
         Code::ClusterMoved => &source::MOVED,
+        Code::RolloutPolicies => &rollout::POLICIES,
+        Code::RolloutUnmatched => &rollout::UNMATCHED,
+        Code::RolloutKind => &rollout::KIND,
+        Code::RolloutService => &rollout::SERVICE,
+        Code::RolloutTraffic => &rollout::TRAFFIC,
+        Code::RolloutPods => &rollout::PODS,
+        Code::RolloutSizing => &rollout::SIZING,
+        Code::RolloutName => &rollout::NAME,
+        Code::RolloutUnproven => &rollout::UNPROVEN,
     }
 }
 
