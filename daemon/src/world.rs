@@ -10,6 +10,7 @@ use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::ignore;
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId, Scope};
 use tidegate_core::plan::plan_id;
+use tidegate_core::policy::{self, Policies, PolicyFolder};
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::render::encode_string_data;
 use tidegate_core::schema::{self, Catalogue, suggest};
@@ -20,6 +21,13 @@ use crate::source::{CommitInfo, Partial, Revision, Snapshot};
 
 /// The folder that holds the environments.
 pub const ENVIRONMENTS: &str = "environments";
+/// The folder that holds the policies.
+pub const POLICIES: &str = policy::FOLDER;
+
+/// The folders that are read of every revision; what environments point to comes on top.
+pub fn folders() -> Vec<String> {
+    vec![ENVIRONMENTS.to_owned(), POLICIES.to_owned()]
+}
 
 /// One revision of the repository.
 #[derive(Debug, Clone)]
@@ -28,6 +36,10 @@ pub struct World {
     pub revision: Revision,
     /// What is known of the commit; none for a followed folder.
     pub info: Option<Arc<CommitInfo>>,
+    /// The policies, those that no environment names included.
+    pub policies: Arc<PolicyFolder>,
+    /// What stands in front of every path for people: empty, or the sub-path with a `/`.
+    pub prefix: String,
     /// Every folder with an `environment.yaml`.
     pub environments: BTreeMap<String, Arc<Target>>,
     /// The files.
@@ -47,6 +59,8 @@ pub struct Target {
     pub info: Option<Arc<CommitInfo>>,
     /// The environment, or what is wrong with its file.
     pub environment: Result<Arc<Environment>, Vec<Problem>>,
+    /// The policies that it names, or what keeps it from having them. None where the environment's own file is broken.
+    pub policies: Result<Arc<Policies>, Vec<Problem>>,
     /// The digest of everything that it is made from. Same inputs, same result.
     pub inputs: Digest,
     /// The files of the whole revision.
@@ -60,6 +74,8 @@ pub struct Target {
 pub struct DesiredSet {
     /// The environment's settings.
     pub environment: Arc<Environment>,
+    /// The policies that it names.
+    pub policies: Arc<Policies>,
     /// Which revision asks.
     pub revision: Revision,
     /// What is known of the commit.
@@ -102,11 +118,12 @@ impl World {
     ) -> Self {
         let Partial { snapshot: Snapshot { tree, prefix }, problems } = partial;
         let files = Arc::new(tree);
+        let folder = known.policies.read(&files);
         let mut environments = BTreeMap::new();
         for mut found in desired::discover_again(&files, known) {
-            let paths = match &found.environment {
-                Ok(environment) => desired::read_paths(environment),
-                Err(_) => vec![found.folder.clone()],
+            let (paths, policies) = match &found.environment {
+                Ok(environment) => (inputs_of(environment), folder.select(&environment.policies)),
+                Err(_) => (vec![found.folder.clone()], Ok(Policies::default())),
             };
             let unread = unread(&problems, &prefix, &paths);
             let inputs = inputs(&files, &paths, &unread);
@@ -120,13 +137,21 @@ impl World {
                 revision: revision.clone(),
                 info: info.clone(),
                 environment: found.environment,
+                policies: policies.map(Arc::new).map_err(|found| prefixed(found, &prefix)),
                 inputs,
                 files: files.clone(),
                 prefix: prefix.clone(),
             };
             environments.insert(found.name, Arc::new(target));
         }
-        Self { revision, info, environments, files, problems }
+        Self { revision, info, policies: folder, prefix, environments, files, problems }
+    }
+
+    /// What is wrong with the policies, whoever names them, and what of their folder cannot be read.
+    pub fn policy_problems(&self) -> Vec<Problem> {
+        let mut problems = unread(&self.problems, &self.prefix, &[POLICIES.to_owned()]);
+        problems.extend(prefixed(self.policies.problems(), &self.prefix));
+        problems
     }
 
     /// What cannot be read in the folder of an environment, or in its place.
@@ -165,11 +190,22 @@ impl World {
             .filter_map(|found| found.environment.ok())
             .flat_map(|environment| desired::read_paths(&environment))
             .filter(|path| path != ENVIRONMENTS && !path.starts_with("environments/"))
+            .filter(|path| path != POLICIES)
             .collect();
         paths.sort();
         paths.dedup();
         paths
     }
+}
+
+/// Everything whose content is an input of an environment.
+fn inputs_of(environment: &Environment) -> Vec<String> {
+    let mut paths = desired::read_paths(environment);
+    if !environment.policies.is_empty() {
+        // The whole folder: which file holds a policy is known only when all of them are read.
+        paths.push(POLICIES.to_owned());
+    }
+    paths
 }
 
 /// What could not be read of these paths. Such an environment is broken, never smaller.
@@ -269,6 +305,11 @@ impl Target {
         unchecked.sort();
         unchecked.dedup();
         problems = prefixed(problems, &self.prefix);
+        let policies = self.policies.clone().unwrap_or_else(|found| {
+            problems.extend(found);
+            Arc::default()
+        });
+        problems.extend(prefixed(policies.warnings.clone(), &self.prefix));
         problems.sort_by(|a, b| (&a.location, a.code).cmp(&(&b.location, b.code)));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
@@ -285,6 +326,7 @@ impl Target {
             unchecked,
             ignored,
             prefix: self.prefix.clone(),
+            policies,
             environment,
         })
     }
@@ -366,5 +408,40 @@ mod tests {
         assert!(!before.asks_the_same(&wanted(&[(file, ""), ("environments/dev/a.yaml", "a: 2\n")])));
         assert!(!before.asks_the_same(&wanted(&[])));
         assert!(!wanted(&[(file, "  nonsense: 1\n")]).asks_the_same(&wanted(&[(file, "  nonsense: 1\n")])));
+    }
+
+    const POLICY: &str = "apiVersion: tidegate.dev/v1\nkind: RolloutPolicy\nmetadata: {name: blue-green}\nspec: {match: {names: [a]}}\n";
+
+    #[test]
+    fn a_changed_policy_wakes_who_names_policies_and_nobody_else() {
+        let (named, other) = ("environments/dev/environment.yaml", "environments/other/environment.yaml");
+        let at = |policy: &str| {
+            world(&[(named, "  policies: [blue-green]\n"), (other, ""), ("policies/p.yaml", policy)])
+        };
+        let (before, after) = (at(POLICY), at(&format!("{POLICY}# a comment\n")));
+        let inputs =
+            |world: &World, name: &str| world.environments.get(name).map(|target| target.inputs.clone());
+        assert_ne!(inputs(&before, "dev"), inputs(&after, "dev"));
+        assert_eq!(inputs(&before, "other"), inputs(&after, "other"));
+        let policies =
+            |world: &World| world.environments.get("dev").and_then(|dev| dev.policies.clone().ok());
+        assert_eq!(policies(&before).map(|policies| policies.rollouts.len()), Some(1));
+        assert_eq!(policies(&before), policies(&after));
+    }
+
+    #[test]
+    fn a_broken_policy_breaks_who_names_it_and_is_told_to_everybody() {
+        let (named, other) = ("environments/dev/environment.yaml", "environments/other/environment.yaml");
+        let policy = POLICY.replace("match:", "mtach:");
+        let world =
+            world(&[(named, "  policies: [blue-green]\n"), (other, ""), ("policies/p.yaml", &policy)]);
+        let scopes = Scopes { cluster: None, catalogue: Catalogue::kubernetes_1_35() };
+        let load = |name: &str| world.environments.get(name).expect("it is there").load(&scopes);
+        let codes = |problems: &[Problem]| problems.iter().map(|problem| problem.code).collect::<Vec<_>>();
+        let problems = load("dev").expect_err("its policy is broken");
+        assert_eq!(codes(&problems), [Code::ConfigField, Code::ConfigField], "unknown field, missing match");
+        assert!(problems.iter().all(|problem| problem.to_string().starts_with("policies/p.yaml:4:")));
+        assert_eq!(world.policy_problems(), problems);
+        assert!(load("other").is_ok());
     }
 }

@@ -74,6 +74,8 @@ codes! {
     NotSupported = "E0207",
     /// A symlink, submodule or unreadable entry inside a read path.
     TreeEntry = "E0208",
+    /// A policy is named that does not exist, or two have one name.
+    PolicyName = "E0209",
     /// A field is unknown to the kind's schema.
     UnknownField = "E0301",
     /// A field has the wrong type or value.

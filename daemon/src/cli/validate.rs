@@ -12,10 +12,10 @@ use tidegate_core::schema::Catalogue;
 use super::exit::{Exit, Failure};
 use super::options::Global;
 use super::problems;
-use super::style::Tone;
+use super::style::{Style, Tone};
 use crate::cluster::connect::Access;
 use crate::reconcile::access_of;
-use crate::world::{DesiredSet, Scopes, World, prefixed};
+use crate::world::{DesiredSet, POLICIES, Scopes, World, prefixed};
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -59,8 +59,9 @@ pub async fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> 
         let problem = crate::world::unknown_environment(name, &world);
         return Err(Failure::new(Exit::Invalid, problems::render(&problem, None, global.error_style())));
     }
-    let errors = checked.iter().flat_map(|checked| &checked.problems).any(Problem::is_error);
-    global.print(&text(global, &world, &checked), &data(&checked));
+    let policies = if args.env.is_none() { world.policy_problems() } else { Vec::new() };
+    let errors = checked.iter().flat_map(|checked| &checked.problems).chain(&policies).any(Problem::is_error);
+    global.print(&text(global, &world, &checked, &policies), &data(&world, &checked, &policies));
     Ok(if errors { Exit::Invalid } else { Exit::Ok })
 }
 
@@ -102,14 +103,26 @@ fn claimed_twice(checked: &mut [Checked]) {
     }
 }
 
-fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
+/// Each problem once: one of a policy concerns every environment that names it.
+fn text(global: &Global, world: &World, checked: &[Checked], policies: &[Problem]) -> String {
     let style = global.style();
     let mut text = String::new();
-    for environment in checked {
-        for problem in &environment.problems {
-            text.push_str(&problems::render(problem, Some(&world.files), style));
-            text.push('\n');
+    let known = world.policy_problems();
+    let of_policies = |problem: &&Problem| known.contains(problem);
+    let of_environments = || checked.iter().flat_map(|environment| &environment.problems);
+    let mut shown: Vec<&Problem> = policies.iter().collect();
+    for problem in of_environments().filter(of_policies) {
+        if !shown.contains(&problem) {
+            shown.push(problem);
         }
+    }
+    shown.extend(of_environments().filter(|problem| !of_policies(problem)));
+    for problem in shown {
+        text.push_str(&problems::render(problem, Some(&world.files), style));
+        text.push('\n');
+    }
+    if !policies.is_empty() {
+        text.push_str(&verdict_of_policies(world, policies, style));
     }
     for Checked { name, objects, unchecked, problems: found, set } in checked {
         let errors = found.iter().filter(|problem| problem.is_error()).count();
@@ -143,7 +156,17 @@ fn text(global: &Global, world: &World, checked: &[Checked]) -> String {
     text
 }
 
-fn data(checked: &[Checked]) -> serde_json::Value {
+/// One line on `policies/`, where anything is wrong there.
+fn verdict_of_policies(world: &World, found: &[Problem], style: Style) -> String {
+    let (tone, mark) = if found.iter().any(Problem::is_error) {
+        (Tone::Bad, style.pick("✖", "x"))
+    } else {
+        (Tone::Good, style.pick("✔", "ok"))
+    };
+    format!("{} {}{POLICIES}/: {}\n", style.paint(tone, mark), world.prefix, problems::count(found))
+}
+
+fn data(world: &World, checked: &[Checked], policies: &[Problem]) -> serde_json::Value {
     let environments: Vec<_> = checked
         .iter()
         .map(|Checked { name, objects, unchecked, problems, set }| {
@@ -155,5 +178,6 @@ fn data(checked: &[Checked]) -> serde_json::Value {
             })
         })
         .collect();
-    json!({ "schema": "tidegate.validate/v1", "environments": environments })
+    let policies = json!({ "count": world.policies.len(), "problems": policies });
+    json!({ "schema": "tidegate.validate/v1", "environments": environments, "policies": policies })
 }

@@ -16,7 +16,7 @@ use crate::cluster::call::CallError;
 use crate::cluster::connect::Access;
 use crate::cluster::handle::Cluster;
 use crate::source::{Partial, Revision};
-use crate::world::{DesiredSet, ENVIRONMENTS, Scopes, Target, World};
+use crate::world::{DesiredSet, Scopes, Target, World, folders};
 
 /// So many commits are looked through for the last readable file of an environment.
 const PAST_CAP: u32 = 50;
@@ -208,11 +208,10 @@ pub async fn read_world(
     revision: &Revision,
     known: &mut KnownFiles,
 ) -> Result<Partial, Vec<Problem>> {
-    let partial = source.read_partly(revision, vec![ENVIRONMENTS.to_owned()]).await?;
-    let mut paths = World::further_paths(&partial.snapshot.tree, known);
-    if paths.is_empty() {
+    let partial = source.read_partly(revision, folders()).await?;
+    let further = World::further_paths(&partial.snapshot.tree, known);
+    if further.is_empty() {
         return Ok(partial);
     }
-    paths.insert(0, ENVIRONMENTS.to_owned());
-    source.read_partly(revision, paths).await
+    source.read_partly(revision, folders().into_iter().chain(further).collect()).await
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Environment, Found, Placed, read};
 use crate::ids::EnvironmentName;
+use crate::policy::KnownPolicies;
 use crate::problem::{Code, Problem};
 use crate::schema::suggest;
 use crate::tree::{File, FileTree};
@@ -31,9 +32,11 @@ pub fn discover_again(tree: &FileTree, known: &mut KnownFiles) -> Vec<Found> {
     found
 }
 
-/// The files of environments as they were read last.
+/// The files of environments and policies as they were read last.
 #[derive(Debug, Default)]
 pub struct KnownFiles {
+    /// The folder of policies.
+    pub policies: KnownPolicies,
     files: BTreeMap<Arc<str>, Read>,
 }
 

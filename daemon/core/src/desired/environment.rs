@@ -43,6 +43,8 @@ pub struct Environment {
     pub substitute: BTreeMap<String, String>,
     /// Patches, in the order in which they are applied.
     pub patches: Vec<Patch>,
+    /// The names of the policies that hold for it, each once. Default: none.
+    pub policies: Vec<Placed<String>>,
     /// What may be deleted.
     pub prune: Prune,
     /// Fields that are left to others.

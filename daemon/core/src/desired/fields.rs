@@ -32,10 +32,18 @@ impl<'n> Section<'n> {
     /// The value of a field; none when it is missing or null.
     pub fn get(&self, name: &str) -> Option<Spot<'n>> {
         let Entry { key, key_position, node } = self.node.entry(name)?;
-        (node.value != NodeValue::Null).then(|| {
-            let position = if node.is_collection() { *key_position } else { node.position };
-            Spot { node, path: join(&self.path, key), position }
-        })
+        (node.value != NodeValue::Null).then(|| self.spot(key, *key_position, node))
+    }
+
+    /// The value of a field that says something by standing there, null included.
+    pub fn given(&self, name: &str) -> Option<Spot<'n>> {
+        let Entry { key, key_position, node } = self.node.entry(name)?;
+        Some(self.spot(key, *key_position, node))
+    }
+
+    fn spot(&self, key: &str, key_position: Position, node: &'n Node) -> Spot<'n> {
+        let position = if node.is_collection() { key_position } else { node.position };
+        Spot { node, path: join(&self.path, key), position }
     }
 }
 
@@ -57,7 +65,7 @@ impl<'n> Spot<'n> {
     }
 
     /// A name for people.
-    fn shown(&self) -> &str {
+    pub fn shown(&self) -> &str {
         if self.path.is_empty() { "the document" } else { &self.path }
     }
 }
@@ -134,6 +142,14 @@ impl Fields {
         Some(Section { node: spot.node, path: spot.path.clone(), position: spot.position })
     }
 
+    /// The same, where nothing at all is a mapping without fields.
+    pub fn section_or_nothing<'n>(&mut self, spot: &Spot<'n>, known: &[&str]) -> Option<Section<'n>> {
+        if spot.node.value == NodeValue::Null {
+            return Some(Section { node: spot.node, path: spot.path.clone(), position: spot.position });
+        }
+        self.section(spot, known)
+    }
+
     /// The fields of a mapping with keys of its own.
     pub fn entries<'n>(&mut self, spot: &Spot<'n>) -> Vec<(&'n str, Spot<'n>)> {
         let NodeValue::Mapping(entries) = &spot.node.value else {
@@ -188,6 +204,7 @@ impl Fields {
     /// A duration like `30s`, `5m` or `1h30m`, more than zero.
     pub fn duration(&mut self, spot: &Spot<'_>) -> Option<Duration> {
         let duration = spot.node.as_str().and_then(parse_duration);
+        let duration = duration.filter(|duration| *duration > Duration::ZERO);
         if duration.is_none() {
             self.wrong(spot, "a duration like 30s, 5m or 1h30m, from 1s to a year");
         }
@@ -223,8 +240,8 @@ impl Fields {
     }
 }
 
-/// `1h30m` and the like: units h, m, s, each at most once and in this order.
-fn parse_duration(text: &str) -> Option<Duration> {
+/// `1h30m` and the like: units h, m, s, each at most once and in this order; at most a year.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     for (unit, seconds) in [('h', 3600), ('m', 60), ('s', 1)] {
@@ -236,7 +253,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
         total = total.checked_add(Duration::from_secs(part))?;
         rest = after;
     }
-    (rest.is_empty() && total > Duration::ZERO && total <= MAX_DURATION).then_some(total)
+    (rest.is_empty() && !text.is_empty() && total <= MAX_DURATION).then_some(total)
 }
 
 #[cfg(test)]
@@ -245,12 +262,12 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, seconds) in [("30s", 30), ("5m", 300), ("1h30m", 5400), ("1h5s", 3605), ("90m", 5400)] {
+        for (text, seconds) in
+            [("0s", 0), ("30s", 30), ("5m", 300), ("1h30m", 5400), ("1h5s", 3605), ("90m", 5400)]
+        {
             assert_eq!(parse_duration(text), Some(Duration::from_secs(seconds)), "{text}");
         }
-        for text in
-            ["", "5", "m", "30m1h", "-5m", "5m5m", "1.5h", "0s", "99999999999999999999s", "9000h", "5 m"]
-        {
+        for text in ["", "5", "m", "30m1h", "-5m", "5m5m", "1.5h", "99999999999999999999s", "9000h", "5 m"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

@@ -5,11 +5,11 @@
 
 mod discover;
 mod environment;
-mod fields;
+pub(crate) mod fields;
 mod files;
 mod identity;
 mod load;
-mod names;
+pub(crate) mod names;
 mod paths;
 mod read;
 mod read_cluster;

@@ -89,6 +89,7 @@ fn document(fields: &mut Fields, root: &Spot<'_>, folder: &str) -> Option<Enviro
         sources: sources(fields, &spec, folder, root),
         substitute: substitute(fields, &spec),
         patches: spec.get("patches").map(|spot| fields.list(&spot, read_patches::patch)).unwrap_or_default(),
+        policies: policies(fields, &spec),
         prune: spec.get("prune").and_then(|spot| prune(fields, &spot)).unwrap_or_default(),
         ignore: spec.get("ignore").map(|spot| fields.list(&spot, ignore)).unwrap_or_default(),
         deadlines: spec.get("deadlines").and_then(|spot| deadlines(fields, &spot)).unwrap_or_default(),
@@ -188,12 +189,6 @@ fn not_yet(fields: &mut Fields, spec: &Section<'_>) {
             "serviceAccount comes with a later version; without it the daemon's own rights would be used";
         fields.report(&spot, Problem::error(Code::NotSupported, message));
     }
-    if let Some(spot) = spec.get("policies")
-        && spot.node.value != NodeValue::Sequence(Vec::new())
-    {
-        let message = "policies come with a later version; nothing is checked against these";
-        fields.report(&spot, Problem::warning(Code::NotSupported, message));
-    }
 }
 
 fn sources(fields: &mut Fields, spec: &Section<'_>, folder: &str, root: &Spot<'_>) -> Vec<Placed<Source>> {
@@ -249,6 +244,19 @@ fn substitute(fields: &mut Fields, spec: &Section<'_>) -> BTreeMap<String, Strin
         values.insert(name.to_owned(), text);
     }
     values
+}
+
+fn policies(fields: &mut Fields, spec: &Section<'_>) -> Vec<Placed<String>> {
+    let mut seen = BTreeSet::new();
+    let name = |fields: &mut Fields, spot: &Spot<'_>| {
+        let value = dns_name(fields, spot)?;
+        if !seen.insert(value.clone()) {
+            fields.wrong(spot, "a policy that is not on the list yet");
+            return None;
+        }
+        Some(Placed { value, location: fields.location(spot) })
+    };
+    spec.get("policies").map(|spot| fields.list(&spot, name)).unwrap_or_default()
 }
 
 fn prune(fields: &mut Fields, spot: &Spot<'_>) -> Option<Prune> {

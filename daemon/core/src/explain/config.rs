@@ -3,9 +3,9 @@
 use super::{Example, Explanation};
 
 pub const FIELD: Explanation = Explanation {
-    title: "A field of environment.yaml is unknown, missing or of the wrong type",
-    meaning: "Every field of the file is checked, so that a misspelt one is never taken as its default. The environment stays at \
-              its last good commit until the file is right.",
+    title: "A field of environment.yaml or of a policy is unknown, missing or of the wrong type",
+    meaning: "Every field of our own files is checked, so that a misspelt one is never taken as its default. The environment, or \
+              the ones that name a policy of the file, stay at their last good commit until the file is right.",
     example: Example::Files(&[(
         "environments/dev/environment.yaml",
         b"apiVersion: tidegate.dev/v1
@@ -142,4 +142,34 @@ pub const TREE_ENTRY: Explanation = Explanation {
     },
     remedy: "Put the file itself there. Manifests that several environments share stand in one folder that each names under \
              `sources`.",
+};
+
+pub const POLICY_NAME: Explanation = Explanation {
+    title: "A policy is named that does not exist, or two have one name",
+    meaning: "An environment names its policies under `spec.policies`, whatever their kind; each stands in a file below `policies/` \
+              under its `metadata.name`. A rollout without the gates that it was to pass would be worse than none, so the \
+              environment stays at its last good commit.",
+    example: Example::Files(&[
+        (
+            "environments/dev/environment.yaml",
+            b"apiVersion: tidegate.dev/v1
+kind: Environment
+metadata: {name: dev}
+spec:
+  cluster: {kubeconfig: {}}
+  namespaces: [shop]
+  policies: [blue-gren]
+",
+        ),
+        (
+            "policies/blue-green.yaml",
+            b"apiVersion: tidegate.dev/v1
+kind: RolloutPolicy
+metadata: {name: blue-green}
+spec:
+  match: {kinds: [Deployment]}
+",
+        ),
+    ]),
+    remedy: "Correct the name, add the policy, or give each policy a name of its own.",
 };

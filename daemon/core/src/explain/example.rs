@@ -2,6 +2,7 @@
 
 use crate::desired::{KindScopes, discover, load};
 use crate::object::{Gvk, Scope};
+use crate::policy::PolicyFolder;
 use crate::problem::Problem;
 use crate::schema::{self, Catalogue};
 use crate::tree::FileTree;
@@ -37,11 +38,13 @@ pub fn tree(files: &[(&str, &[u8])]) -> FileTree {
 pub fn problems(files: &[(&str, &[u8])]) -> Vec<Problem> {
     let tree = tree(files);
     let catalogue = Catalogue::kubernetes_1_35();
-    let mut problems = Vec::new();
+    let policies = PolicyFolder::read(&tree);
+    let mut problems = policies.problems();
     for found in discover(&tree) {
         match found.environment {
             Err(found) => problems.extend(found),
             Ok(environment) => {
+                problems.extend(policies.select(&environment.policies).err().unwrap_or_default());
                 let loaded = load(&tree, &environment, &Bundled(catalogue));
                 problems.extend(loaded.problems);
                 let checked = loaded.objects.iter().map(|object| schema::check(object, catalogue));

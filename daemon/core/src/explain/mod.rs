@@ -65,6 +65,7 @@ pub fn explain(code: Code) -> &'static Explanation {
         Code::DependsOn => &config::DEPENDS_ON,
         Code::NotSupported => &config::NOT_SUPPORTED,
         Code::TreeEntry => &config::TREE_ENTRY,
+        Code::PolicyName => &config::POLICY_NAME,
         Code::UnknownField => &schema::UNKNOWN_FIELD,
         Code::FieldValue => &schema::FIELD_VALUE,
         Code::MissingField => &schema::MISSING_FIELD,

@@ -12,7 +12,7 @@ use tidegate_core::schema::Catalogue;
 use tidegate_core::tree::FileTree;
 
 use crate::source::{Folder, FolderConfig, LocalClone, Named, Relation, Revision};
-use crate::world::{ENVIRONMENTS, Scopes, Target, World};
+use crate::world::{ENVIRONMENTS, Scopes, Target, World, folders};
 
 /// So many commits before a broken base are looked through for one that can be applied.
 const PAST_CAP: u32 = 50;
@@ -97,7 +97,7 @@ pub fn compare(wanted: &Wanted) -> Result<Comparison, Vec<Problem>> {
 fn uncommitted(clone: &LocalClone, subpath: &str, head: &World) -> Option<String> {
     let folder = Folder::new(FolderConfig::new(clone.work_tree()?, subpath));
     let further = World::further_paths(&head.files, &mut KnownFiles::default());
-    let paths: Vec<String> = [ENVIRONMENTS.to_owned()].into_iter().chain(further).collect();
+    let paths: Vec<String> = folders().into_iter().chain(further).collect();
     let now = folder.scan().ok().and_then(|digest| folder.read_partly(&digest, &paths).ok())?.snapshot;
     let manifests = |path: &&str| {
         MANIFESTS.iter().any(|end| path.ends_with(end)) && !path.split('/').any(|part| part.starts_with('.'))
@@ -157,12 +157,11 @@ fn subpath(wanted: &Wanted, place: &Path, clone: &LocalClone) -> String {
 
 /// Everything that environments are made from at one commit.
 fn world(clone: &LocalClone, commit: &CommitId, subpath: &str) -> Result<World, Vec<Problem>> {
-    let environments = vec![ENVIRONMENTS.to_owned()];
-    let mut partial = clone.read(commit, subpath, &environments)?;
+    let mut partial = clone.read(commit, subpath, &folders())?;
     let mut known = KnownFiles::default();
     let further = World::further_paths(&partial.snapshot.tree, &mut known);
     if !further.is_empty() {
-        let paths: Vec<String> = environments.into_iter().chain(further).collect();
+        let paths: Vec<String> = folders().into_iter().chain(further).collect();
         partial = clone.read(commit, subpath, &paths)?;
     }
     Ok(World::again(Revision::Commit(commit.clone()), None, partial, &mut known))

@@ -1,0 +1,179 @@
+//! The folder `policies/` of one commit, and what an environment takes from it.
+//!
+//! A broken file breaks the environments that name a policy of it, and no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::read::{self, PolicyFile};
+use super::{GateKind, Policies, Policy};
+use crate::desired::Placed;
+use crate::ids::Digest;
+use crate::location::Location;
+use crate::problem::{Code, Problem};
+use crate::schema::suggest;
+use crate::tree::FileTree;
+
+/// The folder that holds the policies; folders in it are read too.
+pub const FOLDER: &str = "policies";
+/// Policies of one commit.
+const MAX_POLICIES: usize = 1000;
+/// How files end that are read.
+const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
+
+/// All policies of one commit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PolicyFolder {
+    files: BTreeMap<Arc<str>, Vec<Problem>>,
+    policies: BTreeMap<String, Named>,
+}
+
+/// A policy that has a name, whatever else is wrong with it.
+#[derive(Debug, Clone, PartialEq)]
+struct Named {
+    location: Location,
+    policy: Option<Policy>,
+}
+
+/// What was read last; the same files are not parsed again.
+#[derive(Debug, Default)]
+pub struct KnownPolicies {
+    last: Option<(Digest, Arc<PolicyFolder>)>,
+}
+
+impl KnownPolicies {
+    /// The folder of these files.
+    pub fn read(&mut self, tree: &FileTree) -> Arc<PolicyFolder> {
+        let digest = tree.digest_below(FOLDER);
+        match &self.last {
+            Some((last, folder)) if *last == digest => folder.clone(),
+            Some(_) | None => {
+                let folder = Arc::new(PolicyFolder::read(tree));
+                self.last = Some((digest, folder.clone()));
+                folder
+            }
+        }
+    }
+}
+
+impl PolicyFolder {
+    /// Reads every file of the folder.
+    pub fn read(tree: &FileTree) -> Self {
+        let mut folder = Self::default();
+        for (path, bytes) in tree.below(FOLDER).filter(|(path, _)| is_policy(path)) {
+            let path: Arc<str> = Arc::from(path);
+            let PolicyFile { documents, problems } = read::file(&path, bytes);
+            folder.files.insert(path, problems);
+            for read::PolicyDocument { name, location, policy } in documents {
+                folder.add(name, Named { location, policy });
+            }
+        }
+        folder.check_windows();
+        folder
+    }
+
+    fn add(&mut self, name: String, named: Named) {
+        if let Some(first) = self.policies.get(&name) {
+            let problem = Problem::error(Code::PolicyName, format!("two policies are called `{name}`"));
+            let problem = problem.at(named.location.clone()).related("the first one", first.location.clone());
+            let problem =
+                problem.help("environments name policies whatever their kind: give each its own name");
+            // Which of the two an environment means is not known, so neither may be used.
+            let files = BTreeSet::from([first.location.file.clone(), named.location.file.clone()]);
+            for file in files {
+                self.report(&file, problem.clone());
+            }
+        } else if self.policies.len() < MAX_POLICIES {
+            self.policies.insert(name, named);
+        } else {
+            let message = format!("there are more than {MAX_POLICIES} policies");
+            let problem = Problem::error(Code::YamlBudget, message).at(named.location.clone());
+            self.report(&named.location.file.clone(), problem);
+        }
+    }
+
+    fn report(&mut self, file: &Arc<str>, problem: Problem) {
+        let problems = self.files.entry(file.clone()).or_default();
+        problems.push(problem);
+        problems.sort_by(|left, right| left.location.cmp(&right.location));
+    }
+
+    /// Gates name windows; a name that nothing has would keep traffic from moving for ever.
+    fn check_windows(&mut self) {
+        let mut problems = Vec::new();
+        for named in self.policies.values() {
+            let Some(Policy::Rollout(policy)) = &named.policy else { continue };
+            for gate in policy.before_switch.iter().chain(&policy.while_baking) {
+                let GateKind::Window(names) = &gate.kind else { continue };
+                for name in names.iter().filter(|name| !self.policies.contains_key(*name)) {
+                    let problem = self.unknown(name, "ChangeWindow").at(gate.location.clone());
+                    problems.push((gate.location.file.clone(), problem));
+                }
+            }
+        }
+        for (file, problem) in problems {
+            self.report(&file, problem);
+        }
+    }
+
+    fn unknown(&self, name: &str, what: &str) -> Problem {
+        let problem = Problem::error(Code::PolicyName, format!("there is no {what} `{name}` in {FOLDER}/"));
+        let known = || self.policies.keys().map(String::as_str);
+        match suggest::nearest(name, known()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None if self.policies.is_empty() => problem.help(format!("{FOLDER}/ holds no policies")),
+            None => problem.help(format!("known: {}", known().take(20).collect::<Vec<_>>().join(", "))),
+        }
+    }
+
+    /// How many policies there are.
+    pub fn len(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// Everything that is wrong in the folder, in order of the places.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.files.values().flatten().cloned().collect();
+        problems.sort_by(|left, right| left.location.cmp(&right.location));
+        problems.dedup();
+        problems
+    }
+
+    /// What an environment names, in its order; or everything that keeps it from having it.
+    pub fn select(&self, names: &[Placed<String>]) -> Result<Policies, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut files = BTreeSet::new();
+        let mut policies = Policies::default();
+        for Placed { value: name, location } in names {
+            if let Some(Named { location, policy }) = self.policies.get(name) {
+                files.insert(location.file.clone());
+                policies.extend(policy.as_ref());
+            } else {
+                problems.push(self.unknown(name, "policy").at(location.clone()));
+                // It may stand in a file that could not be read.
+                let broken = self.files.iter().filter(|(_, problems)| problems.iter().any(Problem::is_error));
+                files.extend(broken.map(|(file, _)| file.clone()));
+            }
+        }
+        let found = files.iter().filter_map(|file| self.files.get(file)).flatten().cloned();
+        problems.extend(found);
+        problems.sort_by(|left, right| left.location.cmp(&right.location));
+        problems.dedup();
+        if problems.iter().any(Problem::is_error) {
+            return Err(problems);
+        }
+        policies.warnings = problems;
+        Ok(policies)
+    }
+}
+
+fn is_policy(path: &str) -> bool {
+    let below = path.strip_prefix(FOLDER).unwrap_or(path);
+    let hidden = below.split('/').any(|part| part.starts_with('.'));
+    !hidden && ENDINGS.iter().any(|ending| path.ends_with(ending))
+}
