@@ -6,7 +6,7 @@ use super::{Source, assert_none, example, repository};
 
 const CORE: &str = "daemon/core/";
 
-const WORLD: [&str; 16] = [
+const WORLD: [&str; 18] = [
     "std::fs",
     "std::net",
     "std::env",
@@ -19,6 +19,8 @@ const WORLD: [&str; 16] = [
     "Timestamp::now",
     "Zoned::now",
     "TimeZone::system",
+    "TimeZone::get",
+    "tz::db()",
     "RandomState",
     "async ",
     ".await",

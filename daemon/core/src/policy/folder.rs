@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::read::{self, PolicyFile};
-use super::{GateKind, Policies, Policy};
+use super::{Policies, Policy, RolloutPolicy, window_names};
 use crate::desired::Placed;
 use crate::ids::Digest;
 use crate::location::Location;
@@ -103,17 +103,35 @@ impl PolicyFolder {
         let mut problems = Vec::new();
         for named in self.policies.values() {
             let Some(Policy::Rollout(policy)) = &named.policy else { continue };
-            for gate in policy.before_switch.iter().chain(&policy.while_baking) {
-                let GateKind::Window(names) = &gate.kind else { continue };
-                for name in names.iter().filter(|name| !self.policies.contains_key(*name)) {
-                    let problem = self.unknown(name, "ChangeWindow").at(gate.location.clone());
-                    problems.push((gate.location.file.clone(), problem));
-                }
+            for (name, gate) in window_names(policy) {
+                let problem = match self.policies.get(name) {
+                    Some(Named { policy: Some(Policy::Window(_)) | None, location: _ }) => continue,
+                    Some(Named { policy: Some(_), location }) => {
+                        let message =
+                            format!("`{name}` is no ChangeWindow, and a gate waits for windows only");
+                        Problem::error(Code::PolicyName, message).related("what it is", location.clone())
+                    }
+                    None => self.unknown(name, "ChangeWindow"),
+                };
+                problems.push((gate.location.file.clone(), problem.at(gate.location.clone())));
             }
         }
         for (file, problem) in problems {
             self.report(&file, problem);
         }
+    }
+
+    /// Adds the windows that the gates of a policy name; the files that they stand in.
+    fn bring_windows(&self, rollout: &RolloutPolicy, policies: &mut Policies) -> BTreeSet<Arc<str>> {
+        let mut files = BTreeSet::new();
+        for (name, _) in window_names(rollout) {
+            let Some(Named { location, policy }) = self.policies.get(name) else { continue };
+            files.insert(location.file.clone());
+            if let Some(Policy::Window(window)) = policy {
+                policies.gate_windows.insert(name.clone(), window.clone());
+            }
+        }
+        files
     }
 
     fn unknown(&self, name: &str, what: &str) -> Problem {
@@ -153,6 +171,9 @@ impl PolicyFolder {
             if let Some(Named { location, policy }) = self.policies.get(name) {
                 files.insert(location.file.clone());
                 policies.extend(policy.as_ref());
+                if let Some(Policy::Rollout(policy)) = policy {
+                    files.extend(self.bring_windows(policy, &mut policies));
+                }
             } else {
                 problems.push(self.unknown(name, "policy").at(location.clone()));
                 // It may stand in a file that could not be read.

@@ -8,6 +8,7 @@ mod job;
 mod prometheus;
 mod rollout;
 mod values;
+mod window;
 
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ use crate::yaml::{Budget, parse};
 /// The version of every policy.
 const API_VERSION: &str = "tidegate.dev/v1";
 /// The kinds that are read.
-const KINDS: &[&str] = &["RolloutPolicy"];
+const KINDS: &[&str] = &["RolloutPolicy", "ChangeWindow"];
 /// Kinds that the formats know and this version does not.
-const LATER: &[&str] = &["ChangeWindow", "Guardrail", "HealthRule", "Trust"];
+const LATER: &[&str] = &["Guardrail", "HealthRule", "Trust"];
 
 /// One file of `policies/`.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,14 @@ pub struct PolicyDocument {
     pub location: Location,
     /// What it says; none when the file has errors that keep it from being understood.
     pub policy: Option<Policy>,
+}
+
+/// What is known of a document before its spec is read.
+struct About {
+    /// Its name.
+    name: String,
+    /// Where it begins.
+    location: Location,
 }
 
 /// Reads a file.
@@ -67,10 +76,13 @@ fn document(fields: &mut Fields, root: &Spot<'_>) -> Option<PolicyDocument> {
     let kind = fields.required(&top, "kind").and_then(|spot| kind(fields, &spot));
     let (name, location) = name(fields, &top)?;
     let spec = fields.required(&top, "spec");
+    let about = About { name: name.clone(), location: fields.location(root) };
     let policy = match (kind, spec) {
         (Some("RolloutPolicy"), Some(spec)) => {
-            let about = rollout::About { name: name.clone(), location: fields.location(root) };
             rollout::policy(fields, &spec, about).map(|policy| Policy::Rollout(Arc::new(policy)))
+        }
+        (Some("ChangeWindow"), Some(spec)) => {
+            window::window(fields, &spec, about).map(|window| Policy::Window(Arc::new(window)))
         }
         (Some(_) | None, _) => None,
     };

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::About;
 use super::gates::{self, Stage};
 use super::values::{self, HOUR, SECOND, WEEK};
 use crate::desired::fields::{Fields, Section, Spot};
-use crate::location::Location;
 use crate::policy::{
     Bake, Deadlines, LabelExpression, LabelOperator, LabelSelector, Match, Mode, Reach, RolloutPolicy,
 };
@@ -17,14 +17,6 @@ const SPEC: &[&str] =
 const DAY: Duration = Duration::from_hours(24);
 /// Names in a match, and values in a selector.
 const MAX_NAMES: usize = 1000;
-
-/// What is known of the document before its spec is read.
-pub struct About {
-    /// Its name.
-    pub name: String,
-    /// Where it begins.
-    pub location: Location,
-}
 
 /// Reads a spec. What could not be read was reported; its stand-ins are used by nobody, because the file is broken.
 pub fn policy(fields: &mut Fields, spec: &Spot<'_>, about: About) -> Option<RolloutPolicy> {

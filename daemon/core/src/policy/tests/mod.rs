@@ -1,8 +1,10 @@
 //! Policies as they stand in files.
 
+mod cron;
 mod folder;
 mod gates;
 mod rollout;
+mod window;
 
 use super::{Gate, GateKind, PolicyFolder, RolloutPolicy};
 use crate::desired::Placed;
