@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::gate::Verdict;
+use crate::location::Location;
 
 /// One answer of a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct Finding {
     /// What it was held against: `at most 0.01`, `20.35 ± 0.01`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<String>,
+    /// Where the rule stands that does not hold, as exactly as is known: an expectation, a bound, else the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Location>,
     /// How many requests, samples or pods it rests on.
     #[serde(default)]
     pub samples: u64,

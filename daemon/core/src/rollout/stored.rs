@@ -174,6 +174,7 @@ mod tests {
                 verdict,
                 value: Some("0.043".to_owned()),
                 threshold: None,
+                rule: None,
                 samples: 3,
                 summary: "x".to_owned(),
                 started: now,
