@@ -20,6 +20,7 @@ pub mod diff;
 pub mod drift;
 pub mod edit;
 pub mod explain;
+pub mod gate;
 pub mod health;
 pub mod ids;
 pub mod ignore;
