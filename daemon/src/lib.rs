@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod clusters;
+pub mod gate;
 mod programs;
 pub mod reconcile;
 pub mod run;
