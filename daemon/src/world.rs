@@ -16,6 +16,7 @@ use tidegate_core::render::encode_string_data;
 use tidegate_core::schema::{self, Catalogue, suggest};
 use tidegate_core::standing::Enforced;
 use tidegate_core::tree::FileTree;
+use tidegate_core::workload::{Split, Workload, split};
 
 use crate::source::{CommitInfo, Partial, Revision, Snapshot};
 
@@ -82,8 +83,12 @@ pub struct DesiredSet {
     pub info: Option<Arc<CommitInfo>>,
     /// See [`Target::inputs`].
     pub inputs: Digest,
-    /// The objects in order.
+    /// Everything that git asks for, in order.
     pub objects: Vec<Arc<DesiredObject>>,
+    /// Those of them that are applied as they are, in the same order.
+    pub ordinary: Vec<Arc<DesiredObject>>,
+    /// What rolls out in colours, made of the others.
+    pub workloads: Vec<Arc<Workload>>,
     /// Digest of the rendered objects.
     pub plan_id: Digest,
     /// What is odd but does not keep it from being applied.
@@ -286,6 +291,7 @@ impl Target {
         let environment = self.environment.clone()?;
         let mut problems = environment.warnings.clone();
         problems.extend(loaded.problems);
+        let is_whole = !problems.iter().any(Problem::is_error);
         let definitions: Vec<&serde_json::Value> = loaded
             .objects
             .iter()
@@ -310,18 +316,26 @@ impl Target {
             Arc::default()
         });
         problems.extend(prefixed(policies.warnings.clone(), &self.prefix));
+        let objects: Vec<_> = loaded.objects.iter().map(encode_string_data).collect();
+        let ignored = ignored(&environment, &objects);
+        let plan_id = plan_id(&objects);
+        let objects: Vec<_> = objects.into_iter().map(DesiredObject::at_rest).collect();
+        // Never a later symptom when an earlier cause exists: what is missing from a workload may be what is broken.
+        let Split { ordinary, workloads, problems: refused } =
+            if is_whole { split(&objects, &policies.rollouts) } else { Split::default() };
+        problems.extend(prefixed(refused, &self.prefix));
         problems.sort_by(|a, b| (&a.location, a.code).cmp(&(&b.location, b.code)));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
-        let objects: Vec<_> = loaded.objects.iter().map(encode_string_data).collect();
-        let ignored = ignored(&environment, &objects);
         Ok(DesiredSet {
-            plan_id: plan_id(&objects),
+            plan_id,
             revision: self.revision.clone(),
             info: self.info.clone(),
             inputs: self.inputs.clone(),
-            objects: objects.into_iter().map(DesiredObject::at_rest).collect(),
+            objects,
+            ordinary,
+            workloads,
             warnings: problems,
             unchecked,
             ignored,
@@ -443,5 +457,33 @@ mod tests {
         assert!(problems.iter().all(|problem| problem.to_string().starts_with("policies/p.yaml:4:")));
         assert_eq!(world.policy_problems(), problems);
         assert!(load("other").is_ok());
+    }
+
+    const WEB: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {app: a}}\n  \
+                       template:\n    metadata: {labels: {app: a}}\n    spec:\n      containers:\n        - {name: a, image: a, \
+                       readinessProbe: {tcpSocket: {port: 80}}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
+    const SERVICE: &str = "---\napiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {selector: {app: a}, ports: [{port: 80}]}\n";
+
+    #[test]
+    fn what_a_policy_matches_rolls_out_and_what_cannot_is_an_error_at_its_place() {
+        let file = "environments/dev/environment.yaml";
+        let scopes = Scopes { cluster: None, catalogue: Catalogue::kubernetes_1_35() };
+        let load = |manifests: &str, further: &str| {
+            let files =
+                [(file, further), ("environments/dev/a.yaml", manifests), ("policies/p.yaml", POLICY)];
+            world(&files).environments.get("dev").expect("it is there").load(&scopes)
+        };
+        let whole = format!("{WEB}{SERVICE}");
+        let set = load(&whole, "  policies: [blue-green]\n").expect("nothing is wrong with it");
+        assert_eq!((set.objects.len(), set.ordinary.len(), set.workloads.len()), (3, 1, 1));
+        let set = load(&whole, "").expect("nothing is wrong with it");
+        assert_eq!((set.objects.len(), set.ordinary.len(), set.workloads.len()), (3, 3, 0));
+        let refused = load(WEB, "  policies: [blue-green]\n").expect_err("no Service leads to it");
+        let texts: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(
+            texts[0].starts_with("environments/dev/a.yaml:1:1: error[E0604]: Deployment dev/a:"),
+            "{texts:?}"
+        );
     }
 }

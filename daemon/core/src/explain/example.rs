@@ -2,10 +2,11 @@
 
 use crate::desired::{KindScopes, discover, load};
 use crate::object::{Gvk, Scope};
-use crate::policy::PolicyFolder;
+use crate::policy::{Policies, PolicyFolder};
 use crate::problem::Problem;
 use crate::schema::{self, Catalogue};
 use crate::tree::FileTree;
+use crate::workload::split;
 
 /// The environment that examples stand in.
 pub const EXAMPLE_ENVIRONMENT: &str = "apiVersion: tidegate.dev/v1
@@ -44,8 +45,14 @@ pub fn problems(files: &[(&str, &[u8])]) -> Vec<Problem> {
         match found.environment {
             Err(found) => problems.extend(found),
             Ok(environment) => {
-                problems.extend(policies.select(&environment.policies).err().unwrap_or_default());
+                let named = policies.select(&environment.policies).unwrap_or_else(|found| {
+                    problems.extend(found);
+                    Policies::default()
+                });
                 let loaded = load(&tree, &environment, &Bundled(catalogue));
+                if !loaded.problems.iter().any(Problem::is_error) {
+                    problems.extend(split(&loaded.objects, &named.rollouts).problems);
+                }
                 problems.extend(loaded.problems);
                 let checked = loaded.objects.iter().map(|object| schema::check(object, catalogue));
                 problems.extend(checked.flat_map(schema::Checked::into_problems));

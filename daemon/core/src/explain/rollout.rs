@@ -2,14 +2,85 @@
 
 use super::{Example, Explanation};
 
+const ENVIRONMENT: (&str, &[u8]) = (
+    "environments/dev/environment.yaml",
+    b"apiVersion: tidegate.dev/v1
+kind: Environment
+metadata: {name: dev}
+spec:
+  cluster: {kubeconfig: {}}
+  namespaces: [shop]
+  policies: [blue-green]
+",
+);
+
+const POLICY: (&str, &[u8]) = (
+    "policies/blue-green.yaml",
+    b"apiVersion: tidegate.dev/v1
+kind: RolloutPolicy
+metadata: {name: blue-green}
+spec:
+  match: {kinds: [Deployment]}
+",
+);
+
+const SERVICE_OF_WEB: (&str, &[u8]) = (
+    "environments/dev/service.yaml",
+    b"apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080}]
+",
+);
+
+const WEB: (&str, &[u8]) = (
+    "environments/dev/web.yaml",
+    b"apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          image: web:1
+          readinessProbe: {tcpSocket: {port: 8080}}
+",
+);
+
 pub const POLICIES: Explanation = Explanation {
     title: "Several rollout policies match one workload",
     meaning: "One policy says how a workload rolls out: which gates have to pass, how long the new colour is watched, what is waited \
               for. With two of them nobody could tell which gates let a release through.",
-    example: Example::Situation {
-        when: "Two policies of `spec.policies` match every Deployment with the label `team: shop`, and `web` has it.",
-        says: "Deployment shop/web: several rollout policies match it: `careful`, `quick`",
-    },
+    example: Example::Files(&[
+        (
+            "environments/dev/environment.yaml",
+            b"apiVersion: tidegate.dev/v1
+kind: Environment
+metadata: {name: dev}
+spec:
+  cluster: {kubeconfig: {}}
+  namespaces: [shop]
+  policies: [blue-green, careful]
+",
+        ),
+        POLICY,
+        (
+            "policies/careful.yaml",
+            b"apiVersion: tidegate.dev/v1
+kind: RolloutPolicy
+metadata: {name: careful}
+spec:
+  match: {names: [web]}
+",
+        ),
+        SERVICE_OF_WEB,
+        WEB,
+    ]),
     remedy: "Narrow `match` of the policies (`selector`, `names`) until one of them is for it, or take the others out of \
              `spec.policies` of the environment.",
 };
@@ -18,10 +89,20 @@ pub const UNMATCHED: Explanation = Explanation {
     title: "A rollout policy matches nothing",
     meaning: "The environment names the policy and has no workload for it. What was meant to go through gates goes out as an ordinary \
               Deployment; mostly a label is misspelt.",
-    example: Example::Situation {
-        when: "The policy selects `tidegate.dev/rollout: blue-green`, and the Deployment says `blue_green`.",
-        says: "the rollout policy `blue-green` matches nothing in this environment",
-    },
+    example: Example::Files(&[
+        ENVIRONMENT,
+        (
+            "policies/blue-green.yaml",
+            b"apiVersion: tidegate.dev/v1
+kind: RolloutPolicy
+metadata: {name: blue-green}
+spec:
+  match: {names: [wbe]}
+",
+        ),
+        SERVICE_OF_WEB,
+        WEB,
+    ]),
     remedy: "Correct the policy's `match` or the Deployment's labels, or take the policy out of `spec.policies`.",
 };
 
@@ -42,11 +123,22 @@ pub const SERVICE: Explanation = Explanation {
     meaning: "Traffic moves from one colour to the other by the selector of one Service, the pointer. It is the one that the policy \
               names, or the only one that selects the pods. Without one both colours would work at once; with several, some callers \
               would stay on the old colour; and one that is shared with another workload would lose that one's pods.",
-    example: Example::Situation {
-        when: "The Services `web` and `web-metrics` both select the pods of the Deployment `web`.",
-        says: "Deployment shop/web: several Services select its pods, and which of them moves the traffic is not said: `web`, \
-               `web-metrics`",
-    },
+    example: Example::Files(&[
+        ENVIRONMENT,
+        POLICY,
+        (
+            "environments/dev/metrics.yaml",
+            b"apiVersion: v1
+kind: Service
+metadata: {name: web-metrics}
+spec:
+  selector: {app: web}
+  ports: [{port: 9090}]
+",
+        ),
+        SERVICE_OF_WEB,
+        WEB,
+    ]),
     remedy: "Give each further Service the annotation `tidegate.dev/role: follow` (it selects the colour that has the traffic) or \
              `tidegate.dev/role: both` (the pods of both, for metrics), or name the pointer in `traffic.service` of the policy.",
 };
@@ -56,11 +148,24 @@ pub const TRAFFIC: Explanation = Explanation {
     meaning: "Changing a Service's selector moves traffic only where it goes through the Service. Clients of a headless one hold \
               addresses of pods; load balancers that send to pods by address take the old ones out before the new ones are in; with \
               local traffic policies whole nodes drop out.",
-    example: Example::Situation {
-        when: "The Service `web` is of type LoadBalancer with `aws-load-balancer-nlb-target-type: ip`.",
-        says: "Service shop/web: its load balancer sends to pods by address: at a switch it takes the old ones out before the new \
-               ones are in",
-    },
+    example: Example::Files(&[
+        ENVIRONMENT,
+        POLICY,
+        (
+            "environments/dev/service.yaml",
+            b"apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}
+spec:
+  type: LoadBalancer
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080}]
+",
+        ),
+        WEB,
+    ]),
     remedy: "Change the Service as the help of the message says, or take the workload out of the policy's `match`: it rolls out as \
              an ordinary Deployment then.",
 };
@@ -69,11 +174,28 @@ pub const PODS: Explanation = Explanation {
     title: "Two sets of the workload's pods cannot run side by side",
     meaning: "While a release is proven, both colours run. Pods that take a port of their node, or mount a volume that one node holds \
               at a time, would keep each other from starting, and the new colour would wait for ever.",
-    example: Example::Situation {
-        when: "The Deployment `web` mounts the claim `uploads`, whose access mode is `ReadWriteOnce`.",
-        says: "Deployment shop/web: its pods mount the claim `uploads`, which only one node or pod can hold: the other colour \
-               would wait for ever",
-    },
+    example: Example::Files(&[
+        ENVIRONMENT,
+        POLICY,
+        SERVICE_OF_WEB,
+        (
+            "environments/dev/web.yaml",
+            b"apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          image: web:1
+          ports: [{containerPort: 8080, hostPort: 8080}]
+          readinessProbe: {tcpSocket: {port: 8080}}
+",
+        ),
+    ]),
     remedy: "Use a volume that many pods can mount and let a Service lead to the pods, or take the workload out of the policy's \
              `match`.",
 };
@@ -83,11 +205,22 @@ pub const SIZING: Explanation = Explanation {
     meaning: "Each colour has an autoscaler and a disruption budget of its own, copied from the one in git. Two for one workload work \
               against each other, one that is for other workloads too cannot be taken apart, and objects of other kinds that name \
               the Deployment cannot be told of two.",
-    example: Example::Situation {
-        when: "A KEDA ScaledObject names the Deployment `web`.",
-        says: "ScaledObject shop/web: it names Deployment shop/web, whose pods run in two Deployments of other names, and a \
-               ScaledObject cannot be split between them",
-    },
+    example: Example::Files(&[
+        ENVIRONMENT,
+        POLICY,
+        (
+            "environments/dev/budget.yaml",
+            b"apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: everything}
+spec:
+  maxUnavailable: 1
+  selector: {}
+",
+        ),
+        SERVICE_OF_WEB,
+        WEB,
+    ]),
     remedy: "Size the workload with one HorizontalPodAutoscaler, give it one PodDisruptionBudget that selects only its pods, or take \
              it out of the policy's `match`.",
 };
@@ -97,10 +230,21 @@ pub const NAME: Explanation = Explanation {
     meaning: "The colours of a Deployment `web` are `web-blue` and `web-green`, told apart by the labels `tidegate.dev/app`, \
               `tidegate.dev/slot` and `tidegate.dev/revision`. These names and labels are Tidegate's to give, and label values have \
               at most 63 characters.",
-    example: Example::Situation {
-        when: "Git has a Deployment `web`, which a policy matches, and another one, `web-blue`.",
-        says: "Deployment shop/web-blue: its name is that of a colour of Deployment shop/web, which Tidegate makes itself",
-    },
+    example: Example::Files(&[
+        ENVIRONMENT,
+        POLICY,
+        (
+            "environments/dev/service.yaml",
+            b"apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web, tidegate.dev/slot: blue}
+  ports: [{port: 80, targetPort: 8080}]
+",
+        ),
+        WEB,
+    ]),
     remedy: "Rename one of the two, or take the label out of git.",
 };
 
@@ -108,10 +252,22 @@ pub const UNPROVEN: Explanation = Explanation {
     title: "The workload could not be proven before traffic moves to it",
     meaning: "Traffic moves to a colour when its pods are ready and its gates have passed. Without a readinessProbe every pod counts \
               as ready the moment it starts; without replicas, or while the Deployment is paused, there is no pod to ask.",
-    example: Example::Situation {
-        when: "No container of the Deployment `web` has a readinessProbe.",
-        says: "Deployment shop/web: none of its containers has a readinessProbe: pods would count as ready the moment they start, \
-               and traffic would move to them",
-    },
+    example: Example::Files(&[
+        ENVIRONMENT,
+        POLICY,
+        SERVICE_OF_WEB,
+        (
+            "environments/dev/web.yaml",
+            b"apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: \"web:1\"}]}
+",
+        ),
+    ]),
     remedy: "Add a readinessProbe that succeeds once requests can be answered, and ask for one replica at least.",
 };

@@ -187,6 +187,7 @@ fn pods_that_take_something_of_their_node() {
     says(&network, Code::RolloutPods, "deployment-web", "the network of their node");
     let port = Shop::new().web(&format!("{POD}/containers/0/ports/0/hostPort"), json!(8080));
     says(&port, Code::RolloutPods, "deployment-web", "port 8080 of their node");
+    Shop::new().web(&format!("{POD}/containers/0/ports/0/hostPort"), json!(0)).workload();
 }
 
 #[test]

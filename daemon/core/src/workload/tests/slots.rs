@@ -102,6 +102,18 @@ fn configuration_of_git_is_copied_under_names_of_its_contents() {
 }
 
 #[test]
+fn two_workloads_with_the_same_configuration_have_copies_of_their_own() {
+    let volumes = json!([{ "name": "a", "configMap": { "name": "settings" } }]);
+    let mut shop =
+        Shop::new().web("/spec/template/spec/volumes", volumes).with(config_map("settings", "info"));
+    let name = |shop: &Shop| blue(shop).configs[0]["metadata"]["name"].clone();
+    let before = name(&shop);
+    shop = shop.web("/metadata/name", json!("shop"));
+    shop.policies[0].matches.names = ["shop".to_owned()].into();
+    assert_ne!(name(&shop), before, "one that puts its copies away would take those of the other");
+}
+
+#[test]
 fn configuration_that_others_fill_is_not_copied() {
     let volumes = json!([
         { "name": "a", "secret": { "secretName": "token" } }, { "name": "b", "configMap": { "name": "models" } },

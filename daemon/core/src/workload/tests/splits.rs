@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::super::Colours;
 use super::shop::{Shop, autoscaler, budget, config_map, policy, service};
-use crate::policy::{LabelSelector, Mode};
+use crate::location::Location;
+use crate::policy::{Gate, GateKind, LabelSelector, LbHealthGate, Mode};
 use crate::problem::{Code, Severity};
-use crate::rollout::{Autoscaler, Size};
+use crate::rollout::{self, Autoscaler, GateName, Gates, Size};
 
 fn names(objects: &[std::sync::Arc<crate::object::DesiredObject>]) -> Vec<String> {
     objects.iter().map(|object| object.reference.to_string()).collect()
@@ -136,6 +137,27 @@ fn the_drain_is_no_shorter_than_what_a_pod_may_take() {
     assert_eq!(drain(&shop), SignedDuration::from_secs(30), "behind a load balancer");
     shop.policies[0].drain = Duration::from_mins(2);
     assert_eq!(drain(&shop), SignedDuration::from_mins(2));
+}
+
+#[test]
+fn windows_are_no_gates_that_are_asked() {
+    let mut shop = Shop::new();
+    let gate = |name: &str, kind: GateKind| Gate {
+        name: name.to_owned(),
+        location: Location::file("policies/blue-green.yaml"),
+        timeout: Duration::from_secs(30),
+        every: Duration::from_secs(10),
+        kind,
+        config: 7,
+    };
+    let windows = GateKind::Window(vec!["workdays".to_owned(), "no-fridays".to_owned()]);
+    shop.policies[0].before_switch = vec![gate("when", windows), gate("drain", GateKind::DrainSafe)];
+    shop.policies[0].while_baking =
+        vec![gate("ready", GateKind::LbHealth(LbHealthGate { endpoints: None, duration: Duration::ZERO }))];
+    let workload = shop.workload();
+    assert_eq!(workload.windows, ["no-fridays", "workdays"]);
+    let asked = |name: &str| vec![rollout::Gate { name: GateName(name.into()), config: 7 }];
+    assert_eq!(workload.gates, Gates { before_switch: asked("drain"), while_baking: asked("ready") });
 }
 
 #[test]
