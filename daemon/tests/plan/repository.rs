@@ -33,6 +33,29 @@ spec:
           image: docker.io/acme/api:${VERSION}
           env:
             - {name: MODE, value: plain}
+          readinessProbe: {httpGet: {path: /ready, port: 8080}}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: api
+spec:
+  selector: {app: api}
+  ports: [{port: 80, targetPort: 8080}]
+";
+
+const POLICY: &str = "apiVersion: tidegate.dev/v1
+kind: RolloutPolicy
+metadata:
+  name: blue-green
+spec:
+  match: {names: [api]}
+  gates:
+    beforeSwitch:
+      - {name: smoke, http: {path: /ready, requests: 20}}
+    whileBaking:
+      - {name: up, lbHealth: {duration: 30s}}
+  bake: {duration: 5m}
 ";
 
 const JOB: &str = "apiVersion: batch/v1
@@ -81,7 +104,9 @@ data:
 /// `main` with four environments, and `feature` with changes to three of them; `feature` is checked out.
 pub fn example() -> GitRepo {
     let repo = GitRepo::empty();
-    let production = environment("production", "  substitute:\n    VERSION: 1.0.0\n");
+    let production =
+        environment("production", "  policies: [blue-green]\n  substitute:\n    VERSION: 1.0.0\n");
+    repo.write("policies/blue-green.yaml", POLICY);
     repo.write("environments/production/environment.yaml", production);
     repo.write("environments/production/api.yaml", API);
     repo.write("environments/production/migrate.yaml", JOB);
@@ -107,7 +132,7 @@ pub fn example() -> GitRepo {
 fn change(repo: &GitRepo) {
     let production = environment(
         "production",
-        "  substitute:\n    VERSION: 1.1.0\n  prune:\n    budget: {max: 3, percent: 50}\n",
+        "  policies: [blue-green]\n  substitute:\n    VERSION: 1.1.0\n  prune:\n    budget: {max: 3, percent: 50}\n",
     );
     repo.write("environments/production/environment.yaml", production);
     repo.write("environments/production/api.yaml", API.replace("value: plain", "value: \"`|<b>@team\""));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::input::{Compared, Complete, Side};
 use super::{
     Action, Counts, EnvironmentReview, Note, ObjectChange, Review, Standing, across, conceal, identity,
-    immutable, leftovers, objects, settings,
+    immutable, leftovers, objects, rollouts, settings,
 };
 use crate::location::Location;
 use crate::object::{DesiredObject, ObjectId};
@@ -45,6 +45,7 @@ fn environment(compared: &Compared) -> EnvironmentReview {
         rendered: head.complete().map(|head| plan_id(&head.objects)),
         counts: Counts::default(),
         changes: Vec::new(),
+        rollouts: Vec::new(),
         settings: Vec::new(),
         notes: notes.clone(),
         problems: Vec::new(),
@@ -80,6 +81,7 @@ fn added(review: &mut EnvironmentReview, head: &Complete) {
     review.standing = Standing::Added;
     review.problems.clone_from(&head.warnings);
     review.changes = head.wanted().iter().map(|object| created(head, object)).collect();
+    review.rollouts = rollouts::rollouts(None, head);
     review.notes.push(Note::at("the environment is new", head.place(head.environment.location.clone())));
     say_what_holds(review, head);
 }
@@ -114,11 +116,13 @@ fn changed(review: &mut EnvironmentReview, base: &Complete, head: &Complete) {
     review.settings = settings::edits(base, head);
     if base.environment.cluster.value == head.environment.cluster.value {
         compare_objects(review, base, head);
+        review.rollouts = rollouts::rollouts(Some(base), head);
     } else {
         other_cluster(review, base, head);
+        review.rollouts = rollouts::rollouts(None, head);
     }
     sort(&mut review.changes);
-    if !review.changes.is_empty() || !review.settings.is_empty() {
+    if !review.changes.is_empty() || !review.settings.is_empty() || !review.rollouts.is_empty() {
         review.standing = Standing::Changed;
         say_what_holds(review, head);
     }
@@ -176,11 +180,17 @@ fn updated(
     base: (&Complete, &DesiredObject),
     head: (&Complete, &DesiredObject),
 ) -> Option<ObjectChange> {
-    let fields = objects::edits(base, head);
+    let mut fields = objects::edits(base, head);
     if fields.is_empty() {
         return None;
     }
     let (head, object) = head;
+    if fields.iter().any(|field| field.immutable) && head.coloured().contains(&object.reference.id()) {
+        // What is sent is a slot's, whose selector is ours.
+        for field in &mut fields {
+            field.immutable = false;
+        }
+    }
     let way = immutable::replaces(&object.reference.id(), &fields);
     if way == Some(super::Way::Refused) {
         review.problems.extend(fields.iter().filter(|field| field.immutable && !field.left_to_others).map(

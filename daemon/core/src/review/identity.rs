@@ -10,6 +10,7 @@ use super::input::{Compared, Complete, Side};
 use super::{EnvironmentReview, FieldEdit, ObjectChange, Standing};
 use crate::ids::Digest;
 use crate::plan::plan_id;
+use crate::workload::Workload;
 
 /// What every digest begins with. Another word means that ids cannot be compared any more.
 const SCHEME: &str = "tidegate.plan/v1";
@@ -48,8 +49,23 @@ fn state(side: &Side) -> Option<Value> {
     match side {
         Side::Absent => Some(Value::Null),
         Side::Broken(_) => None,
-        Side::Complete(complete) => Some(json!([plan_id(&complete.objects), settings(complete)])),
+        Side::Complete(complete) if complete.workloads.is_empty() => {
+            Some(json!([plan_id(&complete.objects), settings(complete)]))
+        }
+        Side::Complete(complete) => {
+            let workloads: Vec<Value> = complete.workloads.iter().map(|workload| terms(workload)).collect();
+            Some(json!([plan_id(&complete.objects), settings(complete), workloads]))
+        }
     }
+}
+
+/// By what a workload rolls out: of its policy without places, so that a moved line changes nothing.
+fn terms(workload: &Workload) -> Value {
+    let Workload { reference, mode, revision, retry, gates, windows, timing, .. } = workload;
+    let gates = [&gates.before_switch, &gates.while_baking]
+        .map(|gates| gates.iter().map(|gate| json!([*gate.name.0, gate.config])).collect::<Vec<_>>());
+    let (mode, timing) = (format!("{mode:?}"), format!("{timing:?}"));
+    json!([reference, mode, revision, retry, gates, windows, timing, workload.policy.name])
 }
 
 /// What `environment.yaml` says besides how objects are made.

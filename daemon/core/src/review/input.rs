@@ -11,6 +11,7 @@ use crate::location::Location;
 use crate::object::{DesiredObject, ObjectId};
 use crate::problem::Problem;
 use crate::tree::FileTree;
+use crate::workload::{Colours, Workload};
 use crate::yaml::Spans;
 
 /// One environment at two commits.
@@ -56,6 +57,8 @@ pub struct Complete {
     pub environment: Arc<Environment>,
     /// Its objects as they are sent.
     pub objects: Vec<Arc<DesiredObject>>,
+    /// What of them rolls out in colours.
+    pub workloads: Vec<Arc<Workload>>,
     /// Fields that are left to others, by object.
     pub ignored: BTreeMap<ObjectId, Vec<String>>,
     /// What is odd in it.
@@ -90,6 +93,7 @@ impl Complete {
         Self {
             environment,
             objects,
+            workloads: Vec::new(),
             ignored,
             warnings: Vec::new(),
             file,
@@ -101,6 +105,12 @@ impl Complete {
     /// The objects that it asks for: none while it is taken down.
     pub(super) fn wanted(&self) -> &[Arc<DesiredObject>] {
         if self.environment.decommission { &[] } else { &self.objects }
+    }
+
+    /// The objects that a rollout writes, in other words than git's.
+    pub fn coloured(&self) -> BTreeSet<ObjectId> {
+        let coloured = self.workloads.iter().filter(|workload| workload.mode == Colours::Coloured);
+        coloured.flat_map(|workload| workload.ids()).collect()
     }
 
     /// A place as people find it.

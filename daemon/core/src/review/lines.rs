@@ -1,5 +1,7 @@
 //! A change as lines for people: the same for a terminal and for a pull request.
 
+mod rollout;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -11,6 +13,8 @@ use super::visible::{cut_middle, visible};
 use super::{Action, Direction, FieldEdit, Moved, ObjectChange, Way};
 use crate::diff::{FieldChange, describe};
 use crate::render::value_to_yaml;
+
+pub use rollout::of_rollout;
 
 /// Characters of one line.
 const LINE_CHARS: usize = 400;

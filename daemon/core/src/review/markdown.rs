@@ -21,6 +21,8 @@ pub const MARKER: &str = "<!-- tidegate:plan -->";
 
 /// Bytes for errors and warnings.
 const PROBLEM_BYTES: usize = 9_000;
+/// Bytes for rollouts.
+const ROLLOUT_BYTES: usize = 9_000;
 /// Bytes for deletes, replaces, and what is kept: as many as they need, but for what is said of everything else.
 const FIRST_BYTES: usize = 44_000;
 /// Bytes for what the cluster says.
@@ -51,6 +53,7 @@ pub fn markdown(comment: &Comment<'_>) -> String {
     sections::head(&mut out, comment);
     sections::table(&mut out, comment.review);
     sections::problems(&mut out, comment.review, PROBLEM_BYTES);
+    sections::rollouts(&mut out, comment.review, ROLLOUT_BYTES);
     let left = |out: &String| MAX_BYTES.saturating_sub(out.len() + SPARE_BYTES);
     let room =
         left(&out).saturating_sub(if comment.live.is_empty() { 0 } else { LIVE_BYTES }).min(FIRST_BYTES);

@@ -18,6 +18,7 @@
 //! | `objects`, `immutable`, `conceal` | one object: its fields, which of them cannot change, what is not shown |
 //! | `leftovers` | what becomes of objects that left git |
 //! | `settings` | changes of `environment.yaml` itself |
+//! | `rollouts` | what becomes of the workloads that roll out in colours |
 //! | `identity`, `summary` | the id, the counts, the one line |
 //! | `lines`, `text_diff`, `visible` | a change as lines for people |
 //! | `markdown` | a comment on a pull request |
@@ -34,6 +35,7 @@ pub mod lines;
 pub mod live;
 pub mod markdown;
 mod objects;
+mod rollouts;
 mod settings;
 mod summary;
 #[cfg(test)]
@@ -53,6 +55,7 @@ pub use compare::review;
 pub use conceal::CONCEALED;
 pub use immutable::replaces;
 pub use input::{Compared, Complete, SettingsFile, Side};
+pub use rollouts::{GateReview, RolloutChange, RolloutReview, RolloutWay};
 pub(crate) use settings::names_in_secrets;
 pub use summary::Counts;
 
@@ -84,6 +87,9 @@ pub struct EnvironmentReview {
     pub counts: Counts,
     /// The changes of objects: deletes, replaces, what is kept, creates, updates; of each sort by object.
     pub changes: Vec<ObjectChange>,
+    /// What becomes of workloads that roll out in colours, by Deployment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rollouts: Vec<RolloutReview>,
     /// Changes of `environment.yaml`.
     pub settings: Vec<FieldEdit>,
     /// What else is worth knowing.

@@ -21,6 +21,8 @@ pub struct Counts {
     pub update: usize,
     /// Changed settings of the environment.
     pub settings: usize,
+    /// Rollouts that begin.
+    pub rollouts: usize,
     /// Errors in head, or that head will meet.
     pub errors: usize,
     /// What is odd in head.
@@ -30,7 +32,8 @@ pub struct Counts {
 impl Counts {
     /// Counts an environment's changes.
     pub fn of(review: &EnvironmentReview) -> Self {
-        let mut counts = Self { settings: review.settings.len(), ..Self::default() };
+        let begin = review.rollouts.iter().filter(|rollout| rollout.change.is_rollout()).count();
+        let mut counts = Self { settings: review.settings.len(), rollouts: begin, ..Self::default() };
         for change in &review.changes {
             match change.action {
                 Action::Delete => counts.delete += 1,
@@ -48,7 +51,7 @@ impl Counts {
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        let Self { delete, replace, keep, create, update, settings, errors, warnings } = self;
+        let Self { delete, replace, keep, create, update, settings, rollouts, errors, warnings } = self;
         Self {
             delete: delete + other.delete,
             replace: replace + other.replace,
@@ -56,6 +59,7 @@ impl Counts {
             create: create + other.create,
             update: update + other.update,
             settings: settings + other.settings,
+            rollouts: rollouts + other.rollouts,
             errors: errors + other.errors,
             warnings: warnings + other.warnings,
         }
@@ -63,7 +67,7 @@ impl Counts {
 
     /// `1 delete, 2 creates, 1 error`; `no changes` when there is none.
     pub fn line(self) -> String {
-        let Self { delete, replace, keep, create, update, settings, errors, warnings } = self;
+        let Self { delete, replace, keep, create, update, settings, rollouts, errors, warnings } = self;
         let words = [
             (delete, "delete", "deletes"),
             (replace, "replace", "replaces"),
@@ -71,6 +75,7 @@ impl Counts {
             (create, "create", "creates"),
             (update, "update", "updates"),
             (settings, "setting", "settings"),
+            (rollouts, "rollout", "rollouts"),
             (errors, "error", "errors"),
             (warnings, "warning", "warnings"),
         ];
@@ -79,7 +84,7 @@ impl Counts {
             .filter(|(count, _, _)| *count > 0)
             .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
             .collect();
-        let changes = delete + replace + keep + create + update + settings;
+        let changes = delete + replace + keep + create + update + settings + rollouts;
         // With errors it is not known that nothing changes.
         let first = if changes + errors == 0 { Some("no changes".to_owned()) } else { None };
         first.into_iter().chain(parts).collect::<Vec<_>>().join(", ")

@@ -5,6 +5,7 @@ mod fields;
 mod identity;
 mod leftovers;
 mod paper;
+mod rollouts;
 mod secrets;
 
 use std::collections::BTreeSet;
@@ -13,10 +14,12 @@ use std::sync::Arc;
 use super::{Compared, Complete, EnvironmentReview, ObjectChange, Review, Side, lines, review};
 use crate::desired::{discover, load};
 use crate::ignore;
+use crate::policy::PolicyFolder;
 use crate::problem::Problem;
 use crate::render::encode_string_data;
 use crate::schema::Catalogue;
 use crate::tree::FileTree;
+use crate::workload::split;
 
 /// The files of a commit.
 type Files<'a> = &'a [(&'a str, &'a str)];
@@ -51,13 +54,22 @@ fn side(files: &FileTree, name: &str) -> Side {
         .iter()
         .map(|object| (object.reference.id(), ignore::pointers(&environment, object, &objects)))
         .collect();
-    Side::Complete(Arc::new(Complete::new(files, environment, objects, ignored)))
+    let policies = PolicyFolder::read(files).select(&environment.policies).unwrap_or_default();
+    let split = split(&objects, &policies.rollouts);
+    if split.problems.iter().any(Problem::is_error) {
+        return Side::Broken(split.problems);
+    }
+    let complete = Complete::new(files, environment, objects, ignored);
+    Side::Complete(Arc::new(Complete { workloads: split.workloads, ..complete }))
 }
 
 /// The review of two commits.
 fn compare(base: Files<'_>, head: Files<'_>) -> Review {
     let tree = |files: Files<'_>| -> FileTree {
-        files.iter().map(|(path, text)| (format!("environments/{path}"), text.as_bytes().to_vec())).collect()
+        let at = |path: &str| {
+            if path.starts_with("policies/") { path.to_owned() } else { format!("environments/{path}") }
+        };
+        files.iter().map(|(path, text)| (at(path), text.as_bytes().to_vec())).collect()
     };
     let (base, head) = (tree(base), tree(head));
     let names: BTreeSet<String> =

@@ -122,9 +122,12 @@ impl Question<'_> {
         // Not of this plan: what stands in the cluster is not what base asks for.
         live.problems.extend(held.map(|held| Problem { severity: Severity::Warning, ..held.problem() }));
         let in_doubt = self.in_doubt(&observed, &planned);
+        let coloured = self.head.coloured();
         let asked: Vec<_> = wanted
             .iter()
             .filter(|object| in_doubt.contains(&object.reference.id()))
+            // They do not stand in the cluster as git has them.
+            .filter(|object| !coloured.contains(&object.reference.id()))
             .map(|object| self.about(object))
             .collect();
         live.asked = asked.len();

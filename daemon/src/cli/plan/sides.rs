@@ -246,7 +246,12 @@ fn rendered(target: &Target) -> Side {
     match target.load(&scopes) {
         Ok(set) => {
             let complete = Complete::new(&target.files, set.environment, set.objects, set.ignored);
-            Side::Complete(Arc::new(Complete { warnings: set.warnings, prefix: set.prefix, ..complete }))
+            Side::Complete(Arc::new(Complete {
+                warnings: set.warnings,
+                prefix: set.prefix,
+                workloads: set.workloads,
+                ..complete
+            }))
         }
         Err(problems) => Side::Broken(problems),
     }

@@ -67,6 +67,7 @@ fn of_environment(review: &EnvironmentReview, comparison: &Comparison, style: St
         let all: Vec<Line> = review.settings.iter().flat_map(lines::of_edit).collect();
         text.extend(lines::cut(all, CHANGE_LINES).iter().map(|line| written(line, style)));
     }
+    text.extend(review.rollouts.iter().flat_map(lines::of_rollout).map(|line| written(&line, style)));
     text.extend(review.changes.iter().flat_map(of_change).map(|line| written(&line, style)));
     text
 }

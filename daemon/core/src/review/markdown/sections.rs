@@ -42,7 +42,7 @@ pub(super) fn table(out: &mut String, review: &Review) {
         out.push_str("|---|---|---|---|---|---|---|---|\n");
     }
     for environment in news.iter().take(ROWS) {
-        let Counts { delete, replace, keep, create, update, settings, errors, warnings: _ } =
+        let Counts { delete, replace, keep, create, update, settings, rollouts: _, errors, warnings: _ } =
             environment.counts;
         let name = span(&environment.name);
         let standing = match environment.standing {
@@ -111,6 +111,34 @@ fn problem_block(environment: &str, problem: &Problem, base: bool) -> Block {
     lines
 }
 
+/// What becomes of workloads in colours.
+pub(super) fn rollouts(out: &mut String, review: &Review, bytes: usize) {
+    let of = |environment: &EnvironmentReview| -> Vec<Block> {
+        let name = visible(&environment.name);
+        let blocks = environment.rollouts.iter().map(lines::of_rollout);
+        blocks.map(|lines| named(&name, lines)).collect()
+    };
+    let blocks: Vec<Block> = review.environments.iter().flat_map(of).collect();
+    if blocks.is_empty() {
+        return;
+    }
+    out.push_str("**Rollouts**\n\n");
+    let (lines, left) = fit(&blocks, bytes);
+    out.push_str(&block("diff", &lines));
+    if left > 0 {
+        out.push_str(&format!("\n… and {left} more of them\n"));
+    }
+    out.push('\n');
+}
+
+/// The first line says which environment it is about.
+fn named(environment: &str, mut lines: Block) -> Block {
+    if let Some(first) = lines.first_mut() {
+        first.text = format!("{environment}: {}", first.text);
+    }
+    lines
+}
+
 /// Whether a change is listed before everything else.
 fn is_first(change: &ObjectChange) -> bool {
     match change.action {
@@ -139,13 +167,7 @@ pub(super) fn first(out: &mut String, review: &Review, bytes: usize) {
     }
     let blocks: Vec<Block> = sorted
         .iter()
-        .map(|(environment, change)| {
-            let mut lines = lines::of_change(change);
-            if let Some(first) = lines.first_mut() {
-                first.text = format!("{}: {}", visible(&environment.name), first.text);
-            }
-            lines
-        })
+        .map(|(environment, change)| named(&visible(&environment.name), lines::of_change(change)))
         .collect();
     out.push_str("**Deletes and replaces**\n\n");
     let (lines, left) = fit(&blocks, bytes);
