@@ -310,6 +310,9 @@ impl Target {
         }
         unchecked.sort();
         unchecked.dedup();
+        if let Ok(policies) = &self.policies {
+            problems.extend(policies.check(&loaded.objects));
+        }
         problems = prefixed(problems, &self.prefix);
         let policies = self.policies.clone().unwrap_or_else(|found| {
             problems.extend(found);

@@ -15,6 +15,7 @@
 //! | record | [`standing`], [`status`], [`inventory`], [`diff`]: the shapes of what is written down |
 #![deny(missing_docs)]
 
+mod cel;
 pub mod desired;
 pub mod diff;
 pub mod drift;

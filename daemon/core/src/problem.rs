@@ -92,6 +92,8 @@ codes! {
     DeprecatedVersion = "E0307",
     /// A Namespace or definition comes in a later wave than what needs it.
     WaveOrder = "E0308",
+    /// A rule of a Guardrail does not hold.
+    Guardrail = "E0309",
     /// The API server refused the object.
     Rejected = "E0401",
     /// A field is immutable.

@@ -173,3 +173,41 @@ spec:
     ]),
     remedy: "Correct the name, add the policy, or give each policy a name of its own.",
 };
+
+pub const GUARDRAIL: Explanation = Explanation {
+    title: "An object breaks a rule of a Guardrail",
+    meaning: "The environment names a Guardrail that matches the object, and an expression of it is not true of the object as it \
+              would be sent, or cannot be evaluated. With `action: deny` nothing of the commit is applied; with `warn` it is said \
+              and applied.",
+    example: Example::Files(&[
+        (
+            "environments/dev/environment.yaml",
+            b"apiVersion: tidegate.dev/v1
+kind: Environment
+metadata: {name: dev}
+spec:
+  cluster: {kubeconfig: {}}
+  namespaces: [shop]
+  policies: [owned]
+",
+        ),
+        (
+            "environments/dev/settings.yaml",
+            b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {level: info}\n",
+        ),
+        (
+            "policies/owned.yaml",
+            b"apiVersion: tidegate.dev/v1
+kind: Guardrail
+metadata: {name: owned}
+spec:
+  match: {kinds: [ConfigMap]}
+  validations:
+    - expression: has(object.metadata.labels) && 'team' in object.metadata.labels
+      message: everything says by its label `team` whose it is
+",
+        ),
+    ]),
+    remedy: "Change the object so that the rule holds; the message names the rule's place. Where the rule is wrong, change it, or \
+             give its match a selector that leaves the object out.",
+};

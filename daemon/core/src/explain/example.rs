@@ -50,6 +50,7 @@ pub fn problems(files: &[(&str, &[u8])]) -> Vec<Problem> {
                     Policies::default()
                 });
                 let loaded = load(&tree, &environment, &Bundled(catalogue));
+                problems.extend(named.check(&loaded.objects));
                 if !loaded.problems.iter().any(Problem::is_error) {
                     problems.extend(split(&loaded.objects, &named.rollouts).problems);
                 }

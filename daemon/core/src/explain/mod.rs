@@ -74,6 +74,7 @@ pub fn explain(code: Code) -> &'static Explanation {
         Code::ClusterScopedNotAllowed => &schema::CLUSTER_SCOPED,
         Code::DeprecatedVersion => &schema::DEPRECATED,
         Code::WaveOrder => &schema::WAVE_ORDER,
+        Code::Guardrail => &config::GUARDRAIL,
         Code::Rejected => &cluster::REJECTED,
         Code::Immutable => &cluster::IMMUTABLE,
         Code::Ownership => &cluster::OWNERSHIP,

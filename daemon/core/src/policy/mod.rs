@@ -8,6 +8,7 @@
 mod cron;
 mod folder;
 mod gate;
+mod guardrail;
 mod read;
 mod rollout;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::object::DesiredObject;
 use crate::problem::Problem;
 
 pub use cron::Cron;
@@ -27,6 +29,7 @@ pub use gate::{
     Expectation, Gate, GateKind, HttpAnswer, HttpGate, HttpRequest, JobGate, Json, JsonCheck, LbHealthGate,
     LoadGate, Port, PrometheusGate, PrometheusSource, ScalarType, TcpGate, TcpTarget, Tolerance, Traffic,
 };
+pub use guardrail::{Action, Guardrail, ObjectMatch, Validation};
 pub use rollout::{
     Bake, Deadlines, LabelExpression, LabelOperator, LabelSelector, Match, Mode, Reach, RolloutPolicy,
 };
@@ -37,6 +40,8 @@ pub use window::{Cause, ChangeWindow, Closed, Freeze, Recurring, WindowState, st
 pub enum Policy {
     /// How workloads roll out.
     Rollout(Arc<RolloutPolicy>),
+    /// Rules on objects.
+    Guardrail(Arc<Guardrail>),
     /// When changes may be made.
     Window(Arc<ChangeWindow>),
 }
@@ -50,11 +55,18 @@ pub struct Policies {
     pub windows: Vec<Arc<ChangeWindow>>,
     /// Windows that gates name, whether the environment names them too or not.
     pub gate_windows: BTreeMap<String, Arc<ChangeWindow>>,
+    /// Rules on its objects.
+    pub guardrails: Vec<Arc<Guardrail>>,
     /// What is odd in their files but does not keep them from being used.
     pub warnings: Vec<Problem>,
 }
 
 impl Policies {
+    /// The rules that these objects break, each at its object.
+    pub fn check(&self, objects: &[Arc<DesiredObject>]) -> Vec<Problem> {
+        guardrail::check(&self.guardrails, objects)
+    }
+
     /// Whether a rollout by this policy may start, or move traffic, now: all windows of the environment and of the policy's
     /// gates are open. Never asked about a rollback.
     pub fn window_state(&self, policy: &RolloutPolicy, now: Timestamp) -> WindowState {
@@ -69,6 +81,7 @@ impl Policies {
     fn extend(&mut self, policy: Option<&Policy>) {
         match policy {
             Some(Policy::Rollout(policy)) => self.rollouts.push(policy.clone()),
+            Some(Policy::Guardrail(guardrail)) => self.guardrails.push(guardrail.clone()),
             Some(Policy::Window(window)) => self.windows.push(window.clone()),
             None => {}
         }

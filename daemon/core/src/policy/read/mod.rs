@@ -3,6 +3,7 @@
 //! Not here: which environment uses which ([`super::folder`]).
 
 mod gates;
+mod guardrail;
 mod http;
 mod job;
 mod prometheus;
@@ -22,9 +23,9 @@ use crate::yaml::{Budget, parse};
 /// The version of every policy.
 const API_VERSION: &str = "tidegate.dev/v1";
 /// The kinds that are read.
-const KINDS: &[&str] = &["RolloutPolicy", "ChangeWindow"];
+const KINDS: &[&str] = &["RolloutPolicy", "ChangeWindow", "Guardrail"];
 /// Kinds that the formats know and this version does not.
-const LATER: &[&str] = &["Guardrail", "HealthRule", "Trust"];
+const LATER: &[&str] = &["HealthRule", "Trust"];
 
 /// One file of `policies/`.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +84,9 @@ fn document(fields: &mut Fields, root: &Spot<'_>) -> Option<PolicyDocument> {
         }
         (Some("ChangeWindow"), Some(spec)) => {
             window::window(fields, &spec, about).map(|window| Policy::Window(Arc::new(window)))
+        }
+        (Some("Guardrail"), Some(spec)) => {
+            guardrail::guardrail(fields, &spec, about).map(|guardrail| Policy::Guardrail(Arc::new(guardrail)))
         }
         (Some(_) | None, _) => None,
     };

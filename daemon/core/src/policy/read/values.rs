@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::cel::Expression;
 use crate::desired::fields::{Fields, Section, Spot, parse_duration};
 use crate::desired::names;
 use crate::policy::Port;
@@ -239,4 +240,12 @@ pub fn at_most_one<'n>(
         return Err(());
     }
     Ok(Some((first, spot)))
+}
+
+/// An expression in CEL over `object`.
+pub fn expression(fields: &mut Fields, spot: &Spot<'_>) -> Option<Expression> {
+    let text = fields.text(spot)?;
+    Expression::compile(&text)
+        .map_err(|message| refuse(fields, spot, format!("{}: {message}", spot.shown())))
+        .ok()
 }

@@ -3,6 +3,7 @@
 mod cron;
 mod folder;
 mod gates;
+mod guardrail;
 mod rollout;
 mod window;
 
