@@ -8,6 +8,7 @@ pub mod clusters;
 pub mod gate;
 mod programs;
 pub mod reconcile;
+pub mod rollout;
 pub mod run;
 pub mod source;
 pub mod telemetry;

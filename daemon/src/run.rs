@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tidegate_core::desired::KnownFiles;
+use tidegate_core::gate::AddressRange;
 use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::problem::Problem;
 use tidegate_core::schedule::ReplicaId;
@@ -41,6 +42,8 @@ pub struct Options {
     pub replica: String,
     /// What the operator says about clusters.
     pub means: Means,
+    /// Addresses that gates may ask although they are refused to others.
+    pub gate_addresses: Arc<[AddressRange]>,
     /// End once every environment has settled, instead of running on.
     pub once: Option<Duration>,
 }
@@ -82,6 +85,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Resu
         key: secret_key(),
         board: Board::default(),
         unreadable: Unreadable::default(),
+        gate_addresses: options.gate_addresses,
     });
     tasks.spawn(keep_records(shared.clone(), shutdown.clone()));
     let ready = Arc::new(AtomicBool::new(false));

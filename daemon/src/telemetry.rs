@@ -87,6 +87,43 @@ pub struct ActionLabels {
     pub outcome: String,
 }
 
+/// A phase of a workload's rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PhaseLabels {
+    /// The environment's name.
+    pub environment: String,
+    /// The workload, as namespace and name.
+    pub workload: String,
+    /// The row of the phase table.
+    pub phase: String,
+}
+
+/// A step of a workload's rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StepLabels {
+    /// The environment's name.
+    pub environment: String,
+    /// The workload, as namespace and name.
+    pub workload: String,
+    /// The row of the phase table.
+    pub phase: String,
+    /// `done`, `ended` (somebody else wrote) or `refused`.
+    pub outcome: String,
+}
+
+/// What a gate said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct GateLabels {
+    /// The environment's name.
+    pub environment: String,
+    /// The workload, as namespace and name.
+    pub workload: String,
+    /// The gate's name in its policy.
+    pub gate: String,
+    /// `pass`, `fail` or `unknown`.
+    pub verdict: String,
+}
+
 /// Everything that `/metrics` shows; names are stable.
 pub struct Metrics {
     /// The registry that encodes them.
@@ -111,6 +148,12 @@ pub struct Metrics {
     pub drift_repairs: Family<EnvironmentLabel, Counter>,
     /// Problems that stand.
     pub problems: Family<EnvironmentLabel, Gauge>,
+    /// 1 for the phase that a workload is in.
+    pub rollout_phase: Family<PhaseLabels, Gauge>,
+    /// Steps of rollouts.
+    pub rollout_steps: Family<StepLabels, Counter>,
+    /// What gates have said, where it was news.
+    pub gate_answers: Family<GateLabels, Counter>,
     /// Requests that an API server is thought to bear at a time.
     pub requests_borne: Family<ClusterLabel, Gauge>,
     /// Seconds from the sight of a commit until everything of it was applied.
@@ -132,6 +175,9 @@ impl Default for Metrics {
             held: Family::default(),
             drift_repairs: Family::default(),
             problems: Family::default(),
+            rollout_phase: Family::default(),
+            rollout_steps: Family::default(),
+            gate_answers: Family::default(),
             requests_borne: Family::default(),
             apply_seconds: Family::new_with_constructor(seconds),
         };
@@ -157,6 +203,17 @@ impl Metrics {
             self.drift_repairs.clone(),
         );
         registry.register("problems", "Problems that stand", self.problems.clone());
+        registry.register(
+            "rollout_phase",
+            "1 for the phase that a workload is in",
+            self.rollout_phase.clone(),
+        );
+        registry.register("rollout_steps", "Steps of rollouts by outcome", self.rollout_steps.clone());
+        registry.register(
+            "gate_answers",
+            "What gates have said, where it was news",
+            self.gate_answers.clone(),
+        );
         registry.register(
             "api_requests_borne",
             "Requests that an API server is thought to bear at a time",

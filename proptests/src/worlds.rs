@@ -65,6 +65,7 @@ pub fn open_settings() -> PlanSettings {
         adopt: Vec::new(),
         suspended: None,
         rolled_back_from: None,
+        unfinished_wave: None,
         decommission: false,
         allow: AllowList::default(),
         file: OWN_FILE.into(),

@@ -106,6 +106,8 @@ codes! {
     PruneBudget = "E0405",
     /// Not healthy within its deadline.
     HealthDeadline = "E0406",
+    /// A gate failed, or pods were not ready in time: the revision was turned down, and what was live before still is.
+    RolloutRejected = "E0407",
     /// The identity lacks a right.
     Forbidden = "E0408",
     /// The object changed again and again while it was written.
@@ -114,6 +116,10 @@ codes! {
     ApplyDeadline = "E0410",
     /// A commit did not become healthy; the last good one is enforced again.
     RolledBack = "E0411",
+    /// Traffic of a workload was moved by somebody else, or nothing well is left to go back to: people have to look.
+    RolloutHalted = "E0412",
+    /// A rollout cannot go on: the API server refuses a step, or something stands in its way.
+    RolloutStuck = "E0413",
     /// The source repository is out of reach or answers nonsense.
     SourceUnreachable = "E0501",
     /// The branch was rewound, force-pushed, deleted or is empty.

@@ -16,6 +16,7 @@ use crate::location::Location;
 use crate::object::{ObjectId, ObjectRef};
 use crate::problem::Problem;
 use crate::rollback::Held;
+use crate::rollout::WorkloadStatus;
 
 pub use repository::{
     MAX_REPOSITORY_BYTES, MAX_UNREADABLE, REPOSITORY_SCHEMA, RepositoryStatus, UnreadableEnvironment,
@@ -101,6 +102,9 @@ pub struct EnvironmentStatus {
     /// Kinds that may not be watched, as `Kind.group`: what becomes of their objects is seen at the resync.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwatched: Vec<String>,
+    /// Workloads that roll out in colours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<WorkloadStatus>,
     /// When what happened.
     #[serde(default)]
     pub times: Times,
@@ -399,6 +403,12 @@ impl EnvironmentStatus {
             record.changes.truncate(MAX_DRIFT);
             record.changes.iter_mut().for_each(|change| cut_text(change, text));
         }
+        self.workloads.truncate(objects);
+        for workload in &mut self.workloads {
+            cut_text(&mut workload.reason, text);
+            workload.gates.truncate(MAX_GATES);
+            workload.gates.iter_mut().for_each(|gate| cut_text(&mut gate.summary, text.min(MAX_SUMMARY)));
+        }
         self.unchecked.truncate(objects);
         self.unwatched.truncate(objects);
         cut_text(&mut self.reason, text);
@@ -422,6 +432,10 @@ struct Limits {
 
 /// Subjects and authors are shown on one line.
 const MAX_SUBJECT: usize = 200;
+/// So many gates of one workload stay.
+const MAX_GATES: usize = 32;
+/// What a gate said is cut to so many characters.
+const MAX_SUMMARY: usize = 400;
 /// So many second places of one problem stay.
 const MAX_RELATED: usize = 8;
 

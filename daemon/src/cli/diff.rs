@@ -144,7 +144,7 @@ async fn compare(global: &Global, name: String, set: &DesiredSet) -> Result<Diff
     let is_enforced = |held: &&Held| held.to.inputs == set.inputs;
     settings.rolled_back_from =
         held.as_deref().filter(is_enforced).map(|held| short(&held.commit.id).to_owned());
-    let desired: &[Arc<DesiredObject>] = if settings.decommission { &[] } else { &set.objects };
+    let desired: &[Arc<DesiredObject>] = if settings.decommission { &[] } else { &set.ordinary };
     let observed =
         observe(&cluster, desired, &inventory, Unseen::Read, &BTreeMap::new()).await.map_err(failed)?;
     let is_missing = |id: &ObjectId| !observed.objects.contains_key(id) && !observed.unread.contains_key(id);

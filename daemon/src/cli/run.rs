@@ -47,6 +47,9 @@ pub struct RunArgs {
     /// The name of this replica [default: the host's name and a digest of the cache folder]
     #[arg(long, env = "TIDEGATE_REPLICA")]
     pub replica: Option<String>,
+    /// An address (or address/prefix) that gates may ask although it is loopback, link-local or the API server's; may be repeated
+    #[arg(long, env = "TIDEGATE_ALLOW_GATE_ADDRESS", value_name = "ADDRESS", value_delimiter = ',')]
+    pub allow_gate_address: Vec<tidegate_core::gate::AddressRange>,
     /// Converge once and exit: 0 all live, 2 invalid, 3 not healthy, 4 out of time, 5 out of reach
     #[arg(long)]
     pub once: bool,
@@ -73,6 +76,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Exit, Failure> {
         listen,
         replica: args.replica.clone().unwrap_or_else(|| replica(&cache)),
         means: global.means(),
+        gate_addresses: args.allow_gate_address.clone().into(),
         once: args.once.then_some(global.timeout),
     };
     let shutdown = CancellationToken::new();

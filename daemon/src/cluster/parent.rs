@@ -4,7 +4,7 @@
 //! All of it stands in Tidegate's own namespace, so that people who may write ConfigMaps beside the applications cannot
 //! forge deletes. Every write carries the resourceVersion that was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
@@ -45,6 +45,10 @@ pub const REWIND: &str = "tidegate.dev/rewind";
 pub const GOOD: &str = "tidegate.dev/good";
 /// What was sick when [`GOOD`] was left, as JSON; written with the claim that leaves it.
 pub const SICK_BEFORE: &str = "tidegate.dev/sick-before";
+/// Workloads that have, or had, colours in the cluster, as `namespace/name`, comma-separated; written before the first one gets
+/// them.
+pub const WORKLOADS: &str = "tidegate.dev/workloads";
+
 /// The commit that is held because the environment was rolled back from it, as JSON; the claim of another one removes it.
 pub const HELD: &str = "tidegate.dev/held";
 
@@ -127,6 +131,8 @@ pub struct Parent {
     pub good: Option<GoodCommit>,
     /// [`SICK_BEFORE`].
     pub before: Option<Box<Before>>,
+    /// [`WORKLOADS`].
+    pub workloads: BTreeSet<String>,
     /// [`HELD`].
     pub held: Option<Box<Held>>,
     /// The status record; none when there is none yet or it cannot be read.
@@ -210,6 +216,7 @@ impl Parents {
             good,
             before,
             held,
+            workloads,
             ..
         } = lost;
         // Also where that was still to be said: with an inventory to lose, the new parent names its shards.
@@ -233,6 +240,7 @@ impl Parents {
             (GOOD, good),
             (SICK_BEFORE, before),
             (HELD, held),
+            (WORKLOADS, workloads_text(workloads)),
         ];
         let marks = marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         self.create(environment, &marks.chain(members_of(inventory)).collect()).await
@@ -322,7 +330,7 @@ pub fn json_of(value: &impl Serialize) -> Result<String, CallError> {
 
 /// The annotations by which tools find the members of an ApplySet (KEP-3659).
 pub fn members_of(inventory: &Inventory) -> BTreeMap<String, String> {
-    let join = |words: std::collections::BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(",");
+    let join = |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(",");
     BTreeMap::from([
         (inventory::CONTAINS_GROUP_KINDS.to_owned(), join(inventory.group_kinds())),
         (
@@ -385,8 +393,19 @@ pub fn parse(object: &ConfigMap) -> Option<Parent> {
         good: annotation(GOOD).and_then(|text| serde_json::from_str(&text).ok()),
         before: annotation(SICK_BEFORE).and_then(|text| serde_json::from_str(&text).ok()),
         held: annotation(HELD).and_then(|text| serde_json::from_str(&text).ok()),
+        workloads: annotation(WORKLOADS).map(|text| workloads_in(&text)).unwrap_or_default(),
         status: status.and_then(|text| serde_json::from_str(text).ok()),
     })
+}
+
+/// [`WORKLOADS`] as it is written; none for none of them.
+pub fn workloads_text(workloads: &BTreeSet<String>) -> Option<String> {
+    let names: Vec<&str> = workloads.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| names.join(","))
+}
+
+fn workloads_in(text: &str) -> BTreeSet<String> {
+    text.split(',').map(str::trim).filter(|name| name.contains('/')).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

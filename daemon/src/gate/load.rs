@@ -105,7 +105,32 @@ pub(super) async fn drive(
 ) -> (Tally, u64) {
     let tally = Mutex::new(Tally::new(gate));
     let (next, sent) = (AtomicU64::new(0), AtomicU64::new(0));
-    let worker = async |door: &Door| {
+    let work = Work { prepared, gate, plan, tally: &tally, next: &next, sent: &sent };
+    let total = usize::try_from(plan.total).unwrap_or(usize::MAX);
+    let count = connections.max(doors.len().min(CONNECTIONS)).min(total);
+    // The futures are made before they are joined: a closure would not be general enough for a spawned task.
+    let mut workers = Vec::with_capacity(count);
+    for door in doors.iter().cycle().take(count) {
+        workers.push(work.on(door));
+    }
+    join_all(workers).await;
+    (tally.into_inner(), sent.into_inner())
+}
+
+/// What the workers share.
+struct Work<'a> {
+    prepared: &'a Prepared,
+    gate: &'a LoadGate,
+    plan: &'a Plan,
+    tally: &'a Mutex<Tally>,
+    next: &'a AtomicU64,
+    sent: &'a AtomicU64,
+}
+
+impl Work<'_> {
+    /// One worker, until the plan ends.
+    async fn on(&self, door: &Door) {
+        let Self { prepared, gate, plan, tally, next, sent } = self;
         let mut session = None;
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
@@ -120,11 +145,7 @@ pub(super) async fn drive(
             sent.fetch_add(1, Ordering::Relaxed);
             tally.lock().await.add(gate, &door.whose, came);
         }
-    };
-    let total = usize::try_from(plan.total).unwrap_or(usize::MAX);
-    join_all(doors.iter().cycle().take(connections.max(doors.len().min(CONNECTIONS)).min(total)).map(worker))
-        .await;
-    (tally.into_inner(), sent.into_inner())
+    }
 }
 
 /// One request over the worker's connection, or over a new one where it has none.

@@ -65,10 +65,18 @@ async fn of_pods(asking: &Asking<'_>, doors: &[Door], until: Instant) -> Judgeme
 
 /// What came of each; those that the end of the gate's time cuts short are missing.
 pub(super) async fn try_all(doors: &[Door], until: Instant) -> Vec<(String, Result<(), Miss>)> {
-    let tries = stream::iter(doors)
-        .map(|door| async move { Some((door.whose.clone(), timeout_at(until, door.accepts()).await.ok()?)) });
-    let came: Vec<Option<(String, Result<(), Miss>)>> = tries.buffered(SIDE_BY_SIDE).collect().await;
+    // The futures are made before the stream: a closure in it would not be general enough for a spawned task.
+    let mut tries = Vec::with_capacity(doors.len());
+    for door in doors {
+        tries.push(try_one(door, until));
+    }
+    let came: Vec<Option<(String, Result<(), Miss>)>> =
+        stream::iter(tries).buffered(SIDE_BY_SIDE).collect().await;
     came.into_iter().flatten().collect()
+}
+
+async fn try_one(door: &Door, until: Instant) -> Option<(String, Result<(), Miss>)> {
+    Some((door.whose.clone(), timeout_at(until, door.accepts()).await.ok()?))
 }
 
 async fn of_service(asking: &Asking<'_>, name: &str, port: u16, until: Instant) -> Judgement {

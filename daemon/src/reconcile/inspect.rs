@@ -71,7 +71,7 @@ pub async fn inspect(
 ) -> Vec<Inspection> {
     let wanted_ids: BTreeSet<&ObjectId> = ids.iter().collect();
     let wanted: Vec<&std::sync::Arc<DesiredObject>> =
-        desired.objects.iter().filter(|object| wanted_ids.contains(&object.reference.id())).collect();
+        desired.ordinary.iter().filter(|object| wanted_ids.contains(&object.reference.id())).collect();
     // The futures are made before the stream: a closure in it would not be general enough for a spawned task.
     let asked: Vec<_> =
         wanted.iter().map(|object| inspect_one(cluster, desired, marks, object, key)).collect();

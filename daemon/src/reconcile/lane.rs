@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tidegate_core::gate::AddressRange;
 use tidegate_core::ids::{Digest, EnvironmentName};
 use tidegate_core::inventory::Inventory;
 use tidegate_core::schema::Catalogue;
@@ -12,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::memory::Memory;
+use super::rollouts::Rollouts;
 use super::unreadable::Unreadable;
 use crate::cluster::connect::Access;
 use crate::cluster::parent::apply_set_of;
@@ -71,6 +73,8 @@ pub struct Shared {
     pub board: Board,
     /// Environments whose file could never be read.
     pub unreadable: Unreadable,
+    /// Addresses that gates may ask although they are refused to others.
+    pub gate_addresses: Arc<[AddressRange]>,
 }
 
 /// Where environments stand.
@@ -176,12 +180,15 @@ pub struct Lane {
     pub(super) wake: Arc<Notify>,
     pub(super) memory: Memory,
     pub(super) known_access: Option<Access>,
+    pub(super) rollouts: Rollouts,
 }
 
 impl Lane {
     /// A lane that has not run yet.
     pub fn new(name: EnvironmentName, shared: Arc<Shared>, target: watch::Receiver<Wanted>) -> Self {
-        Self { name, shared, target, wake: Arc::default(), memory: Memory::default(), known_access: None }
+        let wake: Arc<Notify> = Arc::default();
+        let rollouts = Rollouts::new(wake.clone());
+        Self { name, shared, target, wake, memory: Memory::default(), known_access: None, rollouts }
     }
 
     /// The cluster that the environment was found in, for one that git does not name.

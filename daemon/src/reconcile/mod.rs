@@ -15,6 +15,7 @@
 //! | `parent`, `claim` | the parent object: read, written, marked with the commit that is begun and the one that is applied |
 //! | `rescue` | a parent that was deleted by hand, made again |
 //! | `rollback` | back to the last good commit, and what is held meanwhile |
+//! | `rollouts` | workloads that roll out in colours: told what git asks for, and how they stand |
 //! | `rewind` | who allowed a rewound branch to be followed |
 //! | `inventory`, `account` | what is owned: noted, corrected, written; what came of the actions |
 //! | `examine` | what has drifted while nothing may be written |
@@ -43,6 +44,7 @@ mod reports;
 mod rescue;
 mod rewind;
 mod rollback;
+mod rollouts;
 mod settings;
 mod standings;
 mod unreadable;
@@ -112,6 +114,7 @@ impl Lane {
         }
         if !cluster.owns(&self.name) {
             self.memory.leave_cluster();
+            self.rollouts.stop();
             self.name_unreadable(&cluster, &wanted);
             self.follow_others(&cluster, &wanted);
             return Next(SAFETY_INTERVAL);
@@ -134,6 +137,7 @@ impl Lane {
     async fn reconcile(&mut self, cluster: &Arc<Cluster>, wanted: &Wanted) -> Result<Next, CallError> {
         self.read_state(cluster, wanted).await?;
         if self.is_contested(cluster) {
+            self.rollouts.stop();
             return Ok(self.report_contested(wanted));
         }
         self.memory.contested = false;
@@ -154,17 +158,28 @@ impl Lane {
         let desired = self.enforced(wanted);
         self.ensure_parent(cluster, wanted, desired.as_deref()).await?;
         let Some(desired) = desired else {
+            if self.suspension(wanted).is_some() {
+                self.rollouts.stop();
+            }
             return self.record(cluster, wanted, None).await;
         };
         if !self.claim(cluster, &desired).await? {
+            self.rollouts.stop();
             return self.record(cluster, wanted, None).await;
         }
+        let desired = self.without_rollouts(desired);
+        self.hand_over(&desired);
         let rolled_back_from = self.hold().map(|held| short(&held.commit.id).to_owned());
-        let settings = PlanSettings { rolled_back_from, ..settings(&self.name, &desired.environment) };
+        let settings = PlanSettings {
+            rolled_back_from,
+            unfinished_wave: self.unfinished_workloads(&desired),
+            ..settings(&self.name, &desired.environment)
+        };
         let rounds = self.rounds(cluster, &desired, &settings).await;
         self.memory.inspected.clear();
         self.write_what_came(cluster).await?;
         let rounds = rounds?;
+        self.follow_rounds(cluster, &desired, rounds).await?;
         match rounds {
             Rounds::Settled => {
                 self.memory.unfinished = 0;
@@ -228,7 +243,7 @@ impl Lane {
     ) -> Result<Plan, CallError> {
         let now = Timestamp::now();
         self.forget_failed_dry_runs();
-        let objects: &[Arc<_>] = if settings.decommission { &[] } else { &desired.objects };
+        let objects: &[Arc<_>] = if settings.decommission { &[] } else { &desired.ordinary };
         let conflicts = &self.memory.conflicts;
         let mut observed = observe(cluster, objects, inventory, unseen, conflicts).await?;
         self.memory.evidence.attach(&mut observed);

@@ -68,7 +68,7 @@ impl Lane {
         if let Some(desired) = desired {
             annotations.extend(claim_of(desired, &self.newest_revision(desired), cluster));
             let mut inventory = Inventory::default();
-            for object in &desired.objects {
+            for object in &desired.ordinary {
                 inventory.record_pending(&object.reference);
             }
             annotations.extend(members_of(&inventory));

@@ -127,6 +127,7 @@ impl Lane {
             counts: judgement.counts,
             problems: Listed::all(problems),
             objects: Listed::all(judgement.objects),
+            workloads: self.rollouts.statuses(),
             times: desired.map_or_else(
                 || before.as_ref().map(|before| before.times).unwrap_or_default(),
                 |set| self.times(set),

@@ -98,7 +98,12 @@ impl Lane {
         problems.extend(self.hold().map(Held::problem));
         let (state, reason, next) = self.overriding(wanted, desired, rounds, rejected, (state, reason));
         let settled = state.is_settled();
-        Standings { state, reason, next, problems, judgement, unhealthy: sick, is_well, settled }
+        let mut standings =
+            Standings { state, reason, next, problems, judgement, unhealthy: sick, is_well, settled };
+        if let (Some(desired), Some(Rounds::Settled)) = (desired, rounds) {
+            self.with_workloads(desired, &mut standings);
+        }
+        standings
     }
 
     /// What comes before health: a suspension, a broken commit, work that is not finished, others that come first.
@@ -225,7 +230,7 @@ async fn look_at_pods(
 ) -> BTreeMap<ObjectId, Health> {
     let mut found = BTreeMap::new();
     for id in judgement.telling.iter().take(PODS_LOOKS) {
-        let object = desired.objects.iter().find(|object| object.reference.is(id));
+        let object = desired.ordinary.iter().find(|object| object.reference.is(id));
         let Some(object) = object else { continue };
         // A read that fails leaves the workload's own words to stand.
         if let Ok(Some(trouble)) = pods::trouble(&cluster.client, id, &object.to_value()).await {

@@ -1,7 +1,7 @@
 //! Requests about the objects of a rollout. Every write names its field manager and what must hold of the live object; no
 //! decision is made here.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -10,7 +10,9 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Precon
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tidegate_core::drift::migrate_kubectl;
 use tidegate_core::inventory::NOWHERE;
+use tidegate_core::workload::names::APP;
 
 use crate::cluster::call::{CallError, is_about_object, repeated};
 
@@ -187,14 +189,18 @@ impl Calls {
         let api = self.api(kind);
         let params = ListParams::default().labels(labels).limit(LIST_CAP);
         let listed = repeated(|| api.list(&params)).await?;
-        listed.items.iter().map(|object| {
-            let mut object = object.clone();
-            object.types.get_or_insert_with(|| kube::core::TypeMeta {
-                api_version: kind.resource().api_version,
-                kind: kind.resource().kind,
-            });
-            live(&object)
-        }).collect()
+        listed
+            .items
+            .iter()
+            .map(|object| {
+                let mut object = object.clone();
+                object.types.get_or_insert_with(|| kube::core::TypeMeta {
+                    api_version: kind.resource().api_version,
+                    kind: kind.resource().kind,
+                });
+                live(&object)
+            })
+            .collect()
     }
 
     /// Pods with these labels.
@@ -228,19 +234,71 @@ impl Calls {
         live(&repeated(|| api.patch(&name, &params, &patch)).await?)
     }
 
+    /// What an apply of the body would give.
+    pub async fn dry_run(&self, kind: Kind, mut body: Value, read: &Live) -> Result<Value, CallError> {
+        read.guard().put(&mut body);
+        let api = self.api(kind);
+        let mut params = PatchParams::apply(BODY).force();
+        params.dry_run = true;
+        let patch = Patch::Apply(&body);
+        live(&repeated(|| api.patch(read.name(), &params, &patch)).await?).map(|live| live.value)
+    }
+
+    /// Hands the fields of kubectl's managers to us, so that the next apply removes what is not asked for.
+    pub async fn hand_over(&self, read: &Live, managers: &[String]) -> Result<Live, CallError> {
+        let managed = read.value.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+        let Some(migrated) = migrate_kubectl(managed, &[]).filter(|_| !managers.is_empty()) else {
+            return Ok(read.clone());
+        };
+        let operations = json!([
+            { "op": "replace", "path": "/metadata/managedFields", "value": migrated },
+            { "op": "replace", "path": "/metadata/resourceVersion", "value": read.text("/metadata/resourceVersion") },
+        ]);
+        self.patch_json(Kind::Deployment, read.name(), BODY, operations).await
+    }
+
+    async fn patch_json(
+        &self,
+        kind: Kind,
+        name: &str,
+        manager: &str,
+        operations: Value,
+    ) -> Result<Live, CallError> {
+        let patch: json_patch::Patch =
+            serde_json::from_value(operations).map_err(|error| CallError::Server(error.to_string()))?;
+        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+        let (api, patch) = (self.api(kind), Patch::Json::<()>(patch));
+        live(&repeated(|| api.patch(name, &params, &patch)).await?)
+    }
+
+    /// The ReplicaSets of a workload's slots.
+    pub async fn replica_sets(&self, app: &str) -> Result<Vec<Value>, CallError> {
+        let api: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &self.namespace);
+        let params = ListParams::default().labels(&format!("{APP}={app}")).limit(LIST_CAP);
+        let listed = repeated(|| api.list(&params)).await?;
+        let value = |set: &ReplicaSet| serde_json::to_value(set);
+        listed
+            .items
+            .iter()
+            .map(value)
+            .collect::<Result<_, _>>()
+            .map_err(|error| CallError::Server(error.to_string()))
+    }
+
     /// Takes an annotation away, guarded. (An apply without it would take other fields of the same manager with it.)
-    pub async fn drop_annotation(&self, kind: Kind, read: &Live, annotation: &str) -> Result<Live, CallError> {
+    pub async fn drop_annotation(
+        &self,
+        kind: Kind,
+        read: &Live,
+        annotation: &str,
+    ) -> Result<Live, CallError> {
         let path = format!("/metadata/annotations/{}", annotation.replace('~', "~0").replace('/', "~1"));
         let version = read.text("/metadata/resourceVersion");
         let operations = json!([
             { "op": "remove", "path": path },
             { "op": "replace", "path": "/metadata/resourceVersion", "value": version },
         ]);
-        let patch: json_patch::Patch =
-            serde_json::from_value(operations).map_err(|error| CallError::Server(error.to_string()))?;
-        let params = PatchParams { field_manager: Some(ROLLOUT.to_owned()), ..PatchParams::default() };
-        let (api, patch) = (self.api(kind), Patch::Json::<()>(patch));
-        live(&repeated(|| api.patch(read.name(), &params, &patch)).await?)
+        self.patch_json(kind, read.name(), ROLLOUT, operations).await
     }
 
     /// Sets the size of a Deployment, guarded; answers its new resourceVersion.
@@ -257,9 +315,8 @@ impl Calls {
             },
             "spec": { "replicas": replicas },
         });
-        let body = serde_json::to_vec(&body).map_err(|error| CallError::Server(error.to_string()))?;
         let params = PostParams { field_manager: Some(SCALE.to_owned()), ..PostParams::default() };
-        repeated(|| api.replace_subresource::<Value>("scale", read.name(), &params, body.clone())).await.map(drop)
+        repeated(|| api.replace_subresource::<Value>("scale", read.name(), &params, &body)).await.map(drop)
     }
 
     /// Deletes the very object that was read; its dependents go in the background. True when it was there.
@@ -269,8 +326,8 @@ impl Calls {
             Guard::Same { uid } => (uid.clone(), None),
             Guard::Nowhere => return Ok(false),
         };
-        let params = DeleteParams::background()
-            .preconditions(Preconditions { uid: Some(uid), resource_version });
+        let params =
+            DeleteParams::background().preconditions(Preconditions { uid: Some(uid), resource_version });
         let api = self.api(kind);
         match repeated(|| api.delete(read.name(), &params)).await {
             Ok(_) => Ok(true),

@@ -187,6 +187,7 @@ impl Lane {
             foreign: Listed::default(),
             unchecked: Vec::new(),
             unwatched: Vec::new(),
+            workloads: Vec::new(),
             times,
             plan_id: good
                 .map(|good| good.desired().plan_id.clone())

@@ -129,3 +129,39 @@ pub const ROLLED_BACK: Explanation = Explanation {
     remedy: "Mend or revert the commit and push; any change of the environment's files is tried. With `onFailure: stay` in \
              environment.yaml an environment is reported and not rolled back.",
 };
+
+pub const ROLLOUT_REJECTED: Explanation = Explanation {
+    title: "The new revision was turned down; what was live before still is",
+    meaning: "A gate failed, the pods of the new colour were not ready in time, or a person ordered it. Before the switch the live \
+              colour is untouched; in a bake traffic went back to it. The revision is held until git asks for another one.",
+    example: Example::Situation {
+        when: "The smoke gate of a policy expects a prediction of 20.35, and the new image answers 31.7.",
+        says: "turned down: gate `smoke` failed; blue serves with 2 of 2",
+    },
+    remedy: "Look at what the gate measured and at the pods of the other colour, which stay for a while (`keepFailed`). Then revert \
+             the commit or mend it with another one; `tidegate retry` tries the same revision again.",
+};
+
+pub const ROLLOUT_HALTED: Explanation = Explanation {
+    title: "A rollout is halted until a person has looked",
+    meaning: "Somebody else changed where the traffic goes, the record of who is live was lost, or the new revision fails and there \
+              is nothing well to go back to. Traffic was put back to where it is known to be safe, as far as there is such a place, \
+              and nothing new is begun.",
+    example: Example::Situation {
+        when: "Somebody edits the selector of the Service by hand while green is live.",
+        says: "halted until a person resumes it; green serves with 2 of 2",
+    },
+    remedy: "Find out who moved it (the Events of the Deployment name the step), look at what serves, then `tidegate resume` with a \
+             reason, or commit another revision.",
+};
+
+pub const ROLLOUT_STUCK: Explanation = Explanation {
+    title: "A rollout cannot go on",
+    meaning: "The API server refuses a step (a quota, a webhook, a right that is missing), something that is not Tidegate's stands \
+              where a colour belongs, or a workload has colours and no policy matches it any more. Traffic stays where it is.",
+    example: Example::Situation {
+        when: "A quota of the namespace has no room for a second colour.",
+        says: "the rollout does not go on: prepare: the API server refused: exceeded quota: compute, requested: pods=2",
+    },
+    remedy: "Do what the API server's words ask for; the step is tried again by itself.",
+};

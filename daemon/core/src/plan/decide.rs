@@ -49,7 +49,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     let mut decisions: Decisions<'_> = desired.iter().map(|object| decide(input, object)).collect();
     let needs = gate::needs(desired, &decisions);
     gate::hold_dependents(&mut decisions, &needs);
-    gate::hold_later_waves(&mut decisions);
+    gate::hold_later_waves(&mut decisions, input.settings.unfinished_wave);
     gate::hold_dependents(&mut decisions, &needs);
     suspend(input, &mut decisions);
     let pruned = prune::prune(input, &decisions);

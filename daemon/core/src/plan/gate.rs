@@ -86,10 +86,11 @@ fn is_served(definition: &Decision<'_>) -> bool {
     applied && !is_unwell(definition)
 }
 
-/// Objects of later waves wait until everything of the earlier ones is applied and healthy.
-pub(super) fn hold_later_waves(decisions: &mut Decisions<'_>) {
+/// Objects of later waves wait until everything of the earlier ones is applied and healthy; `beside`: the earliest wave in which
+/// something that this plan is not about is not.
+pub(super) fn hold_later_waves(decisions: &mut Decisions<'_>, beside: Option<i32>) {
     let unfinished = decisions.values().filter(|decision| !is_finished(decision));
-    let Some(first) = unfinished.map(|decision| decision.object.wave).min() else { return };
+    let Some(first) = unfinished.map(|decision| decision.object.wave).chain(beside).min() else { return };
     for decision in decisions.values_mut() {
         let held = matches!(decision.verdict, Verdict::Apply { restores: false, .. })
             && decision.object.wave > first;

@@ -51,6 +51,8 @@ pub struct PlanSettings {
     pub rolled_back_from: Option<String>,
     /// The environment is taken down: everything that it owns is deleted.
     pub decommission: bool,
+    /// The lowest wave with a workload that rolls out and is not live yet: later waves wait for it.
+    pub unfinished_wave: Option<i32>,
     /// Field managers whose writes are expected.
     pub allow: AllowList,
     /// The environment's own file: objects that stand in it are the Namespaces of `createNamespaces`.
@@ -73,6 +75,7 @@ impl PlanSettings {
             suspended: None,
             rolled_back_from: None,
             decommission: environment.decommission,
+            unfinished_wave: None,
             allow: AllowList::default(),
             file: environment.location.file.clone(),
         }

@@ -154,6 +154,7 @@ fn settings() -> PlanSettings {
         adopt: Vec::new(),
         suspended: None,
         rolled_back_from: None,
+        unfinished_wave: None,
         decommission: false,
         allow: AllowList::default(),
         file: OWN_FILE.into(),

@@ -16,6 +16,7 @@
 //! | `step` | phases, steps and the writes of a step in their order |
 //! | `order` | what a person orders, and whether it still says something |
 //! | `decide` | which table a workload is under, and the order of the rows |
+//! | `report` | what people read of a workload |
 //! | `unrecorded` | rows while nothing is live: restore, install, adopt |
 //! | `traffic` | rows that keep traffic where the record says: torn, follow, settle |
 //! | `bake` | rows of an open bake: roll back, gates, close |
@@ -31,6 +32,7 @@ mod gate;
 mod leave;
 mod order;
 mod pointer;
+mod report;
 mod situation;
 mod slot;
 mod step;
@@ -44,6 +46,7 @@ pub use finding::{Finding, SUMMARY_CAP};
 pub use gate::{Evidence, Gate, GateName, Gates, Stage, Verdict};
 pub use order::{Command, Order};
 pub use pointer::{Bake, From, Halted, Pointer, Reason, Record, Rejected, Retried, Selection, Unready};
+pub use report::{GateStatus, Reported, SlotStatus, WorkloadState, WorkloadStatus};
 pub use situation::{Autoscaler, Desired, Situation, Size, Timing, Uncoloured};
 pub use slot::{Attempt, Deployment, NotARevision, Pods, Revision, Slot, SlotView, Slots};
 pub use step::{Decision, Phase, Question, Recheck, Step, Waiting, Write};

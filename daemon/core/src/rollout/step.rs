@@ -1,11 +1,14 @@
 //! What a decision is: the phase that a workload is in, and the one step that comes next.
 
+use serde::{Deserialize, Serialize};
+
 use super::gate::{Evidence, Gate, Stage, Verdict};
 use super::pointer::{Record, Selection};
 use super::slot::{Attempt, Revision, Slot};
 
 /// Where a workload stands. One row of the table each, in the table's order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// The pointer was lost: the best slot that has served is made live again; people look before anything new is begun.
     Restore,

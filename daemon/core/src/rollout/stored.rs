@@ -37,6 +37,9 @@ pub struct Held {
     pub revision: Revision,
     /// The commit that it was made from.
     pub commit: String,
+    /// `spec.replicas`.
+    #[serde(default)]
+    pub size: u32,
 }
 
 /// The record of a slot.
@@ -86,7 +89,7 @@ pub struct Answer {
 impl SlotRecord {
     /// Of a template that is written now, at no size yet.
     pub fn prepared(
-        Held { revision, commit }: Held,
+        Held { revision, commit, size: _ }: Held,
         attempt: Attempt,
         (drain, service): (SignedDuration, String),
         now: Timestamp,
@@ -185,7 +188,7 @@ mod tests {
     }
 
     fn record() -> SlotRecord {
-        let held = Held { revision: Revision::new(u128::MAX), commit: "4f1c2aa".to_owned() };
+        let held = Held { revision: Revision::new(u128::MAX), commit: "4f1c2aa".to_owned(), size: 2 };
         let keep = (SignedDuration::from_secs(30), "api".to_owned());
         SlotRecord::prepared(held, Attempt::default(), keep, Timestamp::UNIX_EPOCH)
     }
@@ -229,7 +232,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
         });
         record.order = Some(order);
-        let held = Held { revision: Revision::new(7), commit: "4f1c2aa".to_owned() };
+        let held = Held { revision: Revision::new(7), commit: "4f1c2aa".to_owned(), size: 2 };
         let record = PointerRecord { record, held: Slots { blue: Some(held), green: None } };
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<PointerRecord>(&text).unwrap(), record, "{text}");

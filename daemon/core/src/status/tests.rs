@@ -41,6 +41,7 @@ fn status() -> EnvironmentStatus {
         foreign: Listed::default(),
         unchecked: Vec::new(),
         unwatched: Vec::new(),
+        workloads: Vec::new(),
         times: Times::default(),
         plan_id: None,
         updated: now(),

@@ -1,0 +1,521 @@
+//! The workloads of an environment that roll out in colours: each has a lane of its own ([`crate::rollout`]); this one says what
+//! git asks of it, in its turn among the waves, and reads how it stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kube::runtime::events::{Recorder, Reporter};
+use tidegate_core::desired::PruneBudget;
+use tidegate_core::health::HealthState;
+use tidegate_core::inventory::{ENVIRONMENT, PART_OF};
+use tidegate_core::object::{Gvk, ObjectId};
+use tidegate_core::policy::Reach;
+use tidegate_core::problem::{Code, Problem};
+use tidegate_core::rollout::{Phase, WorkloadState, WorkloadStatus};
+use tidegate_core::standing::health_of;
+use tidegate_core::status::State;
+use tidegate_core::workload::{Colours, Workload};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use super::Rounds;
+use super::lane::Lane;
+use super::standings::Standings;
+use crate::cluster::call::CallError;
+use crate::cluster::handle::Cluster;
+use crate::cluster::parent::{ParentChange, WORKLOADS, workloads_text};
+use crate::rollout::ask::Asking;
+use crate::rollout::board::{Board, Entry, key};
+use crate::rollout::calls::Calls;
+use crate::rollout::kept::Kept;
+use crate::rollout::lane::{Task, Want, WorkloadLane};
+use crate::rollout::tell::Teller;
+use crate::world::DesiredSet;
+
+/// A workload that goes takes so many objects with it: two Deployments and a Service.
+const OBJECTS_OF_ONE: u32 = 3;
+
+/// The lanes of workloads.
+#[derive(Default)]
+pub struct Rollouts {
+    board: Board,
+    lanes: BTreeMap<String, Running>,
+    /// Those that have gone back to having no colours: the ordinary engine has them again.
+    plain: BTreeSet<String>,
+    /// Those that had colours, are in git, and no policy matches any more.
+    unmatched: BTreeSet<String>,
+    /// Deletes that go beyond the budget.
+    over_budget: Option<Problem>,
+}
+
+/// A lane that runs; dropped, it ends where it stands.
+struct Running {
+    task: watch::Sender<Task>,
+    wake: Arc<Notify>,
+    handle: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+impl Rollouts {
+    /// Nothing runs yet; `changed` is woken when a workload stands otherwise.
+    pub fn new(changed: Arc<Notify>) -> Self {
+        Self { board: Board::new(changed), ..Self::default() }
+    }
+
+    /// Nobody works on any of them: another replica does, or nothing may be written.
+    pub fn stop(&mut self) {
+        for key in std::mem::take(&mut self.lanes).into_keys() {
+            self.board.forget(&key);
+        }
+    }
+
+    /// How they stand, by namespace and name.
+    pub fn statuses(&self) -> Vec<WorkloadStatus> {
+        self.board.all().into_values().filter_map(|entry| entry.status).collect()
+    }
+
+    fn is_live(&self, workload: &Workload) -> bool {
+        let entry = self.board.all().remove(&key_of(workload)).unwrap_or_default();
+        judged(&entry, workload) == State::Live
+    }
+}
+
+impl Lane {
+    /// What the ordinary engine enforces: all that rolls out in colours is left to its lane.
+    pub(super) fn without_rollouts(&self, desired: Arc<DesiredSet>) -> Arc<DesiredSet> {
+        let Rollouts { plain, .. } = &self.rollouts;
+        let unmatched = self.unmatched(&desired);
+        if unmatched.is_empty() && plain.is_empty() {
+            return desired;
+        }
+        let mut set = DesiredSet::clone(&desired);
+        set.ordinary.retain(|object| {
+            let namespace = object.reference.namespace.as_deref().unwrap_or_default();
+            let leads = ["Deployment", "Service"].contains(&object.reference.gvk.kind.as_str());
+            !(leads && unmatched.contains(&key(namespace, &object.reference.name)))
+        });
+        let finished = desired.workloads.iter().filter(|workload| plain.contains(&key_of(workload)));
+        set.ordinary.extend(finished.flat_map(|workload| workload.plain()));
+        set.ordinary.sort_by_cached_key(|object| (object.wave, object.reference.id()));
+        set.ordinary.dedup_by_key(|object| object.reference.id());
+        Arc::new(set)
+    }
+
+    /// Workloads with colours that git has and no policy matches.
+    fn unmatched(&self, desired: &DesiredSet) -> BTreeSet<String> {
+        let matched: BTreeSet<String> = desired.workloads.iter().map(|workload| key_of(workload)).collect();
+        let known = self.known_workloads();
+        let in_git = |name: &String| {
+            desired.objects.iter().any(|object| {
+                object.reference.gvk.kind == "Deployment"
+                    && *name
+                        == key(
+                            object.reference.namespace.as_deref().unwrap_or_default(),
+                            &object.reference.name,
+                        )
+            })
+        };
+        known.into_iter().filter(|name| !matched.contains(name) && in_git(name)).collect()
+    }
+
+    fn known_workloads(&self) -> BTreeSet<String> {
+        self.memory.parent.as_ref().map(|parent| parent.workloads.clone()).unwrap_or_default()
+    }
+
+    /// The ordinary engine no longer owns what rolls out.
+    pub(super) fn hand_over(&mut self, desired: &DesiredSet) {
+        let Some((inventory, stored)) = &mut self.memory.inventory else { return };
+        let plain = &self.rollouts.plain;
+        let rolled = desired.workloads.iter().filter(|workload| !plain.contains(&key_of(workload)));
+        let ids: BTreeSet<ObjectId> = rolled.flat_map(|workload| workload.ids()).collect();
+        for id in ids {
+            if inventory.forget(&id) {
+                stored.outdate();
+            }
+        }
+    }
+
+    /// Says what git asks of each workload, once what comes before it is applied.
+    pub(super) async fn roll_out(
+        &mut self,
+        cluster: &Arc<Cluster>,
+        desired: &Arc<DesiredSet>,
+    ) -> Result<(), CallError> {
+        let known = self.known_workloads();
+        if desired.workloads.is_empty() && known.is_empty() && self.rollouts.lanes.is_empty() {
+            return Ok(());
+        }
+        let unmatched = self.unmatched(desired);
+        let tasks = self.tasks(desired, &known, &unmatched);
+        let names: BTreeSet<String> = tasks.keys().chain(&unmatched).cloned().collect();
+        if !names.is_subset(&known) {
+            // Before anything of them is made: whoever comes after a kill knows of them.
+            self.say_workloads(cluster, known.union(&names).cloned().collect()).await?;
+        }
+        self.rollouts.unmatched = unmatched;
+        watch_kinds(cluster, desired, &names).await?;
+        let gone: Vec<String> =
+            self.rollouts.lanes.keys().filter(|name| !tasks.contains_key(*name)).cloned().collect();
+        for name in gone {
+            self.rollouts.lanes.remove(&name);
+            self.rollouts.board.forget(&name);
+        }
+        for (name, task) in tasks {
+            match self.rollouts.lanes.get(&name) {
+                Some(running) if !running.handle.is_finished() => {
+                    running.task.send_replace(task);
+                    running.wake.notify_one();
+                }
+                Some(_) | None => {
+                    let running = self.start(cluster, desired, &name, task);
+                    self.rollouts.lanes.insert(name, running);
+                }
+            }
+        }
+        self.finish(cluster, desired).await
+    }
+
+    /// Takes in which workloads have gone, or have no colours any more.
+    async fn finish(&mut self, cluster: &Cluster, desired: &DesiredSet) -> Result<(), CallError> {
+        let entries = self.rollouts.board.all();
+        let is_gone = |name: &String| entries.get(name).is_some_and(|entry| entry.is_gone);
+        let asked: BTreeSet<String> = desired.workloads.iter().map(|workload| key_of(workload)).collect();
+        let gone: BTreeSet<String> = self
+            .rollouts
+            .lanes
+            .keys()
+            .filter(|name| is_gone(name) && !asked.contains(*name))
+            .cloned()
+            .collect();
+        let is_plain = |workload: &&Arc<Workload>| {
+            let status = entries.get(&key_of(workload)).and_then(|entry| entry.status.as_ref());
+            let has_no_colours = status.is_some_and(|status| {
+                status.serves.is_none() && status.slots.blue.is_none() && status.slots.green.is_none()
+            });
+            workload.mode == Colours::Plain
+                && status.is_some_and(|status| status.phase == Phase::Steady)
+                && has_no_colours
+        };
+        let plain: BTreeSet<String> =
+            desired.workloads.iter().filter(is_plain).map(|workload| key_of(workload)).collect();
+        if plain != self.rollouts.plain {
+            self.rollouts.plain = plain;
+            self.wake.notify_one();
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let known = self.known_workloads();
+        self.say_workloads(cluster, known.difference(&gone).cloned().collect()).await?;
+        for name in gone {
+            self.rollouts.lanes.remove(&name);
+            self.rollouts.board.forget(&name);
+        }
+        Ok(())
+    }
+
+    async fn say_workloads(&mut self, cluster: &Cluster, names: BTreeSet<String>) -> Result<(), CallError> {
+        let annotations = BTreeMap::from([(WORKLOADS.to_owned(), workloads_text(&names))]);
+        self.write_parent(cluster, ParentChange { annotations, status: None }).await
+    }
+
+    fn tasks(
+        &mut self,
+        desired: &Arc<DesiredSet>,
+        known: &BTreeSet<String>,
+        unmatched: &BTreeSet<String>,
+    ) -> BTreeMap<String, Task> {
+        let commit = desired.revision.id();
+        let task =
+            |want, held| Task { want, commit: commit.clone(), held, policies: desired.policies.clone() };
+        let mut tasks = BTreeMap::new();
+        if !desired.environment.decommission {
+            let unfinished = self.unfinished_ordinary(desired);
+            for workload in &desired.workloads {
+                let held = self.held(desired, workload, unfinished);
+                tasks.insert(key_of(workload), task(Want::Rolled(workload.clone()), held));
+            }
+        }
+        let gone: Vec<&String> =
+            known.iter().filter(|name| !tasks.contains_key(*name) && !unmatched.contains(*name)).collect();
+        let may_delete = self.may_delete(desired, gone.len());
+        let gone: Vec<String> = gone.into_iter().cloned().collect();
+        for name in gone {
+            tasks.insert(name, task(Want::Gone { may_delete }, None));
+        }
+        tasks
+    }
+
+    /// Deletes of whole workloads stay within the budget of prunes.
+    fn may_delete(&mut self, desired: &DesiredSet, gone: usize) -> bool {
+        self.rollouts.over_budget = None;
+        let environment = &desired.environment;
+        if environment.decommission {
+            return true;
+        }
+        if !environment.prune.enabled {
+            return false;
+        }
+        let PruneBudget { max, percent } = environment.prune.budget;
+        let gone = u32::try_from(gone).unwrap_or(u32::MAX).saturating_mul(OBJECTS_OF_ONE);
+        let owned = self.memory.inventory.as_ref().map_or(0, |(inventory, _)| inventory.entries.len());
+        let rolled = desired.workloads.len().saturating_mul(OBJECTS_OF_ONE as usize);
+        let all = u32::try_from(owned.saturating_add(rolled)).unwrap_or(u32::MAX).saturating_add(gone);
+        let allowed =
+            max.min((u64::from(all) * u64::from(percent)).div_ceil(100).try_into().unwrap_or(u32::MAX));
+        if gone <= allowed.max(OBJECTS_OF_ONE) {
+            return true;
+        }
+        let message = format!(
+            "workloads that left git would take {gone} objects with them, and the prune budget allows {allowed}; nothing is deleted"
+        );
+        self.rollouts.over_budget = Some(Problem::error(Code::PruneBudget, message).help(
+            "raise spec.prune.budget in the commit that deletes them, or delete them in several commits",
+        ));
+        false
+    }
+
+    /// The lowest wave in which something that does not roll out is not applied and well.
+    fn unfinished_ordinary(&self, desired: &DesiredSet) -> Option<i32> {
+        let Some((observed, plan)) = &self.memory.last else { return Some(i32::MIN) };
+        let waits: BTreeSet<&ObjectId> = plan
+            .waiting
+            .iter()
+            .filter(|waiting| waiting.reason.holds_commit())
+            .map(|waiting| &waiting.object)
+            .collect();
+        let is_unfinished = |object: &&Arc<tidegate_core::object::DesiredObject>| {
+            let id = object.reference.id();
+            let health = health_of(&object.reference.gvk, &id, observed);
+            let is_unwell = matches!(health.state, HealthState::Progressing | HealthState::Degraded);
+            is_unwell || waits.contains(&id) || self.memory.failed.contains_key(&id)
+        };
+        desired.ordinary.iter().filter(is_unfinished).map(|object| object.wave).min()
+    }
+
+    /// What comes first.
+    fn held(&self, desired: &DesiredSet, workload: &Workload, unfinished: Option<i32>) -> Option<String> {
+        if let Some(wave) = unfinished.filter(|wave| *wave < workload.wave) {
+            return Some(format!("wave {wave} is not applied and healthy yet"));
+        }
+        let earlier = desired.workloads.iter().filter(|other| other.wave < workload.wave);
+        let mut waited_for = earlier.filter(|other| !self.is_finished(other));
+        waited_for.next().map(|other| format!("{} of wave {} is not live yet", key_of(other), other.wave))
+    }
+
+    /// The lowest wave with a workload that is not live: ordinary objects of later waves wait for it.
+    pub(super) fn unfinished_workloads(&self, desired: &DesiredSet) -> Option<i32> {
+        let waited_for = desired.workloads.iter().filter(|workload| !self.is_finished(workload));
+        waited_for.map(|workload| workload.wave).min()
+    }
+
+    fn is_finished(&self, workload: &Workload) -> bool {
+        self.rollouts.plain.contains(&key_of(workload)) || self.rollouts.is_live(workload)
+    }
+
+    fn start(&self, cluster: &Arc<Cluster>, desired: &DesiredSet, name: &str, task: Task) -> Running {
+        let (namespace, app) = name.split_once('/').unwrap_or(("default", name));
+        let calls = Calls::new(cluster.client.clone(), namespace.to_owned());
+        let marks = self.marks();
+        let environment = self.name.to_string();
+        let reach = match &task.want {
+            Want::Rolled(workload) => workload.policy.reach,
+            Want::Gone { .. } => None,
+        };
+        let is_inside = desired.environment.cluster.value == tidegate_core::desired::Cluster::InCluster;
+        let reach = reach.unwrap_or(if is_inside { Reach::Direct } else { Reach::ApiServer });
+        let owner = BTreeMap::from([
+            (PART_OF.to_owned(), marks.apply_set.clone()),
+            (ENVIRONMENT.to_owned(), marks.environment.clone()),
+        ]);
+        let reporter =
+            Reporter { controller: "tidegate".to_owned(), instance: Some(self.shared.replica.clone()) };
+        let teller = Teller {
+            environment: environment.clone(),
+            namespace: namespace.to_owned(),
+            metrics: self.shared.metrics.clone(),
+            recorder: Recorder::new(cluster.client.clone(), reporter),
+        };
+        let asking = Asking::new(cluster.client.clone(), reach, self.shared.gate_addresses.clone(), owner);
+        let (sender, receiver) = watch::channel(task);
+        let wake = Arc::new(Notify::new());
+        let lane = WorkloadLane::new(
+            calls.clone(),
+            Kept::new(&calls, &environment, app),
+            marks,
+            app.to_owned(),
+            receiver,
+            wake.clone(),
+            self.rollouts.board.within(namespace),
+            teller,
+            asking,
+        );
+        Running { task: sender, wake, handle: tokio::spawn(lane.run()) }
+    }
+
+    /// The standings of the environment with those of its workloads.
+    pub(super) fn with_workloads(&self, desired: &DesiredSet, standings: &mut Standings) {
+        if desired.workloads.is_empty() && self.known_workloads().is_empty() {
+            return;
+        }
+        if let Some(problem) = &self.rollouts.over_budget {
+            standings.problems.push(problem.clone());
+            standings.is_well = false;
+        }
+        for name in &self.rollouts.unmatched {
+            standings.problems.push(unmatched(name));
+            worsen(standings, State::Degraded, &format!("{name} has colours and no policy matches it"));
+        }
+        let entries = self.rollouts.board.all();
+        let mut all_settled = true;
+        for workload in &desired.workloads {
+            let name = key_of(workload);
+            if self.rollouts.plain.contains(&name) {
+                continue;
+            }
+            let entry = entries.get(&name).cloned().unwrap_or_default();
+            all_settled &= entry.is_settled;
+            match judged(&entry, workload) {
+                State::Live => {}
+                state => worsen(standings, state, &told(&name, &entry)),
+            }
+            standings.problems.extend(problem_of(workload, desired, &entry));
+        }
+        standings.settled = standings.state.is_settled() && all_settled;
+    }
+
+    /// After the rounds of a pass: workloads are told what git asks for.
+    pub(super) async fn follow_rounds(
+        &mut self,
+        cluster: &Arc<Cluster>,
+        desired: &Arc<DesiredSet>,
+        rounds: Rounds,
+    ) -> Result<(), CallError> {
+        match rounds {
+            Rounds::Settled => self.roll_out(cluster, desired).await,
+            // They go on with what they were told last.
+            Rounds::Unfinished => Ok(()),
+        }
+    }
+}
+
+fn key_of(workload: &Workload) -> String {
+    key(workload.reference.namespace.as_deref().unwrap_or_default(), workload.app())
+}
+
+/// Deployments and Services are watched, whether or not the ordinary engine has any.
+async fn watch_kinds(
+    cluster: &Cluster,
+    desired: &DesiredSet,
+    names: &BTreeSet<String>,
+) -> Result<(), CallError> {
+    let of_names =
+        names.iter().filter_map(|name| name.split_once('/')).map(|(namespace, _)| namespace.to_owned());
+    let namespaces: BTreeSet<String> = of_names
+        .chain(desired.workloads.iter().filter_map(|workload| workload.reference.namespace.clone()))
+        .collect();
+    for (api_version, kind) in [("apps/v1", "Deployment"), ("v1", "Service")] {
+        let gvk = Gvk::from_api_version(api_version, kind);
+        if let Some(served) = cluster.kinds.resolve(&gvk).await? {
+            cluster.watches.ensure(&gvk, &served, &namespaces);
+        }
+    }
+    Ok(())
+}
+
+/// How a workload stands at what git asks for now; what was found of another revision says nothing of this one.
+fn judged(entry: &Entry, workload: &Workload) -> State {
+    let asked = entry.status.as_ref().and_then(|status| status.desired.as_ref());
+    let is_about = asked.is_some_and(|asked| *asked == workload.revision.to_string());
+    if !is_about && workload.mode == Colours::Coloured {
+        return State::Progressing;
+    }
+    if entry.trouble.is_some() && entry.is_settled {
+        return State::Degraded;
+    }
+    match entry.status.as_ref().map(|status| status.state) {
+        Some(WorkloadState::Live) => State::Live,
+        Some(WorkloadState::Waiting) => State::Waiting,
+        Some(WorkloadState::Rejected | WorkloadState::Halted) => State::Degraded,
+        Some(WorkloadState::Moving | WorkloadState::Baking) | None => State::Progressing,
+    }
+}
+
+fn told(name: &str, entry: &Entry) -> String {
+    match (&entry.trouble, &entry.status) {
+        (Some(trouble), _) => format!("{name}: {trouble}"),
+        (None, Some(status)) => format!("{name}: {}", status.reason),
+        (None, None) => format!("{name} is not looked at yet"),
+    }
+}
+
+/// An environment stands no better than each of its workloads.
+fn worsen(standings: &mut Standings, state: State, reason: &str) {
+    standings.is_well = false;
+    let rank = |state: State| match state {
+        State::Live => 0,
+        State::Progressing => 1,
+        State::Waiting => 2,
+        State::Degraded => 3,
+        State::Applying | State::RolledBack | State::Failed | State::Suspended | State::Unreachable => 4,
+    };
+    if rank(state) > rank(standings.state) {
+        standings.state = state;
+        reason.clone_into(&mut standings.reason);
+    }
+}
+
+/// What is wrong with a workload, told whole.
+fn problem_of(workload: &Workload, desired: &DesiredSet, entry: &Entry) -> Option<Problem> {
+    let mut location = workload.object.location();
+    location.file = format!("{}{}", desired.prefix, location.file).into();
+    if let Some(trouble) = &entry.trouble {
+        let problem = Problem::error(Code::RolloutStuck, format!("the rollout does not go on: {trouble}"));
+        return Some(problem.at(location).object(&workload.reference));
+    }
+    let status = entry.status.as_ref()?;
+    let (code, help) = match status.state {
+        WorkloadState::Rejected => (
+            Code::RolloutRejected,
+            "revert the commit, or mend it with another one; `tidegate retry` tries the same again",
+        ),
+        WorkloadState::Halted => {
+            (Code::RolloutHalted, "look at what serves; then `tidegate resume`, or commit another revision")
+        }
+        WorkloadState::Live | WorkloadState::Moving | WorkloadState::Baking | WorkloadState::Waiting => {
+            return None;
+        }
+    };
+    let mut message = status.reason.clone();
+    let failed = status.gates.iter().find(|gate| gate.verdict == Some(tidegate_core::rollout::Verdict::Fail));
+    if let Some(gate) = failed {
+        message = format!("{message}; {}", gate.summary);
+    }
+    let mut problem = Problem::error(code, message).at(location).object(&workload.reference).help(help);
+    let policy = &workload.policy;
+    let rule = failed.and_then(|failed| {
+        let mut all = policy.before_switch.iter().chain(&policy.while_baking);
+        all.find(|gate| gate.name == failed.name)
+    });
+    if let Some(gate) = rule {
+        let mut place = gate.location.clone();
+        place.file = format!("{}{}", desired.prefix, place.file).into();
+        problem = problem.related(format!("the gate `{}`", gate.name), place);
+    }
+    Some(problem)
+}
+
+fn unmatched(name: &str) -> Problem {
+    Problem::error(
+        Code::RolloutStuck,
+        format!("{name} rolls out in colours, and no policy matches it any more"),
+    )
+    .help(
+        "match it again, or match it with a policy of `traffic: {mode: none}`, which takes the colours away",
+    )
+}

@@ -1,0 +1,315 @@
+//! Asks gates beside the passes: one at a time, each no more often than its policy says. What a gate says counts only if
+//! nothing that it was asked about has changed since.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tidegate_core::gate::AddressRange;
+use tidegate_core::policy::{self, GateKind, Reach};
+use tidegate_core::rollout::{
+    Finding, Gate, GateName, POINTER_RECORD, Question, SLOT_RECORD, Stage, Verdict, WorkloadStatus, Write,
+};
+use tidegate_core::workload::{DrainSafety, Workload};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::names::Names;
+use super::observe::Seen;
+use crate::gate;
+
+/// How one workload's gates are asked.
+pub struct Asking {
+    client: kube::Client,
+    reach: Reach,
+    allowed: Arc<[AddressRange]>,
+    owner: BTreeMap<String, String>,
+    running: Option<Running>,
+    known: BTreeMap<(GateName, Stage), Known>,
+    answered: Arc<Notify>,
+}
+
+/// A gate that is being asked.
+struct Running {
+    question: Question,
+    basis: String,
+    handle: JoinHandle<Finding>,
+}
+
+/// What a gate said last.
+#[derive(Clone)]
+struct Known {
+    first: Timestamp,
+    finding: Finding,
+}
+
+/// Where a question stands.
+pub enum Outcome {
+    /// It is being asked, or not due yet, or said what stands on the slot already.
+    Pending,
+    /// It has said something new.
+    Answered {
+        /// The gate's name.
+        gate: String,
+        /// The writes that put it on the slot.
+        writes: Vec<Write>,
+        /// What it said.
+        finding: Finding,
+    },
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+impl Asking {
+    /// Nothing has been asked yet. `owner`: labels of objects that gates make.
+    pub fn new(
+        client: kube::Client,
+        reach: Reach,
+        allowed: Arc<[AddressRange]>,
+        owner: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            client,
+            reach,
+            allowed,
+            owner,
+            running: None,
+            known: BTreeMap::new(),
+            answered: Arc::default(),
+        }
+    }
+
+    /// Notified when a gate has answered.
+    pub fn answered(&self) -> Arc<Notify> {
+        self.answered.clone()
+    }
+
+    /// Nobody waits for an answer any more.
+    pub fn stop(&mut self) {
+        self.running = None;
+    }
+
+    /// Goes on with a question: begins it, or takes its answer.
+    pub fn ask(&mut self, workload: &Workload, names: &Names, seen: &Seen, question: Question) -> Outcome {
+        let basis = basis(seen, &question);
+        if let Some(running) = self.running.take() {
+            let is_same = is_about(&running.question, &question) && running.basis == basis;
+            if is_same && running.handle.is_finished() {
+                return self.take(workload, running);
+            }
+            if is_same {
+                self.running = Some(running);
+                return Outcome::Pending;
+            }
+        }
+        let Some((question, gate)) = self.due(workload, seen, &question) else { return Outcome::Pending };
+        let handle = self.begin(workload, names, seen, &question, gate);
+        self.running = Some(Running { question, basis, handle });
+        Outcome::Pending
+    }
+
+    /// The gate that is asked next: before the switch the one that is missing; in a bake each in its turn, because one that
+    /// has passed may fail later, and one that cannot tell must not keep the others from being asked.
+    fn due<'w>(
+        &self,
+        workload: &'w Workload,
+        seen: &Seen,
+        question: &Question,
+    ) -> Option<(Question, &'w policy::Gate)> {
+        let stage = question.stage;
+        let (gates, decided) = match stage {
+            Stage::BeforeSwitch => (&workload.policy.before_switch, &workload.gates.before_switch),
+            Stage::Baking(_) => (&workload.policy.while_baking, &workload.gates.while_baking),
+        };
+        let spec = |gate: &Gate| gates.iter().find(|spec| *spec.name == *gate.name.0);
+        let asked =
+            |gate: &Gate| self.known.get(&(gate.name.clone(), stage)).map(|known| known.finding.ended);
+        let is_due = |gate: &Gate| match (spec(gate), asked(gate)) {
+            (Some(spec), Some(at)) => elapsed(at) >= spec.every,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let chosen = match stage {
+            Stage::BeforeSwitch => Some(question.gate.clone()).filter(is_due),
+            Stage::Baking(_) => {
+                let due = decided.iter().filter(|gate| is_due(gate));
+                due.min_by_key(|gate| asked(gate).unwrap_or(Timestamp::MIN)).cloned()
+            }
+        }?;
+        let record = seen.slots.get(question.slot).as_ref().map(|seen| &seen.record);
+        let answer = record.and_then(|record| record.answer(&chosen.name, stage));
+        let is_current = |known: &&tidegate_core::rollout::Answer| {
+            known.evidence.gate == chosen
+                && known.evidence.revision == question.revision
+                && known.evidence.attempt == question.attempt
+        };
+        let known = answer.filter(is_current).map(|answer| answer.evidence.verdict);
+        let spec = spec(&chosen)?;
+        Some((Question { gate: chosen, known, ..question.clone() }, spec))
+    }
+
+    fn begin(
+        &self,
+        workload: &Workload,
+        names: &Names,
+        seen: &Seen,
+        question: &Question,
+        gate: &policy::Gate,
+    ) -> JoinHandle<Finding> {
+        let Question { slot, stage, revision, attempt, .. } = question.clone();
+        let namespace = workload.reference.namespace.clone().unwrap_or_default();
+        let live = seen.record.as_ref().and_then(|record| record.record.live);
+        let replicas = seen.views.get(slot).deployment.as_ref().map_or(1, |held| held.replicas);
+        let parity = match live {
+            Some(live) if live != slot => seen.views.get(live).pods.ready.max(workload.size.replicas),
+            Some(_) | None => replicas,
+        };
+        let (client, reach, allowed) = (self.client.clone(), self.reach, self.allowed.clone());
+        let (app, service, owner) = (names.app.clone(), names.service.clone(), self.owner.clone());
+        let (gate, answered) = (gate.clone(), self.answered.clone());
+        let drain = (gate.kind == GateKind::DrainSafe)
+            .then(|| tidegate_core::workload::drain_safe(&workload.object.to_value()));
+        tokio::spawn(async move {
+            let finding = if let Some(safety) = drain {
+                drain_finding(safety)
+            } else {
+                let asking = gate::Asking {
+                    client: &client,
+                    reach,
+                    gate: &gate,
+                    namespace: &namespace,
+                    app: &app,
+                    slot,
+                    revision,
+                    attempt,
+                    stage,
+                    parity,
+                    service: &service,
+                    labels: &owner,
+                    allowed_addresses: &allowed,
+                };
+                gate::ask(&asking).await
+            };
+            answered.notify_one();
+            finding
+        })
+    }
+
+    fn take(&mut self, workload: &Workload, mut running: Running) -> Outcome {
+        let question = running.question.clone();
+        // One that ended without an answer is asked again.
+        let Some(Ok(finding)) = futures::FutureExt::now_or_never(&mut running.handle) else {
+            return Outcome::Pending;
+        };
+        let key = (question.gate.name.clone(), question.stage);
+        let first = self.known.get(&key).map_or(finding.started, |known| known.first);
+        let finding = in_time(finding, first, workload, question.stage);
+        self.known.insert(key, Known { first, finding: finding.clone() });
+        let verdict = finding.verdict;
+        let gate = question.gate.name.0.to_string();
+        let writes = question.record(verdict);
+        if writes.is_empty() { Outcome::Pending } else { Outcome::Answered { gate, writes, finding } }
+    }
+
+    /// What gates have said since it was last written down.
+    pub fn overlay(&self, status: &mut WorkloadStatus) {
+        for gate in &mut status.gates {
+            let newest = self
+                .known
+                .iter()
+                .filter(|((name, stage), _)| *name.0 == *gate.name && word(*stage) == gate.stage)
+                .map(|(_, known)| &known.finding)
+                .max_by_key(|finding| finding.ended);
+            let Some(finding) = newest.filter(|finding| gate.at.is_some_and(|at| at < finding.ended)) else {
+                continue;
+            };
+            gate.verdict = Some(finding.verdict);
+            gate.value.clone_from(&finding.value);
+            gate.threshold.clone_from(&finding.threshold);
+            gate.samples = finding.samples;
+            gate.summary.clone_from(&finding.summary);
+            gate.at = Some(finding.ended);
+        }
+    }
+}
+
+/// Unknown for too long before the switch is failed.
+fn in_time(finding: Finding, first: Timestamp, workload: &Workload, stage: Stage) -> Finding {
+    let deadline = workload.policy.deadlines.gates;
+    let is_late = finding.ended.duration_since(first)
+        >= SignedDuration::try_from(deadline).unwrap_or(SignedDuration::MAX);
+    match (finding.verdict, stage) {
+        (Verdict::Unknown, Stage::BeforeSwitch) if is_late => {
+            let summary = format!("it could not tell within {} s: {}", deadline.as_secs(), finding.summary);
+            Finding { verdict: Verdict::Fail, summary, ..finding }
+        }
+        (Verdict::Pass | Verdict::Fail | Verdict::Unknown, Stage::BeforeSwitch | Stage::Baking(_)) => finding,
+    }
+}
+
+const fn word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::BeforeSwitch => "beforeSwitch",
+        Stage::Baking(_) => "whileBaking",
+    }
+}
+
+fn elapsed(at: Timestamp) -> Duration {
+    Duration::try_from(Timestamp::now().duration_since(at)).unwrap_or_default()
+}
+
+/// True when an answer to one is an answer for the other: in a bake any gate may be asked in its turn.
+fn is_about(running: &Question, asked: &Question) -> bool {
+    let same_gate = match asked.stage {
+        Stage::BeforeSwitch => running.gate == asked.gate,
+        Stage::Baking(_) => true,
+    };
+    same_gate
+        && running.slot == asked.slot
+        && running.stage == asked.stage
+        && running.revision == asked.revision
+        && running.attempt == asked.attempt
+}
+
+/// What a question rests on: the slot's template and record, and in a bake the pointer. Statuses may change meanwhile.
+fn basis(seen: &Seen, question: &Question) -> String {
+    let slot = seen.slots.get(question.slot).as_ref().map(|seen| {
+        let template = seen.live.value.pointer("/spec/template").unwrap_or(&Value::Null);
+        let record = seen.live.annotation(SLOT_RECORD).unwrap_or_default();
+        format!("{}{record}{template}", seen.live.text("/metadata/uid"))
+    });
+    let pointer = match question.stage {
+        Stage::BeforeSwitch => String::new(),
+        Stage::Baking(_) => seen.service.as_ref().map_or_else(String::new, |live| {
+            let selector = live.value.pointer("/spec/selector").unwrap_or(&Value::Null);
+            format!(
+                "{}{}{selector}",
+                live.text("/metadata/uid"),
+                live.annotation(POINTER_RECORD).unwrap_or_default()
+            )
+        }),
+    };
+    format!("{}{pointer}", slot.unwrap_or_default())
+}
+
+/// What a manifest says of how its pods go.
+fn drain_finding(safety: DrainSafety) -> Finding {
+    let now = Timestamp::now();
+    let DrainSafety { verdict, summary } = safety;
+    Finding {
+        verdict,
+        value: None,
+        threshold: None,
+        rule: None,
+        samples: 1,
+        summary,
+        started: now,
+        ended: now,
+    }
+}

@@ -1,0 +1,211 @@
+//! The bodies of writes: from what git asks for and what was read to what is sent. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use tidegate_core::inventory::{Marks, Precondition, marked};
+use tidegate_core::rollout::{POINTER_RECORD, PointerRecord, SLOT_RECORD, Selection, SlotRecord};
+
+use super::calls::{Live, SCALE};
+use super::traffic;
+
+/// A record as it stands in an annotation.
+fn text<T: serde::Serialize>(record: &T) -> Value {
+    // Records are plain data with text keys: they always have a JSON form.
+    Value::String(serde_json::to_string(record).unwrap_or_default())
+}
+
+/// A part of an object for server-side apply: its name, and one annotation.
+fn noted(live: &Live, annotation: &str, value: &Value) -> Value {
+    let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
+    json!({
+        "apiVersion": own("/apiVersion"),
+        "kind": own("/kind"),
+        "metadata": {
+            "name": own("/metadata/name"),
+            "namespace": own("/metadata/namespace"),
+            "annotations": { annotation: value },
+        },
+    })
+}
+
+/// A slot's record, and nothing else.
+pub fn slot_record(live: &Live, record: &SlotRecord) -> Value {
+    noted(live, SLOT_RECORD, &text(record))
+}
+
+/// One more mark on a follower.
+pub fn follower_mark(live: &Live) -> Value {
+    const MARKS: &str = "tidegate.dev/marks";
+    let marks: u64 = live.annotation(MARKS).and_then(|text| text.parse().ok()).unwrap_or_default();
+    let mut body = noted(live, MARKS, &json!(marks.saturating_add(1).to_string()));
+    let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
+    put(&mut body, "spec", json!({ "selector": own("/spec/selector"), "ports": own("/spec/ports") }));
+    body
+}
+
+/// The pointer's record, where it sends traffic, and by which ports.
+pub fn pointer(live: &Live, record: &PointerRecord, selector: &Value, ports: &Value) -> Value {
+    let mut body = noted(live, POINTER_RECORD, &text(record));
+    put(&mut body, "spec", json!({ "selector": selector, "ports": ports }));
+    body
+}
+
+/// A follower that selects what the pointer selects.
+pub fn follower(live: &Live, selector: &Value) -> Value {
+    let mut body = follower_mark(live);
+    put(&mut body, "spec", json!({ "selector": selector, "ports": live.value.pointer("/spec/ports") }));
+    body
+}
+
+/// A Service as git has it, with the selector and the record that stand on it: whoever applies the body moves no traffic.
+pub fn service(
+    body: &Value,
+    live: Option<&Live>,
+    selector: Value,
+    record: Option<&PointerRecord>,
+    marks: &Marks,
+) -> Value {
+    let mut body = marked(body.clone(), marks, &Precondition::default());
+    if let Some(record) = record {
+        annotate(&mut body, POINTER_RECORD, text(record));
+    }
+    let asked = body.pointer("/spec/ports").cloned().unwrap_or(Value::Null);
+    let ports = ports(&asked, live);
+    if let Some(spec) = body.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.insert("selector".to_owned(), selector);
+        spec.insert("ports".to_owned(), ports);
+    }
+    body
+}
+
+/// The ports that are asked for, with the node ports that they have: callers from outside the cluster know them.
+pub fn ports(asked: &Value, live: Option<&Live>) -> Value {
+    let Some(asked) = asked.as_array() else {
+        return live.and_then(|live| live.value.pointer("/spec/ports").cloned()).unwrap_or(Value::Null);
+    };
+    let known = live.and_then(|live| live.value.pointer("/spec/ports")).and_then(Value::as_array);
+    let protocol = |port: &Value| port.get("protocol").and_then(Value::as_str).unwrap_or("TCP").to_owned();
+    let key = |port: &Value| (port.get("port").and_then(Value::as_u64), protocol(port));
+    let with_node_port = |port: &Value| {
+        let mut port = port.clone();
+        let same = known.into_iter().flatten().find(|known| key(known) == key(&port));
+        if let (Some(fields), Some(node_port)) =
+            (port.as_object_mut(), same.and_then(|same| same.get("nodePort")))
+        {
+            fields.entry("nodePort").or_insert_with(|| node_port.clone());
+        }
+        port
+    };
+    Value::Array(asked.iter().map(with_node_port).collect())
+}
+
+/// A slot's Deployment: its render, our marks, its record. Its size only where it is ours to say: at its creation, and until
+/// `/scale` has said it (an owned field that a later apply leaves out is reset).
+pub fn slot(
+    render: &Value,
+    live: Option<&Live>,
+    record: &SlotRecord,
+    created_at: u32,
+    marks: &Marks,
+) -> Value {
+    let mut body = marked(render.clone(), marks, &Precondition::default());
+    annotate(&mut body, SLOT_RECORD, text(record));
+    let size = match live {
+        None => Some(json!(created_at)),
+        Some(live) if is_sized_by_scale(live) => None,
+        Some(live) => live.value.pointer("/spec/replicas").cloned(),
+    };
+    if let (Some(size), Some(spec)) = (size, body.get_mut("spec").and_then(Value::as_object_mut)) {
+        spec.insert("replicas".to_owned(), size);
+    }
+    body
+}
+
+/// True once a write to `/scale`, ours or an autoscaler's, owns the size.
+fn is_sized_by_scale(live: &Live) -> bool {
+    let entries = live.value.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let owns_size = |entry: &&Value| entry.pointer("/fieldsV1/f:spec/f:replicas").is_some();
+    let mut owners = entries.into_iter().flatten().filter(owns_size).peekable();
+    let is_body = |entry: &Value| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str);
+        text("operation") == Some("Apply") && text("manager") != Some(SCALE)
+    };
+    owners.peek().is_some() && !owners.any(is_body)
+}
+
+/// The template of the Deployment from before: the colour on its pods, and no pod less while they are replaced.
+pub fn colour(live: &Live, labels: &BTreeMap<&str, String>, record: &SlotRecord) -> Value {
+    let mut body = noted(live, SLOT_RECORD, &text(record));
+    let surge = live.value.pointer("/spec/strategy/rollingUpdate/maxSurge").cloned();
+    let surge = surge.filter(|surge| *surge != json!(0) && *surge != json!("0%")).unwrap_or(json!("25%"));
+    let spec = json!({
+        "template": { "metadata": { "labels": labels } },
+        "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": surge } },
+    });
+    put(&mut body, "spec", spec);
+    body
+}
+
+/// What [`colour`] had set, no longer set.
+pub fn uncolour(live: &Live) -> Value {
+    let mut body = noted(live, SLOT_RECORD, &Value::Null);
+    if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("annotations");
+    }
+    let strategy =
+        json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": "25%" } });
+    put(&mut body, "spec", json!({ "strategy": strategy }));
+    body
+}
+
+/// An object as it could be made again: without what the API server has put in.
+pub fn remade(live: &Live) -> Value {
+    let mut value = live.value.clone();
+    if let Some(object) = value.as_object_mut() {
+        object.remove("status");
+    }
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        let of_server = [
+            "uid",
+            "resourceVersion",
+            "generation",
+            "creationTimestamp",
+            "managedFields",
+            "selfLink",
+            "ownerReferences",
+        ];
+        metadata.retain(|key, _| !of_server.contains(&key.as_str()));
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            let is_of_server = |key: &str| {
+                key == "deployment.kubernetes.io/revision"
+                    || key == "kubectl.kubernetes.io/last-applied-configuration"
+            };
+            annotations.retain(|key, _| !is_of_server(key) && key != SLOT_RECORD);
+        }
+    }
+    if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.remove("replicas");
+    }
+    value
+}
+
+/// Where traffic is to go, as a selector.
+pub fn selector(selection: Selection, app: &str, plain: &BTreeMap<String, String>) -> Value {
+    traffic::selector(selection, app, plain)
+}
+
+/// Puts an annotation on a body.
+pub fn annotate(body: &mut Value, annotation: &str, value: Value) {
+    let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.insert(annotation.to_owned(), value);
+    }
+}
+
+fn put(body: &mut Value, key: &str, value: Value) {
+    if let Some(object) = body.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
+}

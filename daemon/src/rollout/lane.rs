@@ -1,0 +1,414 @@
+//! The lane of one workload: observe, keep up, decide, carry one step out or ask a gate, report. It keeps nothing that matters:
+//! a daemon that is killed at any instant finds the same step again from what stands on the objects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_core::inventory::Marks;
+use tidegate_core::policy::{Policies, WindowState};
+use tidegate_core::rollout::{
+    Attempt, Decision, Desired, Gates, Phase, Pointer, Reported, Situation, Size, Slot, Slots, Step, Timing,
+    Waiting, WorkloadState, WorkloadStatus, decide,
+};
+use tidegate_core::workload::{Colours, Workload};
+use tokio::sync::{Notify, watch};
+
+use super::ask::{Asking, Outcome};
+use super::board::Board;
+use super::calls::Calls;
+use super::carry::{Carried, Carrier};
+use super::kept::Kept;
+use super::names::Names;
+use super::observe::{Seen, observe};
+use super::tell::Teller;
+use super::upkeep::Verified;
+use crate::cluster::call::CallError;
+
+/// While something is on its way, the cluster is looked at this often.
+const MOVING: Duration = Duration::from_millis(500);
+/// The same while only time or people are waited for.
+const WAITING: Duration = Duration::from_secs(2);
+/// At rest, if nothing wakes it.
+const AT_REST: Duration = Duration::from_mins(10);
+/// After a step that was cut short by somebody else's write, and while steps follow one another.
+const SOON: Duration = Duration::from_millis(20);
+/// After a failure; doubled up to the cap.
+const RETRY: Duration = Duration::from_secs(1);
+/// Longest pause after failures.
+const RETRY_CAP: Duration = Duration::from_mins(1);
+/// A repair that was refused is tried again after this time.
+const REFUSED: Duration = Duration::from_secs(30);
+
+/// What the environment's lane asks of a workload's.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// What git asks for.
+    pub want: Want,
+    /// The commit that asks.
+    pub commit: String,
+    /// Nothing new is begun while others come first; in words.
+    pub held: Option<String>,
+    /// The environment's policies: change windows open and close by themselves.
+    pub policies: Arc<Policies>,
+}
+
+/// What git asks for.
+#[derive(Debug, Clone)]
+pub enum Want {
+    /// This workload.
+    Rolled(Arc<Workload>),
+    /// Nothing any more.
+    Gone {
+        /// It may be deleted.
+        may_delete: bool,
+    },
+}
+
+/// One workload's lane.
+pub struct WorkloadLane {
+    /// Requests in its namespace.
+    pub calls: Calls,
+    /// Its kept renders.
+    pub kept: Kept,
+    /// The environment's marks.
+    pub marks: Marks,
+    /// The Deployment's name in git.
+    pub app: String,
+    /// What is asked for.
+    pub task: watch::Receiver<Task>,
+    /// Woken when its objects change.
+    pub wake: Arc<Notify>,
+    /// Where it says how it stands.
+    pub board: Board,
+    /// Events, metrics, log lines.
+    pub teller: Teller,
+    /// How gates are asked.
+    pub asking: Asking,
+    memory: Memory,
+}
+
+#[derive(Default)]
+struct Memory {
+    verified: Verified,
+    refused: Slots<Option<std::time::Instant>>,
+    failures: u32,
+    is_collected: bool,
+    names: Option<Names>,
+    last: Option<WorkloadStatus>,
+}
+
+impl WorkloadLane {
+    /// A lane that has not run yet.
+    #[expect(clippy::too_many_arguments, reason = "each is handed over once, by the one caller")]
+    pub fn new(
+        calls: Calls,
+        kept: Kept,
+        marks: Marks,
+        app: String,
+        task: watch::Receiver<Task>,
+        wake: Arc<Notify>,
+        board: Board,
+        teller: Teller,
+        asking: Asking,
+    ) -> Self {
+        Self { calls, kept, marks, app, task, wake, board, teller, asking, memory: Memory::default() }
+    }
+
+    /// Passes until it is dropped, or its task ends.
+    pub async fn run(mut self) {
+        loop {
+            let task = self.task.borrow_and_update().clone();
+            let next = match Box::pin(self.pass(&task)).await {
+                Ok(next) => {
+                    self.memory.failures = 0;
+                    next
+                }
+                // Somebody else wrote in between: everything is read anew.
+                Err(CallError::Conflict(_)) => SOON,
+                Err(error) => self.after_failure(&error),
+            };
+            let (wake, answered) = (self.wake.clone(), self.asking.answered());
+            tokio::select! {
+                changed = self.task.changed() => if changed.is_err() { return },
+                () = wake.notified() => {}
+                () = answered.notified() => {}
+                () = tokio::time::sleep(next) => {}
+            }
+            tokio::time::sleep(SOON).await;
+        }
+    }
+
+    fn after_failure(&mut self, error: &CallError) -> Duration {
+        self.memory.failures = self.memory.failures.saturating_add(1);
+        let pause = RETRY.saturating_mul(1 << self.memory.failures.min(6)).min(RETRY_CAP);
+        self.teller.failed(&self.app, error);
+        self.board.failed(&self.app, &error.to_string());
+        pause
+    }
+
+    /// One pass: at most one step.
+    async fn pass(&mut self, task: &Task) -> Result<Duration, CallError> {
+        let Some(names) = self.names(task).await? else {
+            self.board.gone(&self.app);
+            return Ok(AT_REST);
+        };
+        let seen = Box::pin(observe(&self.calls, &names)).await?;
+        if let Some(stranger) = seen.strangers.first() {
+            self.board.stranger(&self.app, stranger);
+            return Ok(WAITING);
+        }
+        let workload = match &task.want {
+            Want::Rolled(workload) => Some(workload.clone()),
+            Want::Gone { .. } => None,
+        };
+        let mut verified = std::mem::take(&mut self.memory.verified);
+        let carrier = self.carrier(&names, workload.as_deref(), task, &seen);
+        let kept_up = carrier.keep_up(&mut verified).await;
+        self.memory.verified = verified;
+        let kept_up = kept_up?;
+        for repair in &kept_up.repairs {
+            self.teller.repaired(&self.app, repair);
+        }
+        if kept_up.wrote {
+            return Ok(SOON);
+        }
+        let parts = Parts::of(task, &seen, &names);
+        let situation = self.situation(&seen, &parts);
+        let decision = decide(&situation);
+        let mut status = self.status(workload.as_deref(), &names, &seen, &situation, &decision);
+        // What people wait for, in the words of whoever makes them wait.
+        if let (WorkloadState::Waiting, Some(closed)) = (status.state, &parts.closed) {
+            status.reason = format!("{}: {closed}", status.reason);
+        }
+        if let Some(held) = &task.held {
+            status.reason = format!("{}; {held}", status.reason);
+        }
+        self.report(status, &decision);
+        self.follow(task, workload.as_deref(), &names, &seen, decision).await
+    }
+
+    /// What the decision says, done.
+    async fn follow(
+        &mut self,
+        task: &Task,
+        workload: Option<&Workload>,
+        names: &Names,
+        seen: &Seen,
+        decision: Decision,
+    ) -> Result<Duration, CallError> {
+        let Decision { phase, step } = decision;
+        match step {
+            Step::Wait(waiting) => {
+                self.asking.stop();
+                let at_rest = waiting == Waiting::Git && phase == Phase::Steady;
+                if at_rest && !self.memory.is_collected {
+                    self.carrier(names, workload, task, seen).collect().await?;
+                    self.memory.is_collected = true;
+                }
+                self.board.settled(&self.app, at_rest || is_over(phase, waiting));
+                Ok(match waiting {
+                    Waiting::Git => AT_REST,
+                    Waiting::Traffic | Waiting::Pods => MOVING,
+                    Waiting::Time | Waiting::People => WAITING,
+                })
+            }
+            Step::Ask(question) => {
+                self.memory.is_collected = false;
+                let Some(workload) = workload else { return Ok(WAITING) };
+                match self.asking.ask(workload, names, seen, question) {
+                    Outcome::Pending => Ok(MOVING),
+                    Outcome::Answered { gate, writes, finding } => {
+                        let answering = Carrier {
+                            finding: Some(&finding),
+                            ..self.carrier(names, Some(workload), task, seen)
+                        };
+                        let carried = answering.carry(&writes).await?;
+                        self.teller.answered(&self.app, &gate, phase, &finding);
+                        Ok(self.after(phase, &carried, &[]))
+                    }
+                }
+            }
+            Step::Carry(writes) => {
+                self.asking.stop();
+                self.memory.is_collected = false;
+                let carried = self.carrier(names, workload, task, seen).carry(&writes).await?;
+                self.teller.carried(&self.app, phase, &writes, &carried);
+                Ok(self.after(phase, &carried, &writes))
+            }
+        }
+    }
+
+    fn after(
+        &mut self,
+        phase: Phase,
+        carried: &Carried,
+        writes: &[tidegate_core::rollout::Write],
+    ) -> Duration {
+        match carried {
+            Carried::Done | Carried::Ended(_) => {
+                self.board.went_on(&self.app);
+                SOON
+            }
+            Carried::Refused(why) => {
+                self.board.refused(&self.app, phase, why);
+                for write in writes {
+                    match write {
+                        tidegate_core::rollout::Write::Recreate(slot)
+                        | tidegate_core::rollout::Write::Scale { slot, .. } => {
+                            *self.memory.refused.get_mut(*slot) = Some(std::time::Instant::now());
+                        }
+                        _ => {}
+                    }
+                }
+                WAITING
+            }
+        }
+    }
+
+    fn carrier<'a>(
+        &'a self,
+        names: &'a Names,
+        workload: Option<&'a Workload>,
+        task: &'a Task,
+        seen: &'a Seen,
+    ) -> Carrier<'a> {
+        Carrier {
+            calls: &self.calls,
+            kept: &self.kept,
+            names,
+            workload,
+            commit: &task.commit,
+            marks: &self.marks,
+            seen,
+            finding: None,
+        }
+    }
+
+    /// The names in git; for a workload that has left it, those that stand on its slots.
+    async fn names(&mut self, task: &Task) -> Result<Option<Names>, CallError> {
+        if let Want::Rolled(workload) = &task.want {
+            self.memory.names = Some(Names::of(workload));
+        } else if self.memory.names.is_none() {
+            self.memory.names = Names::of_slots(&self.calls, &self.app).await?;
+        }
+        Ok(self.memory.names.clone())
+    }
+
+    fn situation<'a>(&self, seen: &'a Seen, parts: &'a Parts) -> Situation<'a> {
+        let refused = |slot: Slot| self.memory.refused.get(slot).is_some_and(|at| at.elapsed() < REFUSED);
+        Situation {
+            now: seen.at,
+            desired: parts.desired,
+            size: parts.size,
+            pointer: &seen.pointer,
+            slots: &seen.views,
+            uncoloured: seen.uncoloured.as_ref().map(|seen| seen.view),
+            followers_agree: parts.followers_agree,
+            is_settled: seen.is_settled,
+            balancer_agrees: true,
+            is_allowed: parts.closed.is_none(),
+            repair_refused: Slots { blue: refused(Slot::Blue), green: refused(Slot::Green) },
+            gates: &parts.gates,
+            timing: &parts.timing,
+        }
+    }
+
+    fn status(
+        &self,
+        workload: Option<&Workload>,
+        names: &Names,
+        seen: &Seen,
+        situation: &Situation<'_>,
+        decision: &Decision,
+    ) -> WorkloadStatus {
+        let reference = workload.map_or_else(
+            || super::names::reference(&self.calls.namespace, &self.app),
+            |workload| workload.reference.clone(),
+        );
+        let records = |slot| seen.slots.get(slot).as_ref().map(|seen| &seen.record);
+        let name = |slot| {
+            let seen = seen.slots.get(slot).as_ref();
+            seen.map_or_else(
+                || tidegate_core::workload::names::slot_name(&names.app, slot),
+                |seen| seen.live.name().to_owned(),
+            )
+        };
+        let mut status = Reported {
+            workload: &reference,
+            situation,
+            decision,
+            records: Slots { blue: records(Slot::Blue), green: records(Slot::Green) },
+            names: Slots { blue: name(Slot::Blue), green: name(Slot::Green) },
+        }
+        .status();
+        self.asking.overlay(&mut status);
+        status
+    }
+
+    fn report(&mut self, status: WorkloadStatus, decision: &Decision) {
+        let before = self.memory.last.as_ref();
+        self.teller.stands(&self.app, before, &status, decision);
+        self.board.stands(&self.app, &status);
+        self.memory.last = Some(status);
+    }
+}
+
+/// True when nothing changes by itself any more.
+const fn is_over(phase: Phase, waiting: Waiting) -> bool {
+    match phase {
+        Phase::Rejected | Phase::Halted | Phase::Stranded | Phase::Hold => !matches!(waiting, Waiting::Time),
+        _ => false,
+    }
+}
+
+/// What a decision reads that comes from git, or is worked out.
+struct Parts {
+    desired: Desired,
+    size: Size,
+    gates: Gates,
+    timing: Timing,
+    followers_agree: bool,
+    /// Why traffic may not move now.
+    closed: Option<String>,
+}
+
+impl Parts {
+    fn of(task: &Task, seen: &Seen, names: &Names) -> Self {
+        match &task.want {
+            Want::Rolled(workload) => {
+                let attempt = Attempt { git: workload.retry, ordered: 0 };
+                let desired = match workload.mode {
+                    _ if task.held.is_some() => Desired::Unknown,
+                    Colours::Plain => Desired::Plain,
+                    Colours::Coloured => Desired::Revision { revision: workload.revision, attempt },
+                };
+                Self {
+                    desired,
+                    size: workload.size,
+                    gates: workload.gates.clone(),
+                    timing: workload.timing,
+                    followers_agree: follow(seen, &names.app),
+                    closed: match task.policies.window_state(&workload.policy, seen.at) {
+                        WindowState::Open => None,
+                        WindowState::Closed(closed) => Some(closed.to_string()),
+                    },
+                }
+            }
+            Want::Gone { may_delete } => Self {
+                desired: Desired::Gone { may_delete: *may_delete },
+                size: Size { replicas: 0, autoscaler: None },
+                gates: Gates::default(),
+                timing: super::names::timing_of_gone(names.drain),
+                followers_agree: true,
+                closed: None,
+            },
+        }
+    }
+}
+
+/// Every follower selects what the pointer's record says.
+fn follow(seen: &Seen, app: &str) -> bool {
+    let Pointer::Recorded { record, .. } = &seen.pointer else { return true };
+    let mut followers = seen.followers.values().flatten();
+    followers.all(|live| super::traffic::selection(live, app) == record.selection())
+}

@@ -1,0 +1,30 @@
+//! Blue/green of one workload on a cluster: what is seen, what is written, which gates are asked. What comes next is decided by
+//! [`tidegate_core::rollout`]; the environment's lane says what git asks for ([`lane::Task`]) and reads how it stands
+//! ([`board::Board`]).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `lane` | one workload's passes: observe, keep up, decide, one step, report |
+//! | `names` | what its objects are called |
+//! | `observe` | what is to be seen of it, read directly |
+//! | `traffic` | the Service as pointer: where traffic goes, and whether it has followed |
+//! | `carry` | a step's writes, each guarded by what was read |
+//! | `bodies` | what is sent |
+//! | `kept` | renders of slots, kept to repair them from |
+//! | `upkeep` | templates, Services, autoscalers and budgets as they should be; what nothing needs goes |
+//! | `ask` | gates, asked beside the passes |
+//! | `board`, `tell` | status for the environment's record; logs, metrics, Events |
+//! | `calls` | requests and their guards |
+
+pub mod ask;
+pub mod board;
+mod bodies;
+pub mod calls;
+mod carry;
+pub mod kept;
+pub mod lane;
+mod names;
+mod observe;
+pub mod tell;
+mod traffic;
+mod upkeep;

@@ -1,0 +1,315 @@
+//! What the cluster holds of one workload, read directly: no watch, because decisions about traffic rest on it.
+//!
+//! Everything that is read comes with its resourceVersion, the guard of whatever is written for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use tidegate_core::rollout::{
+    Attempt, POINTER_RECORD, Pods, Pointer, PointerRecord, Revision, SLOT_RECORD, Selection, Slot,
+    SlotRecord, SlotView, Slots, Uncoloured,
+};
+use tidegate_core::workload::names::{APP, REVISION, SLOT, slot_name};
+
+use super::calls::{Calls, Kind, Live};
+use super::names::Names;
+use super::traffic;
+use crate::cluster::call::CallError;
+
+/// Annotation of a Deployment without a colour that was made for the time after the colours.
+pub const MADE_TO_LEAVE: &str = "tidegate.dev/made-to-leave";
+
+/// What is to be seen of a workload.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// When it was read.
+    pub at: Timestamp,
+    /// The pointer object.
+    pub service: Option<Live>,
+    /// The record on it.
+    pub record: Option<PointerRecord>,
+    /// The same as decisions read it.
+    pub pointer: Pointer,
+    /// The slots' Deployments.
+    pub slots: Slots<Option<SeenSlot>>,
+    /// The same as decisions read it.
+    pub views: Slots<SlotView>,
+    /// The slots' autoscalers.
+    pub autoscalers: Slots<Option<Live>>,
+    /// The Deployment without a colour.
+    pub uncoloured: Option<SeenUncoloured>,
+    /// The followers, by name; none inside for one that is missing.
+    pub followers: BTreeMap<String, Option<Live>>,
+    /// Traffic has followed the pointer.
+    pub is_settled: bool,
+    /// The workload's pods.
+    pub pods: Vec<Pod>,
+    /// Names of slots at which something stands that is not ours.
+    pub strangers: Vec<String>,
+}
+
+/// A slot's Deployment.
+#[derive(Debug, Clone)]
+pub struct SeenSlot {
+    /// The object.
+    pub live: Live,
+    /// The record on it.
+    pub record: SlotRecord,
+    /// It is the one from before Tidegate came.
+    pub is_adopted: bool,
+}
+
+/// The Deployment without a colour.
+#[derive(Debug, Clone)]
+pub struct SeenUncoloured {
+    /// The object.
+    pub live: Live,
+    /// As decisions read it.
+    pub view: Uncoloured,
+    /// Its autoscaler.
+    pub autoscaler: Option<Live>,
+    /// The budget over its pods, unless it leaves coloured pods out already.
+    pub budget: Option<Live>,
+}
+
+/// Reads everything.
+pub async fn observe(calls: &Calls, names: &Names) -> Result<Seen, CallError> {
+    let of_slot = |slot| calls.read_owned(Kind::Deployment, slot_name(&names.app, slot));
+    let (service, plain, blue, green, followers, blue_scaler, green_scaler) = futures::try_join!(
+        calls.read(Kind::Service, &names.service),
+        calls.read(Kind::Deployment, &names.app),
+        of_slot(Slot::Blue),
+        of_slot(Slot::Green),
+        followers(calls, &names.followers),
+        autoscaler(calls, names, Slot::Blue),
+        autoscaler(calls, names, Slot::Green),
+    )?;
+    let (pods, endpoints) =
+        futures::try_join!(calls.pods_of(format!("{APP}={}", names.app)), calls.endpoints(&names.service))?;
+    let mut strangers = Vec::new();
+    let (adopted, plain) = adopted(plain);
+    let mut slots = Slots::default();
+    for (slot, live) in [(Slot::Blue, blue), (Slot::Green, green)] {
+        let own = live.and_then(|live| own_slot(live, names, slot, &mut strangers));
+        *slots.get_mut(slot) = own;
+    }
+    if let Some((slot, seen)) = adopted
+        && slots.get(slot).is_none()
+    {
+        *slots.get_mut(slot) = Some(seen);
+    }
+    let autoscalers = Slots { blue: blue_scaler, green: green_scaler };
+    let mut views = Slots::default();
+    for slot in Slot::ALL {
+        *views.get_mut(slot) = view(calls, slot, &slots, &autoscalers, &pods).await?;
+    }
+    let uncoloured = match plain {
+        Some(live) => Some(uncoloured(calls, names, live).await?),
+        None => None,
+    };
+    let record =
+        service.as_ref().and_then(|live| serde_json::from_str(live.annotation(POINTER_RECORD)?).ok());
+    let selection = service.as_ref().map_or(Selection::Nothing, |live| traffic::selection(live, &names.app));
+    let pointer = match &record {
+        Some(PointerRecord { record, .. }) => Pointer::Recorded { record: record.clone(), selection },
+        None => Pointer::Unrecorded,
+    };
+    let is_settled = traffic::is_settled(selection, &endpoints, &pods);
+    let at = Timestamp::now();
+    Ok(Seen {
+        at,
+        service,
+        record,
+        pointer,
+        slots,
+        views,
+        autoscalers,
+        uncoloured,
+        followers,
+        is_settled,
+        pods,
+        strangers,
+    })
+}
+
+impl Calls {
+    async fn read_owned(&self, kind: Kind, name: String) -> Result<Option<Live>, CallError> {
+        self.read(kind, &name).await
+    }
+
+    async fn pods_of(&self, labels: String) -> Result<Vec<Pod>, CallError> {
+        self.pods(&labels).await
+    }
+}
+
+async fn followers(calls: &Calls, names: &[String]) -> Result<BTreeMap<String, Option<Live>>, CallError> {
+    let mut found = BTreeMap::new();
+    for name in names {
+        found.insert(name.clone(), calls.read(Kind::Service, name).await?);
+    }
+    Ok(found)
+}
+
+async fn autoscaler(calls: &Calls, names: &Names, slot: Slot) -> Result<Option<Live>, CallError> {
+    match &names.autoscaler {
+        Some(name) => calls.read(Kind::Autoscaler, &slot_name(name, slot)).await,
+        None => Ok(None),
+    }
+}
+
+/// The Deployment under the workload's own name is a slot once it carries a slot's record.
+fn adopted(plain: Option<Live>) -> (Option<(Slot, SeenSlot)>, Option<Live>) {
+    let Some(live) = plain else { return (None, None) };
+    let record = live.annotation(SLOT_RECORD).and_then(|text| serde_json::from_str(text).ok());
+    let slot = slot_of(live.text(&format!("/spec/template/metadata/labels/{}", escaped(SLOT))));
+    match (record, slot) {
+        (Some(record), Some(slot)) => (Some((slot, SeenSlot { live, record, is_adopted: true })), None),
+        _ => (None, Some(live)),
+    }
+}
+
+/// A slot's own Deployment. One whose record somebody took away is known by its labels.
+fn own_slot(live: Live, names: &Names, slot: Slot, strangers: &mut Vec<String>) -> Option<SeenSlot> {
+    if live.label(APP) != Some(names.app.as_str()) || live.label(SLOT) != Some(slot.to_string().as_str()) {
+        strangers.push(live.name().to_owned());
+        return None;
+    }
+    let written = live.annotation(SLOT_RECORD).and_then(|text| serde_json::from_str(text).ok());
+    let record = written.or_else(|| rebuilt(&live, names));
+    if record.is_none() {
+        strangers.push(live.name().to_owned());
+    }
+    record.map(|record| SeenSlot { live, record, is_adopted: false })
+}
+
+/// What a Deployment without its record still says. It has passed nothing.
+fn rebuilt(live: &Live, names: &Names) -> Option<SlotRecord> {
+    let revision: Revision =
+        live.text(&format!("/spec/template/metadata/labels/{}", escaped(REVISION))).parse().ok()?;
+    let created = live.text("/metadata/creationTimestamp").parse().unwrap_or(Timestamp::UNIX_EPOCH);
+    Some(SlotRecord {
+        commit: String::new(),
+        revision,
+        attempt: Attempt::default(),
+        recorded: live.number("/spec/replicas"),
+        served: None,
+        released: None,
+        prepared_at: created,
+        drain: names.drain.as_secs(),
+        service: names.service.clone(),
+        marks: 0,
+        answers: Vec::new(),
+    })
+}
+
+/// A key as it stands in a JSON pointer.
+pub fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The slot of a label's value.
+pub fn slot_of(value: &str) -> Option<Slot> {
+    Slot::ALL.into_iter().find(|slot| slot.to_string() == value)
+}
+
+async fn view(
+    calls: &Calls,
+    slot: Slot,
+    slots: &Slots<Option<SeenSlot>>,
+    autoscalers: &Slots<Option<Live>>,
+    pods: &[Pod],
+) -> Result<SlotView, CallError> {
+    let seen = slots.get(slot).as_ref();
+    let mut counted = count(pods, slot, seen.map(|seen| seen.record.revision));
+    if let Some(SeenSlot { live, is_adopted: true, .. }) = seen {
+        // Its pods from before it had a colour.
+        let others = calls.pods(&without_colour(live)).await?.iter().filter(|pod| is_alive(pod)).count();
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        counted.others += others;
+        counted.total += others;
+    }
+    let deployment = seen.map(|SeenSlot { live, record, is_adopted }| {
+        let is_current = live.number("/status/observedGeneration") >= live.number("/metadata/generation");
+        record.deployment(live.number("/spec/replicas"), is_current, *is_adopted)
+    });
+    let min = |live: &Live| live.number("/spec/minReplicas").max(1);
+    let autoscaler_min = autoscalers.get(slot).as_ref().filter(|_| seen.is_some()).map(min);
+    Ok(SlotView { deployment, pods: counted, autoscaler_min })
+}
+
+/// Selects the pods of a Deployment that have no colour.
+fn without_colour(live: &Live) -> String {
+    let labels = live.value.pointer("/spec/selector/matchLabels").and_then(|labels| labels.as_object());
+    let own =
+        labels.into_iter().flatten().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    own.chain([format!("!{SLOT}")]).collect::<Vec<_>>().join(",")
+}
+
+async fn uncoloured(calls: &Calls, names: &Names, live: Live) -> Result<SeenUncoloured, CallError> {
+    let autoscaler = match &names.autoscaler {
+        Some(name) => calls.read(Kind::Autoscaler, name).await?,
+        None => None,
+    };
+    let budget = match &names.budget {
+        Some(name) => calls.read(Kind::Budget, name).await?.filter(|budget| !leaves_colours_out(budget)),
+        None => None,
+    };
+    let pods = calls.pods(&without_colour(&live)).await?;
+    let ready = pods.iter().filter(|pod| is_alive(pod) && is_ready(pod)).count();
+    let view = Uncoloured {
+        replicas: live.number("/spec/replicas"),
+        ready: u32::try_from(ready).unwrap_or(u32::MAX),
+        has_autoscaler: autoscaler.is_some(),
+        has_budget: budget.is_some(),
+        is_ours: live.annotation(MADE_TO_LEAVE).is_some(),
+    };
+    Ok(SeenUncoloured { live, view, autoscaler, budget })
+}
+
+/// True for a budget that was narrowed to pods without a colour.
+fn leaves_colours_out(budget: &Live) -> bool {
+    let expressions =
+        budget.value.pointer("/spec/selector/matchExpressions").and_then(|list| list.as_array());
+    expressions.into_iter().flatten().any(|expression| {
+        let text = |key: &str| expression.get(key).and_then(|value| value.as_str());
+        text("key") == Some(SLOT) && text("operator") == Some("DoesNotExist")
+    })
+}
+
+/// The pods of a slot. Those that have ended do not count.
+pub fn count(pods: &[Pod], slot: Slot, revision: Option<Revision>) -> Pods {
+    let (slot, revision) = (slot.to_string(), revision.map(|revision| revision.to_string()));
+    let mut counted = Pods::default();
+    for pod in pods.iter().filter(|pod| is_alive(pod) && pod.labels().get(SLOT) == Some(&slot)) {
+        counted.total += 1;
+        if pod.labels().get(REVISION) != revision.as_ref() {
+            counted.others += 1;
+        } else if is_ready(pod) {
+            counted.ready += 1;
+        }
+    }
+    counted
+}
+
+/// True for a pod that has not ended.
+pub fn is_alive(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// True for a pod that is ready and stays.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let is_ready = conditions.is_some_and(|all| {
+        all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    });
+    is_ready && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// The names of the pods of a slot.
+pub fn pods_of(pods: &[Pod], slot: Slot) -> BTreeSet<String> {
+    let slot = slot.to_string();
+    pods.iter().filter(|pod| pod.labels().get(SLOT) == Some(&slot)).map(kube::ResourceExt::name_any).collect()
+}

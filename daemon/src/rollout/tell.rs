@@ -1,0 +1,187 @@
+//! What is said of a rollout beside its status: log lines, metrics, and Kubernetes Events on its objects. One line and one Event
+//! for each decision that changes something, none for passes that wait.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder};
+use tidegate_core::rollout::{Decision, Finding, Phase, Verdict, WorkloadState, WorkloadStatus, Write};
+
+use super::carry::Carried;
+use super::upkeep::Repair;
+use crate::cluster::call::CallError;
+use crate::telemetry::{GateLabels, Metrics, PhaseLabels, StepLabels};
+
+/// An Event's note is cut here (the API's own limit is 1,024 bytes).
+const NOTE_CAP: usize = 900;
+/// An Event that is not taken within this time is dropped: it must not hold a rollout up.
+const EVENT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Says things about the workloads of one environment.
+#[derive(Clone)]
+pub struct Teller {
+    /// The environment.
+    pub environment: String,
+    /// The workload's namespace.
+    pub namespace: String,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Events.
+    pub recorder: Recorder,
+}
+
+impl Teller {
+    /// A pass has found out how the workload stands.
+    pub fn stands(
+        &self,
+        app: &str,
+        before: Option<&WorkloadStatus>,
+        status: &WorkloadStatus,
+        decision: &Decision,
+    ) {
+        let workload = self.workload(app);
+        let known = before.map(|before| before.phase);
+        if known != Some(status.phase) {
+            if let Some(known) = known {
+                self.phase(&workload, known).set(0);
+            }
+            self.phase(&workload, decision.phase).set(1);
+            tracing::info!(
+                environment = %self.environment, %workload, phase = status.phase.as_str(),
+                state = status.state.as_str(), revision = status.desired.as_deref().unwrap_or_default(),
+                reason = %status.reason, "rollout"
+            );
+        }
+        let is_news = before.map(|before| before.state) != Some(status.state);
+        if is_news {
+            let is_bad = match status.state {
+                WorkloadState::Rejected | WorkloadState::Halted => true,
+                WorkloadState::Live
+                | WorkloadState::Moving
+                | WorkloadState::Baking
+                | WorkloadState::Waiting => false,
+            };
+            self.event(app, status.state.as_str(), &status.reason, is_bad);
+        }
+    }
+
+    /// A step was carried out, or ended early.
+    pub fn carried(&self, app: &str, phase: Phase, writes: &[Write], carried: &Carried) {
+        let workload = self.workload(app);
+        let outcome = match carried {
+            Carried::Done => "done",
+            Carried::Ended(_) => "ended",
+            Carried::Refused(_) => "refused",
+        };
+        let labels = StepLabels {
+            environment: self.environment.clone(),
+            workload: workload.clone(),
+            phase: phase.as_str().to_owned(),
+            outcome: outcome.to_owned(),
+        };
+        self.metrics.rollout_steps.get_or_create(&labels).inc();
+        let writes = writes.len();
+        match carried {
+            Carried::Done => tracing::info!(
+                environment = %self.environment, %workload, phase = phase.as_str(), writes, "step"
+            ),
+            Carried::Ended(why) => tracing::debug!(
+                environment = %self.environment, %workload, phase = phase.as_str(), %why, "step ended early"
+            ),
+            Carried::Refused(why) => {
+                tracing::warn!(
+                    environment = %self.environment, %workload, phase = phase.as_str(), %why, "step refused"
+                );
+                self.event(app, "refused", why, true);
+            }
+        }
+    }
+
+    /// A gate has said something new.
+    pub fn answered(&self, app: &str, gate: &str, phase: Phase, finding: &Finding) {
+        let workload = self.workload(app);
+        let verdict = match finding.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Unknown => "unknown",
+        };
+        let labels = GateLabels {
+            environment: self.environment.clone(),
+            workload: workload.clone(),
+            gate: gate.to_owned(),
+            verdict: verdict.to_owned(),
+        };
+        self.metrics.gate_answers.get_or_create(&labels).inc();
+        tracing::info!(
+            environment = %self.environment, %workload, phase = phase.as_str(), gate, verdict,
+            value = finding.value.as_deref().unwrap_or_default(), samples = finding.samples,
+            summary = %finding.summary, "gate"
+        );
+        let note = format!("gate {gate}: {verdict}: {}", finding.summary);
+        self.event(app, "gate", &note, finding.verdict == Verdict::Fail);
+    }
+
+    /// A hand-made change was taken back.
+    pub fn repaired(&self, app: &str, repair: &Repair) {
+        let Repair { name, managers } = repair;
+        let managers = managers.join(", ");
+        tracing::info!(
+            environment = %self.environment, workload = %self.workload(app), deployment = %name, %managers,
+            "a changed template was taken back"
+        );
+        let by = if managers.is_empty() { String::new() } else { format!(" by {managers}") };
+        self.event(
+            app,
+            "repair",
+            &format!("the template of {name} was changed{by}; it is as it was again"),
+            true,
+        );
+    }
+
+    /// A pass failed.
+    pub fn failed(&self, app: &str, error: &CallError) {
+        tracing::warn!(environment = %self.environment, workload = %self.workload(app), %error, "rollout pass failed");
+    }
+
+    fn workload(&self, app: &str) -> String {
+        super::board::key(&self.namespace, app)
+    }
+
+    fn phase(&self, workload: &str, phase: Phase) -> prometheus_client::metrics::gauge::Gauge {
+        let labels = PhaseLabels {
+            environment: self.environment.clone(),
+            workload: workload.to_owned(),
+            phase: phase.as_str().to_owned(),
+        };
+        self.metrics.rollout_phase.get_or_create(&labels).clone()
+    }
+
+    /// An Event on the Service, which lives as long as the workload. Sent beside the pass: nothing waits for it.
+    fn event(&self, app: &str, action: &str, note: &str, is_bad: bool) {
+        let mut end = note.len().min(NOTE_CAP);
+        while !note.is_char_boundary(end) {
+            end -= 1;
+        }
+        let event = Event {
+            type_: if is_bad { EventType::Warning } else { EventType::Normal },
+            reason: "Rollout".to_owned(),
+            note: note.get(..end).map(str::to_owned),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        let about = ObjectReference {
+            api_version: Some("apps/v1".to_owned()),
+            kind: Some("Deployment".to_owned()),
+            name: Some(app.to_owned()),
+            namespace: Some(self.namespace.clone()),
+            ..ObjectReference::default()
+        };
+        let recorder = self.recorder.clone();
+        tokio::spawn(async move {
+            let sent = tokio::time::timeout(EVENT_DEADLINE, recorder.publish(&event, &about)).await;
+            if let Ok(Err(error)) = sent {
+                tracing::debug!(%error, "failed to publish an Event");
+            }
+        });
+    }
+}
