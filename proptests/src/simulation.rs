@@ -217,6 +217,7 @@ impl Simulation {
                 prune_disabled: false,
                 managed: managed.clone(),
                 health,
+                kept: None,
                 podless: false,
             }),
         );

@@ -241,6 +241,7 @@ fn live_object(uid: &str, live: &Live) -> LiveObject {
             foreign: if live.foreign { vec![foreign] } else { Vec::new() },
         },
         health: health(live.health),
+        kept: None,
         podless: false,
     }
 }

@@ -34,6 +34,9 @@ pub struct LiveObject {
     pub managed: ManagedSummary,
     /// Its health; `None` for objects whose kind is watched by metadata only.
     pub health: Option<Health>,
+    /// The object as JSON, without who manages what, where only a condition or a HealthRule says how it is (see
+    /// [`crate::health::kept`]).
+    pub kept: Option<Box<str>>,
     /// No pod can say why it is not healthy (see [`crate::health::is_podless`]).
     pub podless: bool,
 }

@@ -51,6 +51,10 @@ pub fn summarize(gvk: &Gvk, detail: Detail, object: &Value) -> LiveObject {
         Detail::Metadata => (None, false),
         Detail::Whole => assess(gvk, object),
     };
+    let kept = match detail {
+        Detail::Whole if health::is_custom(gvk) => health::kept(object),
+        Detail::Whole | Detail::Metadata => None,
+    };
     LiveObject {
         api_version: gvk.api_version(),
         uid: text("uid"),
@@ -61,6 +65,7 @@ pub fn summarize(gvk: &Gvk, detail: Detail, object: &Value) -> LiveObject {
         prune_disabled: annotations.get(PRUNE).is_some_and(|value| value == PRUNE_DISABLED),
         managed: ManagedSummary::parse(metadata.get("managedFields").unwrap_or(&Value::Null)),
         health,
+        kept,
         podless,
     }
 }

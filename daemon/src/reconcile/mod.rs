@@ -53,6 +53,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tidegate_core::health::judge;
 use tidegate_core::ids::short;
 use tidegate_core::inventory::Inventory;
 use tidegate_core::plan::{Plan, PlanInput, PlanSettings, plan};
@@ -246,6 +247,7 @@ impl Lane {
         let objects: &[Arc<_>] = if settings.decommission { &[] } else { &desired.ordinary };
         let conflicts = &self.memory.conflicts;
         let mut observed = observe(cluster, objects, inventory, unseen, conflicts).await?;
+        judge(&desired.policies.health_rules, &mut observed);
         self.memory.evidence.attach(&mut observed);
         self.memory.forget_absent_managers(&observed);
         self.memory.flips.expire(now);

@@ -30,7 +30,8 @@ impl<'a> Definition<'a> {
     /// Applies the definition with these versions, each served or not; the last one is stored.
     pub fn serve(&self, versions: &[(&str, bool)]) {
         let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {
-            "spec": {"type": "object", "properties": {"size": {"type": "string"}}}}}});
+            "spec": {"type": "object", "properties": {"size": {"type": "string"}}},
+            "status": {"type": "object", "properties": {"phase": {"type": "string"}}}}}});
         let last = versions.len() - 1;
         let versions: Vec<_> = versions
             .iter()

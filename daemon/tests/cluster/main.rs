@@ -39,6 +39,7 @@ mod order;
 mod pace;
 mod partial;
 mod plan;
+mod policies;
 mod programs;
 mod prune;
 mod reads;

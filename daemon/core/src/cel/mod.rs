@@ -66,28 +66,29 @@ impl Expression {
         &self.text
     }
 
-    /// Whether it is true of an object; why it cannot be said otherwise. No value of the object stands in the reason.
-    pub fn holds(&self, facts: &Facts) -> Result<bool, String> {
+    /// Whether it is true of an object.
+    pub fn holds(&self, facts: &Facts) -> Result<bool, NoAnswer> {
         match self.evaluate(facts)? {
             Value::Bool(holds) => Ok(holds),
-            _ => Err("it is neither true nor false".to_owned()),
+            _ => Err(NoAnswer::because("it is neither true nor false")),
         }
     }
 
     /// The text that it makes of an object, cut at 1,024 bytes.
-    pub fn message(&self, facts: &Facts) -> Result<String, String> {
+    pub fn message(&self, facts: &Facts) -> Result<String, NoAnswer> {
         match self.evaluate(facts)? {
             Value::String(text) => {
                 let end = (0..=MAX_MESSAGE.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
                 Ok(text.get(..end.unwrap_or_default()).unwrap_or_default().to_owned())
             }
-            _ => Err("it is no text".to_owned()),
+            _ => Err(NoAnswer::because("it is no text")),
         }
     }
 
-    fn evaluate(&self, facts: &Facts) -> Result<Value, String> {
+    fn evaluate(&self, facts: &Facts) -> Result<Value, NoAnswer> {
         if self.cost(facts) > MAX_COST {
-            return Err(format!("the object is too large for {} loops within each other", self.loops));
+            let reason = format!("the object is too large for {} loops within each other", self.loops);
+            return Err(NoAnswer { is_absent: false, reason });
         }
         self.program.execute(&facts.context).map_err(|error| reason(&error))
     }
@@ -114,6 +115,27 @@ impl fmt::Debug for Expression {
 impl PartialEq for Expression {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
+    }
+}
+
+/// Why an expression says nothing of an object. No value of the object stands in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// It asks for something that is not there.
+    pub is_absent: bool,
+    /// For people.
+    pub reason: String,
+}
+
+impl NoAnswer {
+    fn because(reason: &str) -> Self {
+        Self { is_absent: false, reason: reason.to_owned() }
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
     }
 }
 
@@ -147,8 +169,9 @@ impl Facts {
 }
 
 /// Why an evaluation ended, without any value: errors of the interpreter print what they are about.
-fn reason(error: &ExecutionError) -> String {
-    match error {
+fn reason(error: &ExecutionError) -> NoAnswer {
+    let is_absent = matches!(error, ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_));
+    let reason = match error {
         ExecutionError::NoSuchKey(key) => format!("the object has no `{key}` there; ask `has(...)` first"),
         ExecutionError::UndeclaredReference(name) => format!("nothing is known of `{name}`"),
         ExecutionError::NoSuchOverload
@@ -164,7 +187,8 @@ fn reason(error: &ExecutionError) -> String {
         }
         // The interpreter may learn of further ones.
         _ => "it could not be computed".to_owned(),
-    }
+    };
+    NoAnswer { is_absent, reason }
 }
 
 #[cfg(test)]

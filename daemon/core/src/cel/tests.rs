@@ -6,7 +6,7 @@ use super::*;
 
 fn holds(text: &str, object: &Json) -> Result<bool, String> {
     let expression = Expression::compile(text).unwrap_or_else(|message| panic!("{text}: {message}"));
-    expression.holds(&Facts::of(object))
+    expression.holds(&Facts::of(object)).map_err(|why| why.reason)
 }
 
 fn refused(text: &str) -> String {

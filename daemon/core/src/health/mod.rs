@@ -5,7 +5,7 @@
 //! | kind | kstatus | here |
 //! |---|---|---|
 //! | any | Failed or InProgress | a broken object is Degraded, a paused one Suspended |
-//! | custom kinds without conditions | Current | Unknown: nothing says that it works |
+//! | custom kinds without conditions | Current | Unknown: nothing says that it works, unless a HealthRule does |
 //! | objects that their controller has not seen | Current for some | Progressing |
 //! | Job that runs | Current | Progressing: the work is not done |
 //! | StatefulSet with OnDelete | Current | its replicas must be ready |
@@ -28,6 +28,7 @@ mod network;
 mod podless;
 mod pods;
 mod read;
+mod ruled;
 mod stateful;
 mod storage;
 #[cfg(test)]
@@ -44,6 +45,8 @@ use kinds::Rule;
 pub use environment::{all_healthy, environment_health};
 pub use kinds::{exists_is_healthy, has_rule};
 pub use podless::is_podless;
+pub(crate) use read::sentence;
+pub use ruled::{is_custom, judge, kept};
 pub use trouble::{PodTrouble, assess_pods};
 
 /// The state of one object.

@@ -85,7 +85,7 @@ pub(super) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 }
 
 /// Words of others, fit for the end of a sentence: one line, of bounded length, without a full stop.
-pub(super) fn sentence(words: &str) -> String {
+pub(crate) fn sentence(words: &str) -> String {
     let line: String =
         words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_MESSAGE + 1).collect();
     if line.chars().count() > MAX_MESSAGE {

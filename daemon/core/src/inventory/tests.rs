@@ -83,6 +83,7 @@ fn another_uid_and_a_missing_mark_are_doubted_and_nothing_else_is() {
         prune_disabled: false,
         managed: ManagedSummary::default(),
         health: None,
+        kept: None,
         podless: false,
     };
     let uid = entry.uid.as_deref().expect("it was made");

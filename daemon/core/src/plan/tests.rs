@@ -67,6 +67,7 @@ impl World {
                 prune_disabled: false,
                 managed: ManagedSummary { own: own.clone(), ..ManagedSummary::default() },
                 health: Some(Health { state: HealthState::Healthy, reason: String::new() }),
+                kept: None,
                 podless: false,
             }),
         );

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::read::{self, PolicyFile};
-use super::{Policies, Policy, RolloutPolicy, window_names};
+use super::{HealthRule, Policies, Policy, RolloutPolicy, window_names};
 use crate::desired::Placed;
 use crate::ids::Digest;
 use crate::location::Location;
@@ -167,15 +167,17 @@ impl PolicyFolder {
         let mut problems = Vec::new();
         let mut files = BTreeSet::new();
         let mut policies = Policies::default();
-        for Placed { value: name, location } in names {
+        for Placed { value: name, location: place } in names {
             if let Some(Named { location, policy }) = self.policies.get(name) {
                 files.insert(location.file.clone());
+                problems
+                    .extend(second_rule(policy.as_ref(), &policies).map(|problem| problem.at(place.clone())));
                 policies.extend(policy.as_ref());
                 if let Some(Policy::Rollout(policy)) = policy {
                     files.extend(self.bring_windows(policy, &mut policies));
                 }
             } else {
-                problems.push(self.unknown(name, "policy").at(location.clone()));
+                problems.push(self.unknown(name, "policy").at(place.clone()));
                 // It may stand in a file that could not be read.
                 let broken = self.files.iter().filter(|(_, problems)| problems.iter().any(Problem::is_error));
                 files.extend(broken.map(|(file, _)| file.clone()));
@@ -191,6 +193,16 @@ impl PolicyFolder {
         policies.warnings = problems;
         Ok(policies)
     }
+}
+
+/// The problem of a health rule for a kind that has one already.
+fn second_rule(policy: Option<&Policy>, policies: &Policies) -> Option<Problem> {
+    let Some(Policy::HealthRule(rule)) = policy else { return None };
+    let is_same = |first: &&Arc<HealthRule>| first.group == rule.group && first.kind == rule.kind;
+    let first = policies.health_rules.iter().find(is_same)?;
+    let message = format!("`{}` and `{}` are both the health rule of {}", first.name, rule.name, rule.kind);
+    let problem = Problem::error(Code::ConfigField, message).related("the first one", first.location.clone());
+    Some(problem.related("the second one", rule.location.clone()).help("name one of them"))
 }
 
 fn is_policy(path: &str) -> bool {

@@ -9,6 +9,7 @@ mod cron;
 mod folder;
 mod gate;
 mod guardrail;
+mod health_rule;
 mod read;
 mod rollout;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use gate::{
     LoadGate, Port, PrometheusGate, PrometheusSource, ScalarType, TcpGate, TcpTarget, Tolerance, Traffic,
 };
 pub use guardrail::{Action, Guardrail, ObjectMatch, Validation};
+pub use health_rule::HealthRule;
 pub use rollout::{
     Bake, Deadlines, LabelExpression, LabelOperator, LabelSelector, Match, Mode, Reach, RolloutPolicy,
 };
@@ -40,6 +42,8 @@ pub use window::{Cause, ChangeWindow, Closed, Freeze, Recurring, WindowState, st
 pub enum Policy {
     /// How workloads roll out.
     Rollout(Arc<RolloutPolicy>),
+    /// When objects of a custom kind are healthy.
+    HealthRule(Arc<HealthRule>),
     /// Rules on objects.
     Guardrail(Arc<Guardrail>),
     /// When changes may be made.
@@ -57,6 +61,8 @@ pub struct Policies {
     pub gate_windows: BTreeMap<String, Arc<ChangeWindow>>,
     /// Rules on its objects.
     pub guardrails: Vec<Arc<Guardrail>>,
+    /// When objects of custom kinds are healthy; one for a kind.
+    pub health_rules: Vec<Arc<HealthRule>>,
     /// What is odd in their files but does not keep them from being used.
     pub warnings: Vec<Problem>,
 }
@@ -81,6 +87,7 @@ impl Policies {
     fn extend(&mut self, policy: Option<&Policy>) {
         match policy {
             Some(Policy::Rollout(policy)) => self.rollouts.push(policy.clone()),
+            Some(Policy::HealthRule(rule)) => self.health_rules.push(rule.clone()),
             Some(Policy::Guardrail(guardrail)) => self.guardrails.push(guardrail.clone()),
             Some(Policy::Window(window)) => self.windows.push(window.clone()),
             None => {}

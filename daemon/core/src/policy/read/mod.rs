@@ -4,6 +4,7 @@
 
 mod gates;
 mod guardrail;
+mod health_rule;
 mod http;
 mod job;
 mod prometheus;
@@ -23,9 +24,9 @@ use crate::yaml::{Budget, parse};
 /// The version of every policy.
 const API_VERSION: &str = "tidegate.dev/v1";
 /// The kinds that are read.
-const KINDS: &[&str] = &["RolloutPolicy", "ChangeWindow", "Guardrail"];
+const KINDS: &[&str] = &["RolloutPolicy", "ChangeWindow", "Guardrail", "HealthRule"];
 /// Kinds that the formats know and this version does not.
-const LATER: &[&str] = &["HealthRule", "Trust"];
+const LATER: &[&str] = &["Trust"];
 
 /// One file of `policies/`.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +88,9 @@ fn document(fields: &mut Fields, root: &Spot<'_>) -> Option<PolicyDocument> {
         }
         (Some("Guardrail"), Some(spec)) => {
             guardrail::guardrail(fields, &spec, about).map(|guardrail| Policy::Guardrail(Arc::new(guardrail)))
+        }
+        (Some("HealthRule"), Some(spec)) => {
+            health_rule::health_rule(fields, &spec, about).map(|rule| Policy::HealthRule(Arc::new(rule)))
         }
         (Some(_) | None, _) => None,
     };

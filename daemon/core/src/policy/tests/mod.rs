@@ -4,6 +4,7 @@ mod cron;
 mod folder;
 mod gates;
 mod guardrail;
+mod health_rule;
 mod rollout;
 mod window;
 
