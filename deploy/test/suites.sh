@@ -174,6 +174,8 @@ suite "build of cargo-deny" 900 deploy/test/dependencies.sh --install || true
 suite "format, clippy, dependencies" "$build_seconds" make --no-print-directory lint || true
 suite "documentation" 600 make --no-print-directory docs || true
 suite "build of everything" "$build_seconds" cargo test --locked --workspace --no-run || finish
+# Pods of the tests are pods of the shop.
+suite "build of the shop's image" "$build_seconds" env VERSIONS=1.0.0 LOCAL_CLUSTER="$local_cluster" CARGO_TARGET_DIR="$build" deploy/demo/images.sh build || finish
 # Tests have deadlines of their own, so from here on nothing runs beside them.
 wait "$kubernetes" || true # the suite says why, if it failed
 kubernetes=

@@ -1,9 +1,11 @@
 //! What the three roles share: probes, the version header, played faults, and an end that drops no request.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -57,13 +59,21 @@ struct Shared {
     ready: Ready,
     ending: AtomicBool,
     requests: AtomicU64,
+    /// By status; probes are not counted.
+    answered: Mutex<BTreeMap<u16, u64>>,
+}
+
+impl Shared {
+    fn new(behaviour: Behaviour, ready: Ready) -> Arc<Self> {
+        let (ending, requests) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Self { behaviour, ready, ending, requests, answered: Mutex::default() })
+    }
 }
 
 /// Serves the role's routes and the probes until SIGTERM (or SIGINT), then finishes what is in flight.
 pub async fn serve(routes: Router, ready: Ready, behaviour: Behaviour) -> anyhow::Result<()> {
     let port = behaviour.port;
-    let shared =
-        Arc::new(Shared { behaviour, ready, ending: AtomicBool::new(false), requests: AtomicU64::new(0) });
+    let shared = Shared::new(behaviour, ready);
     let listener = TcpListener::bind(("0.0.0.0", port))
         .await
         .with_context(|| format!("failed to listen on port {port}"))?;
@@ -84,6 +94,7 @@ fn application(routes: Router, shared: Arc<Shared>) -> Router {
     let probes = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
         .route(
             "/version",
             get(async |State(shared): State<Arc<Shared>>| format!("{}\n", shared.behaviour.version)),
@@ -91,6 +102,7 @@ fn application(routes: Router, shared: Arc<Shared>) -> Router {
         .with_state(shared.clone());
     routes
         .layer(from_fn_with_state(shared.clone(), play_faults))
+        .layer(from_fn_with_state(shared.clone(), count))
         .merge(probes)
         .layer(from_fn_with_state(shared, tell_version))
 }
@@ -107,6 +119,26 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
         None => "ready\n".into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
     }
+}
+
+/// What Prometheus reads.
+async fn metrics(State(shared): State<Arc<Shared>>) -> String {
+    let mut text =
+        "# HELP shop_requests_total Answered requests.\n# TYPE shop_requests_total counter\n".to_owned();
+    for (status, count) in shared.answered.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "shop_requests_total{{code=\"{status}\"}} {count}");
+    }
+    text
+}
+
+async fn count(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let mut answered = shared.answered.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_status = answered.entry(response.status().as_u16()).or_default();
+    *of_status = of_status.saturating_add(1);
+    drop(answered);
+    response
 }
 
 async fn play_faults(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
@@ -170,7 +202,7 @@ mod tests {
 
     fn shared(pairs: [(&str, &str); 1], ready: Ready) -> Arc<Shared> {
         let behaviour = Behaviour::from_variables(&Variables::from(pairs)).unwrap();
-        Arc::new(Shared { behaviour, ready, ending: AtomicBool::new(false), requests: AtomicU64::new(0) })
+        Shared::new(behaviour, ready)
     }
 
     async fn status(shared: &Arc<Shared>, path: &str) -> u16 {
@@ -201,6 +233,17 @@ mod tests {
         assert_eq!(status(&shared, "/work").await, 500);
         assert_eq!(status(&shared, "/healthz").await, 200);
         assert_eq!(status(&shared, "/readyz").await, 200);
+    }
+
+    #[tokio::test]
+    async fn answers_are_counted_by_their_status_and_probes_are_not() {
+        let shared = shared([("FAIL_RATE", "0.5")], Ready::always());
+        for path in ["/work", "/work", "/work", "/healthz", "/readyz"] {
+            status(&shared, path).await;
+        }
+        let text = metrics(State(shared)).await;
+        let counted: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(counted, ["shop_requests_total{code=\"200\"} 2", "shop_requests_total{code=\"500\"} 1"]);
     }
 
     #[tokio::test]
