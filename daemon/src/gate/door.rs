@@ -114,7 +114,9 @@ async fn forward(api: &Api<Pod>, name: &str, port: u16) -> Result<Opened, Miss> 
         Ok(Ok(forwarder)) => forwarder,
         Ok(Err(CallError::Forbidden(status))) => {
             let told = text::quote(&status.message);
-            return Err(Miss::ApiServer(format!("the right to create pods/portforward is missing: {told}")));
+            return Err(Miss::ApiServer(format!(
+                "the rights to get and create pods/portforward are needed: {told}"
+            )));
         }
         Ok(Err(error)) => return Err(Miss::ApiServer(text::quote(&error.to_string()))),
         Err(_) => {

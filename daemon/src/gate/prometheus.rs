@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
-use tidegate_core::gate::prometheus::{Asked, Sample, form, judge, read};
+use tidegate_core::gate::prometheus::{Asked, Sample, form, judge, read, timestamp_of};
 use tidegate_core::gate::variables::{Variables, fill, names};
 use tidegate_core::gate::{Judgement, text};
 use tidegate_core::policy::{PrometheusGate, PrometheusSource};
@@ -37,7 +37,17 @@ async fn queries(asking: &Asking<'_>, gate: &PrometheusGate) -> Result<Asked, St
         None => None,
     };
     let server = Server::find(asking, &gate.source).await?;
-    let ask = async |query: &str| server.ask(&form(query, gate.max_age, asking.request_deadline())).await;
+    let ask = async |query: &str| {
+        let form = |query: &str| form(query, gate.max_age, asking.request_deadline());
+        let sample = server.ask(&form(query)).await?;
+        if !sample.of_vector {
+            return Ok(sample);
+        }
+        let times = server.ask(&form(&timestamp_of(query))).await;
+        times
+            .map(|times| sample.written(times))
+            .map_err(|why| format!("{why}, when asked how old its sample is"))
+    };
     // The count first: with too little traffic nobody needs the rest.
     let traffic = match traffic {
         Some(traffic) => Some(ask(&traffic).await),

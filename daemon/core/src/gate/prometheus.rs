@@ -17,8 +17,26 @@ const NOTE: &str = "PromQL info";
 pub struct Sample {
     /// Its value, finite.
     pub value: f64,
-    /// When it was evaluated, in seconds of Unix time.
+    /// When it was evaluated, or written where that is known, in seconds of Unix time.
     pub at: f64,
+    /// Whether it is of a vector: it may be older than its evaluation ([`timestamp_of`]).
+    pub of_vector: bool,
+}
+
+impl Sample {
+    /// The same with the time that the query [`timestamp_of`] gave.
+    #[must_use]
+    pub fn written(mut self, times: Self) -> Self {
+        self.at = self.at.min(times.value);
+        self
+    }
+}
+
+/// A query for the time of the same sample: of a plain selector it is when the sample was written, of everything else when it
+/// was evaluated.
+pub fn timestamp_of(query: &str) -> String {
+    // A comment ends with its line.
+    format!("timestamp(\n{query}\n)")
 }
 
 #[derive(Deserialize)]
@@ -79,7 +97,7 @@ pub fn read(status: u16, body: &[u8]) -> Result<Sample, String> {
     if !value.is_finite() {
         return Err(format!("gives {value}, which is no number to compare"));
     }
-    Ok(Sample { value, at })
+    Ok(Sample { value, at, of_vector: kind == "vector" })
 }
 
 /// Why a sample is too old (or from a clock that is far ahead); none when it is fresh.
@@ -119,15 +137,15 @@ pub fn judge(gate: &PrometheusGate, asked: &Asked, now: Timestamp) -> Judgement 
     if let Some(Traffic { query: _, min }) = traffic {
         match asked.traffic.as_ref().map_or_else(|| Err("was not asked".to_owned()), fresh) {
             Err(why) => return Judgement::unknown(format!("the traffic query {why}")),
-            Ok(Sample { value, at: _ }) if value >= *min => requests = Some(value),
-            Ok(Sample { value, at: _ }) => {
+            Ok(Sample { value, .. }) if value >= *min => requests = Some(value),
+            Ok(Sample { value, .. }) => {
                 return Judgement::unknown(format!(
                     "too little traffic to tell: {value}, at least {min} is needed"
                 ));
             }
         }
     }
-    let Sample { value, at: _ } = match fresh(&asked.query) {
+    let Sample { value, .. } = match fresh(&asked.query) {
         Ok(sample) => sample,
         Err(why) => return Judgement::unknown(format!("the query {why}")),
     };
@@ -156,8 +174,8 @@ fn whole(requests: f64) -> u64 {
     requests.max(0.0).round() as u64
 }
 
-/// The form of an instant query. `lookback_delta` keeps samples that are older out of it, where Prometheus knows it (2.41 and
-/// later); without it a series that nobody writes any more is seen for five minutes.
+/// The form of an instant query. `lookback_delta` keeps samples that are older out of it, where Prometheus knows it (2.42 does
+/// not); without it a series that nobody writes any more is seen for five minutes.
 pub fn form(query: &str, max_age: Duration, timeout: Duration) -> String {
     let seconds = max_age.as_secs_f64();
     let timeout = timeout.as_secs_f64();
@@ -256,6 +274,17 @@ mod tests {
         assert!(old.verdict == Verdict::Unknown && old.summary.contains("s old"), "{}", old.summary);
         let ahead = judged(&most, vector(&["0"], NOW + 61), None);
         assert!(ahead.verdict == Verdict::Unknown && ahead.summary.contains("ahead"), "{}", ahead.summary);
+    }
+
+    #[test]
+    fn a_sample_is_as_old_as_its_writing() {
+        let most = gate(None, Some(1.0), None);
+        let sample = vector(&["0"], NOW).unwrap();
+        assert!(sample.of_vector);
+        let written = |at: i64| sample.written(vector(&[&at.to_string()], NOW).unwrap());
+        assert_eq!(judged(&most, Ok(written(NOW - 50)), None).verdict, Verdict::Pass);
+        assert_eq!(judged(&most, Ok(written(NOW - 70)), None).verdict, Verdict::Unknown);
+        assert_eq!(timestamp_of("up # all"), "timestamp(\nup # all\n)");
     }
 
     #[test]

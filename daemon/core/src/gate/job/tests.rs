@@ -1,3 +1,5 @@
+//! Names, manifests and ends of the Jobs of gates.
+
 use std::time::Duration;
 
 use super::*;
