@@ -7,6 +7,7 @@ mod faults;
 mod kube;
 mod proxy;
 mod repo;
+pub mod shop;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,0 +1,128 @@
+//! `reach: apiserver`, from a network that has a route to the API server and to nothing else.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::fd::AsFd as _;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tidegate_core::location::Location;
+use tidegate_core::policy::{
+    GateKind, HttpGate, LoadGate, Port, PrometheusGate, PrometheusSource, Reach, TcpGate, TcpTarget,
+};
+use tidegate_core::rollout::{Finding, Slot, Verdict};
+
+use crate::gates::{HOUSE, NAMESPACE, Question, await_ready, blue, client_of, pod, scene};
+use crate::gates_http::prediction;
+use crate::support::{check, eventually};
+
+/// A network namespace with one route; removed when dropped.
+struct Elsewhere {
+    name: String,
+}
+
+impl Elsewhere {
+    fn new(api_server: Ipv4Addr) -> Self {
+        let name = format!("gates-{}", std::process::id());
+        // Addresses of the cluster's slice that neither nodes, pods nor Services have.
+        let [a, b, c, _] = api_server.octets();
+        let (here, there) = (Ipv4Addr::new(a, b, c + 8, 1), Ipv4Addr::new(a, b, c + 8, 2));
+        let (near, far) = (format!("tgn{}", std::process::id()), format!("tgf{}", std::process::id()));
+        let elsewhere = Self { name: name.clone() };
+        for words in [
+            format!("netns add {name}"),
+            format!("link add {near} type veth peer name {far} netns {name}"),
+            format!("addr add {here}/30 dev {near}"),
+            format!("link set {near} up"),
+            format!("-n {name} addr add {there}/30 dev {far}"),
+            format!("-n {name} link set {far} up"),
+            format!("-n {name} route add {api_server}/32 via {here}"),
+        ] {
+            let output = Command::new("ip").args(words.split(' ')).output().unwrap();
+            assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        elsewhere
+    }
+
+    /// Asks from there: a thread of its own, with a runtime and a client of its own, in the other network.
+    fn ask(&self, question: Question) -> Finding {
+        let network = File::open(format!("/run/netns/{}", self.name)).unwrap();
+        let asking = std::thread::spawn(move || {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { question.ask_by(&client_of(scene().kubeconfig.path()).await).await })
+        });
+        asking.join().unwrap()
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        // Its end of the pair goes with it, and so does ours.
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+    }
+}
+
+fn is(finding: &Finding, verdict: Verdict, said: &str) {
+    assert!(finding.verdict == verdict && finding.summary.contains(said), "{said}: {finding:#?}");
+}
+
+#[test]
+fn a_daemon_without_any_route_to_pods_asks_them_through_the_api_server() {
+    blue();
+    pod("far-wrong", Slot::Green, 20, &[("PREDICTION_OFFSET", "5")]);
+    pod("far-slow", Slot::Green, 21, &[("DELAY", "20s")]);
+    pod("far-crashing", Slot::Green, 22, &[("DELAY", "60s"), ("CRASH_AFTER", "5s")]);
+    await_ready(&["far-wrong", "far-slow"]);
+    let IpAddr::V4(api_server) = scene().kube.cluster().host_address().unwrap() else { panic!("IPv4") };
+    let elsewhere = Elsewhere::new(api_server);
+    let begun = Instant::now();
+    let ask = |slot, revision, kind| elsewhere.ask(Question::new(slot, revision, kind).by(Reach::ApiServer));
+    let http = || GateKind::Http(HttpGate { requests: 4, ..prediction() });
+
+    // There is no other way to them.
+    let direct = elsewhere.ask(Question::new(Slot::Blue, 1, http()));
+    is(&direct, Verdict::Unknown, "is out of reach");
+
+    is(&ask(Slot::Blue, 1, http()), Verdict::Pass, "4 of 4 requests to 2 pods answered as expected");
+    is(&ask(Slot::Green, 20, http()), Verdict::Fail, "pod far-wrong answered /prediction = 25.35");
+    let slow = Question::new(Slot::Green, 21, http()).by(Reach::ApiServer).within(Duration::from_secs(3));
+    is(&elsewhere.ask(slow), Verdict::Fail, "pod far-slow did not answer within 1500 ms");
+
+    // It goes down with the request in it; between its lives it is not ready, and nobody can tell.
+    let crashed = eventually("a crash in the middle of an answer", || {
+        let finding = ask(Slot::Green, 22, http());
+        check(finding.verdict != Verdict::Unknown, finding.summary.clone())?;
+        Ok(finding)
+    });
+    is(&crashed, Verdict::Fail, "pod far-crashing");
+    scene().kube.must(&["delete", "pod", "far-crashing", "-n", NAMESPACE, "--wait=false"]);
+
+    let tcp = |target| GateKind::Tcp(TcpGate { target });
+    is(&ask(Slot::Blue, 1, tcp(TcpTarget::Pods { port: None })), Verdict::Pass, "all 2 ready pods accept");
+    let closed = TcpTarget::Pods { port: Some(Port::Number(9)) };
+    is(&ask(Slot::Blue, 1, tcp(closed)), Verdict::Fail, "refused the connection");
+    let service = TcpTarget::Service { name: HOUSE.to_owned(), port: 80 };
+    is(&ask(Slot::Blue, 1, tcp(service)), Verdict::Pass, "port 80 of Service house");
+
+    let load = LoadGate {
+        request: prediction().request,
+        status: (200..400).collect(),
+        rate: 10,
+        duration: Duration::from_secs(1),
+        max_errors: 0.0,
+        p95: None,
+    };
+    is(&ask(Slot::Blue, 1, GateKind::Load(load)), Verdict::Pass, "10 requests, 0 failed");
+
+    // What is behind the Service is no Prometheus, and it is reached.
+    let source =
+        PrometheusSource::Service { namespace: NAMESPACE.to_owned(), name: HOUSE.to_owned(), port: 80 };
+    let bound = Location::file("p.yaml");
+    let (max_age, query) = (Duration::from_mins(1), "1".to_owned());
+    let prometheus =
+        PrometheusGate { source, query, min: None, max: Some(1.0), bound, max_age, traffic: None };
+    is(&ask(Slot::Blue, 1, GateKind::Prometheus(prometheus)), Verdict::Unknown, "was answered 404");
+    assert!(begun.elapsed() < Duration::from_mins(3), "{:?}", begun.elapsed());
+}
