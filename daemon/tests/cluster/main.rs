@@ -57,6 +57,7 @@ mod scene;
 #[path = "../support/schema.rs"]
 mod schema;
 mod secrets;
+mod slots;
 mod support;
 mod tampered;
 #[path = "../support/tls_front.rs"]
