@@ -16,7 +16,7 @@ use crate::tree::FileTree;
 use crate::yaml::Spans;
 
 /// The annotation that puts an object into a wave.
-pub(super) const WAVE: &str = "tidegate.dev/wave";
+pub(crate) const WAVE: &str = "tidegate.dev/wave";
 /// Where it stands in an object.
 pub(super) const WAVE_POINTER: &str = "/metadata/annotations/tidegate.dev~1wave";
 /// Namespaces that every cluster has; they are not made, and not owned unless a manifest says so.

@@ -24,6 +24,7 @@ pub use environment::{
     Cluster, Deadlines, Environment, IgnoreRule, IgnoreWhen, OnFailure, Placed, Prune, PruneBudget,
     SecretKey, Source, Suspend,
 };
+pub(crate) use load::WAVE;
 pub use load::load;
 
 use crate::object::{DesiredObject, Gvk, Scope};

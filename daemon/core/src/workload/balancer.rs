@@ -8,6 +8,8 @@ use super::neighbours::Known;
 use super::read::{annotation, is_set, place, refuse, text};
 use crate::problem::{Code, Problem};
 
+const NETWORKING: &str = "networking.k8s.io";
+const INGRESS: &str = "Ingress";
 const NLB_TARGET_TYPE: &str = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type";
 const NLB_TYPE: &str = "service.beta.kubernetes.io/aws-load-balancer-type";
 const ALB_TARGET_TYPE: &str = "alb.ingress.kubernetes.io/target-type";
@@ -38,7 +40,11 @@ pub(super) fn of_pointer(subject: &Subject<'_>, service: &Known) -> Vec<Problem>
 pub(super) fn of_follower(subject: &Subject<'_>, service: &Known) -> Vec<Problem> {
     let mut problems: Vec<Problem> = kind(service).into_iter().chain(local(service)).collect();
     problems.extend(by_address(service));
-    problems.extend(subject.neighbours.all().filter_map(|other| leads_by_address(other, service)));
+    let ingresses =
+        subject.neighbours.kind(NETWORKING, INGRESS).filter(|other| other.leads_to(service.name()));
+    problems.extend(ingresses.filter_map(|ingress| ingress_by_address(ingress, service)));
+    let bindings = subject.neighbours.kind("elbv2.k8s.aws", "TargetGroupBinding");
+    problems.extend(bindings.filter_map(|binding| binding_by_address(binding, service)));
     problems
 }
 
@@ -89,35 +95,36 @@ fn by_address(service: &Known) -> Option<Problem> {
     )))
 }
 
-/// An Ingress or a TargetGroupBinding that leads to the Service's pods by address.
-fn leads_by_address(other: &Known, service: &Known) -> Option<Problem> {
-    let name = service.name();
-    let pointer = if other.leads_to(name) {
-        let own = annotation(&service.value, ALB_TARGET_TYPE);
-        (own.or_else(|| annotation(&other.value, ALB_TARGET_TYPE)) == Some("ip"))
-            .then(|| format!("/metadata/annotations/{}", crate::secret::escape(ALB_TARGET_TYPE)))
-    } else {
-        let is_binding = other.is("elbv2.k8s.aws", "TargetGroupBinding")
-            && text(&other.value, "/spec/serviceRef/name") == Some(name)
-            && text(&other.value, "/spec/targetType") == Some("ip");
-        is_binding.then(|| "/spec/targetType".to_owned())
-    }?;
+/// An Ingress that leads to the Service's pods by address. What the Service says beats what the Ingress says.
+fn ingress_by_address(ingress: &Known, service: &Known) -> Option<Problem> {
+    let own = annotation(&service.value, ALB_TARGET_TYPE);
+    let target = own.or_else(|| annotation(&ingress.value, ALB_TARGET_TYPE));
+    let pointer = format!("/metadata/annotations/{}", crate::secret::escape(ALB_TARGET_TYPE));
+    (target == Some("ip")).then(|| led_by_address(ingress, service, &pointer))
+}
+
+/// The same of a target group that was made elsewhere.
+fn binding_by_address(binding: &Known, service: &Known) -> Option<Problem> {
+    let is_for_it = text(&binding.value, "/spec/serviceRef/name") == Some(service.name());
+    let is_by_address = text(&binding.value, "/spec/targetType") == Some("ip");
+    (is_for_it && is_by_address).then(|| led_by_address(binding, service, "/spec/targetType"))
+}
+
+fn led_by_address(other: &Known, service: &Known, pointer: &str) -> Problem {
     let reference = &other.object.reference;
     let why = format!(
         "{reference} leads to its pods by address: at a switch the load balancer takes the old ones out before the new ones are in"
     );
-    Some(
-        refused(service, "", why)
-            .related(format!("{reference} leads to it"), place(&other.object, &pointer))
-            .help("use `target-type: instance`, where the load balancer sends to nodes, which find the pods through the Service"),
-    )
+    refused(service, "", why)
+        .related(format!("{reference} leads to it"), place(&other.object, pointer))
+        .help("use `target-type: instance`, where the load balancer sends to nodes, which find the pods through the Service")
 }
 
 /// True when requests reach the Service through a load balancer.
 pub(super) fn is_behind_one(subject: &Subject<'_>, service: &crate::object::DesiredObject) -> bool {
     let name = &service.reference.name;
     let balanced = subject.neighbours.find("", "Service", name).is_some_and(is_balanced);
-    balanced || subject.neighbours.all().any(|known| known.leads_to(name))
+    balanced || subject.neighbours.kind(NETWORKING, INGRESS).any(|known| known.leads_to(name))
 }
 
 fn refused(service: &Known, pointer: &str, why: impl Into<String>) -> Problem {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::configs::Configs;
-use super::read::texts;
+use super::read::{drop_records, texts};
 use super::sizing;
 use super::slot::{self, SlotRender};
 use crate::object::{DesiredObject, ObjectId, ObjectRef};
@@ -128,6 +128,7 @@ impl Workload {
 
 fn body(service: &DesiredObject) -> Value {
     let mut value = service.to_value();
+    drop_records(&mut value);
     if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
         spec.remove("selector");
     }

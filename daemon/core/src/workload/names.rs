@@ -47,6 +47,17 @@ pub fn short(contents: &Digest) -> &str {
     contents.as_str().get(..CONFIG_DIGITS).unwrap_or(contents.as_str())
 }
 
+/// What annotations of ours begin with.
+const OURS: &str = "tidegate.dev/";
+/// Annotations of ours that people write in git. All others are records, which nobody else may write.
+const IN_GIT: [&str; 7] =
+    [RESTART, RETRY, ROLE, CONFIG, crate::desired::WAVE, crate::ignore::IGNORE, crate::inventory::PRUNE];
+
+/// Whether an annotation in git would be taken for a record of ours.
+pub fn is_record(annotation: &str) -> bool {
+    annotation.starts_with(OURS) && !IN_GIT.contains(&annotation)
+}
+
 /// Whether a label is one of those that tell slots apart.
 pub fn is_ours(label: &str) -> bool {
     [APP, SLOT, REVISION].contains(&label)

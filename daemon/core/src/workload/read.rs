@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::names::is_record;
 use crate::location::Location;
 use crate::object::DesiredObject;
 use crate::policy::{LabelExpression, LabelOperator, LabelSelector};
@@ -85,6 +86,13 @@ pub(super) fn map_at<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Map<
         *entry = Value::Object(Map::new());
     }
     entry.as_object_mut()
+}
+
+/// Takes out the annotations by which a manifest would pass for an object with a record of ours: evidence is not git's to write.
+pub(super) fn drop_records(object: &mut Value) {
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.retain(|name, _| !is_record(name));
+    }
 }
 
 /// JSON with the keys of every map in order, whatever order the map keeps.

@@ -6,8 +6,8 @@ use super::balancer;
 use super::build::Subject;
 use super::model::Follower;
 use super::names::{ROLE, ROLE_BOTH, ROLE_FOLLOW, is_ours};
-use super::neighbours::Known;
-use super::read::{place, place_of, refuse, says, texts};
+use super::neighbours::{Known, Labels};
+use super::read::{place, place_of, refuse, says};
 use crate::object::DesiredObject;
 use crate::problem::{Code, Problem};
 
@@ -108,8 +108,8 @@ fn selecting<'a>(subject: &Subject<'a>, problems: &mut Vec<Problem>) -> Vec<Sele
 }
 
 /// True when the Service selects pods with these labels. One without a selector selects none.
-fn selects(service: &Known, labels: &std::collections::BTreeMap<String, String>) -> bool {
-    let wanted = texts(&service.value, "/spec/selector");
+fn selects(service: &Known, labels: &Labels) -> bool {
+    let wanted = &service.selector;
     !wanted.is_empty() && wanted.iter().all(|(key, value)| is_ours(key) || labels.get(key) == Some(value))
 }
 
@@ -212,8 +212,8 @@ fn several(subject: &Subject<'_>, services: &[&Known], pointer: Option<&str>) ->
 
 /// Its selector gains our label; one that already asks for a colour is somebody's work by hand.
 fn uses_ours(service: &Known) -> Option<Problem> {
-    let key = texts(&service.value, "/spec/selector").into_keys().find(|key| is_ours(key))?;
-    let pointer = format!("/spec/selector/{}", crate::secret::escape(&key));
+    let key = service.selector.keys().find(|key| is_ours(key))?;
+    let pointer = format!("/spec/selector/{}", crate::secret::escape(key));
     let message = format!("its selector names `{key}`, which Tidegate itself writes into it");
     Some(
         refuse(Code::RolloutName, &service.object, &pointer, message).help(
@@ -225,9 +225,8 @@ fn uses_ours(service: &Known) -> Option<Problem> {
 /// A selector that is narrowed to one colour leaves every other workload behind it without traffic.
 fn shared(subject: &Subject<'_>, service: &Known) -> Option<Problem> {
     let own = &subject.object.reference;
-    let other = subject.neighbours.all().find(|known| {
-        known.object.reference != *own && known.pod_labels().is_some_and(|labels| selects(service, &labels))
-    })?;
+    let mut others = subject.neighbours.runners().filter(|(known, _)| known.object.reference != *own);
+    let (other, _) = others.find(|(_, labels)| selects(service, labels))?;
     let reference = &other.object.reference;
     let message = format!(
         "it selects the pods of {own} and of {reference}: narrowed to a colour of the one, it would lose the other"

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::build::Subject;
 use super::names::{APP, MOST_NAME, SLOT, slot_name};
 use super::neighbours::Known;
-use super::read::{count, map_at, place, refuse, selector, text};
+use super::read::{count, map_at, place, refuse};
 use crate::object::DesiredObject;
 use crate::problem::{Code, Problem};
 use crate::rollout::{Autoscaler, Size, Slot};
@@ -33,14 +33,16 @@ impl Sizing {
 
 /// The workload's autoscaler and budget, and whatever else sizes it.
 pub(super) fn find(subject: &Subject<'_>, problems: &mut Vec<Problem>) -> Sizing {
-    let scalers: Vec<&Known> =
-        subject.neighbours.kind(AUTOSCALING, AUTOSCALER).filter(|known| scales(subject, known)).collect();
+    let (scalers, foreigners): (Vec<&Known>, Vec<&Known>) = subject
+        .neighbours
+        .naming(&subject.object.reference.name)
+        .partition(|known| known.is(AUTOSCALING, AUTOSCALER));
     if let [_, others @ ..] = scalers.as_slice() {
         problems.extend(others.iter().map(|other| second(subject, other, "autoscalers size it")));
     }
-    problems.extend(subject.neighbours.all().filter_map(|known| foreign(subject, known)));
+    problems.extend(foreigners.into_iter().filter_map(|known| foreign(subject, known)));
     let budgets: Vec<&Known> =
-        subject.neighbours.kind(POLICY, BUDGET).filter(|known| protects(known, &subject.labels)).collect();
+        subject.neighbours.kind(POLICY, BUDGET).filter(|known| protects(known, subject)).collect();
     if let [_, others @ ..] = budgets.as_slice() {
         problems.extend(
             others
@@ -65,20 +67,6 @@ fn bounds(scaler: &Value) -> Option<Autoscaler> {
     Some(Autoscaler { min: count(scaler, "/spec/minReplicas").unwrap_or(1), max })
 }
 
-fn scales(subject: &Subject<'_>, scaler: &Known) -> bool {
-    names(subject, &scaler.value, "/spec/scaleTargetRef", None)
-}
-
-/// Whether a reference with group, kind and name means the workload. Some kinds leave the kind out.
-fn names(subject: &Subject<'_>, value: &Value, pointer: &str, default_kind: Option<&str>) -> bool {
-    let Some(target) = value.pointer(pointer) else { return false };
-    let group =
-        text(target, "/apiVersion").map(|version| version.split_once('/').map_or("", |(group, _)| group));
-    text(target, "/kind").or(default_kind) == Some("Deployment")
-        && text(target, "/name") == Some(subject.object.reference.name.as_str())
-        && group.is_none_or(|group| group == "apps")
-}
-
 fn second(subject: &Subject<'_>, other: &Known, what: &str) -> Problem {
     let own = &subject.object.reference;
     refuse(
@@ -93,12 +81,7 @@ fn second(subject: &Subject<'_>, other: &Known, what: &str) -> Problem {
 
 /// Objects of other kinds that name the Deployment: it would be gone, and they cannot be told of two.
 fn foreign(subject: &Subject<'_>, known: &Known) -> Option<Problem> {
-    if known.is(AUTOSCALING, AUTOSCALER) {
-        return None;
-    }
-    let default_kind = known.is("keda.sh", "ScaledObject").then_some("Deployment");
-    let targets = ["/spec/scaleTargetRef", "/spec/targetRef", "/spec/workloadRef"];
-    let pointer = targets.into_iter().find(|pointer| names(subject, &known.value, pointer, default_kind))?;
+    let pointer = known.target.as_ref()?.pointer;
     let kind = &known.object.reference.gvk.kind;
     let own = &subject.object.reference;
     let message = format!(
@@ -111,16 +94,15 @@ fn foreign(subject: &Subject<'_>, known: &Known) -> Option<Problem> {
     )
 }
 
-fn protects(budget: &Known, labels: &std::collections::BTreeMap<String, String>) -> bool {
-    let found = budget.value.pointer("/spec/selector").and_then(selector);
-    found.is_some_and(|selector| selector.selects(labels))
+fn protects(budget: &Known, subject: &Subject<'_>) -> bool {
+    budget.protects.as_ref().is_some_and(|selector| selector.selects(&subject.labels))
 }
 
 /// A budget that is for others too cannot be taken apart.
 fn overlaps(subject: &Subject<'_>, budget: &Known) -> Option<Problem> {
     let own = &subject.object.reference;
     let help = "give each workload a budget of its own, with a selector that only its pods match";
-    let selector = budget.value.pointer("/spec/selector").and_then(selector)?;
+    let selector = budget.protects.as_ref()?;
     let refused =
         |message: String| refuse(Code::RolloutSizing, &budget.object, "/spec/selector", message).help(help);
     if selector.labels.is_empty() && selector.expressions.is_empty() {
@@ -128,9 +110,8 @@ fn overlaps(subject: &Subject<'_>, budget: &Known) -> Option<Problem> {
             "it selects every pod of the namespace, those of {own} among them: it cannot be split between the colours"
         )));
     }
-    let other = subject.neighbours.all().find(|known| {
-        known.object.reference != *own && known.pod_labels().is_some_and(|labels| selector.selects(&labels))
-    })?;
+    let mut others = subject.neighbours.runners().filter(|(known, _)| known.object.reference != *own);
+    let (other, _) = others.find(|(_, labels)| selector.selects(labels))?;
     let reference = &other.object.reference;
     let message = format!(
         "it selects the pods of {own} and of {reference}: it cannot be split between the colours of the one"

@@ -1,6 +1,7 @@
 //! The objects of a slot.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::configs;
 use super::model::Workload;
 use super::names::{APP, REVISION, SLOT, slot_name};
-use super::read::map_at;
+use super::read::{drop_records, map_at};
 use super::selectors::{self, Own};
 use crate::object::DesiredObject;
 use crate::rollout::Slot;
@@ -17,7 +18,9 @@ use crate::rollout::Slot;
 const DEFAULT_SURGE: &str = "25%";
 
 /// What a slot is made from, as it is kept while the slot lives: it is repaired from this, whatever git says by then.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Copies of Secrets are in it: whatever keeps it has to be kept as a Secret is.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotRender {
     /// The commit that it comes from.
@@ -31,6 +34,22 @@ pub struct SlotRender {
     /// The same of its followers, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub follower_ports: BTreeMap<String, Value>,
+}
+
+impl fmt::Debug for SlotRender {
+    /// Without the contents of configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { commit, deployment, configs, ports, follower_ports } = self;
+        let names: Vec<&Value> =
+            configs.iter().filter_map(|config| config.pointer("/metadata/name")).collect();
+        f.debug_struct("SlotRender")
+            .field("commit", commit)
+            .field("deployment", deployment)
+            .field("configs", &names)
+            .field("ports", ports)
+            .field("follower_ports", follower_ports)
+            .finish()
+    }
 }
 
 /// The objects of a slot that runs what git asks for.
@@ -62,6 +81,7 @@ fn ports(service: &DesiredObject) -> Value {
 fn deployment(workload: &Workload, slot: Slot) -> Value {
     let app = workload.app();
     let mut value = workload.object.to_value();
+    drop_records(&mut value);
     if let Some(metadata) = value.get_mut("metadata") {
         label(metadata, workload, slot);
     }

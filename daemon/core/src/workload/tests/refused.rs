@@ -56,7 +56,7 @@ fn several_services_without_a_role_are_listed() {
         &shop,
         Code::RolloutService,
         "deployment-web",
-        "which of them moves the traffic is not said: `web`, `metrics`",
+        "which of them moves the traffic is not said: `metrics`, `web`",
     );
     let named = Shop::new().with(service("metrics")).mode(Mode::Service { service: Some("web".to_owned()) });
     says(

@@ -206,6 +206,33 @@ fn a_refreshed_slot_keeps_its_pods_and_takes_the_rest_from_git() {
 }
 
 #[test]
+fn git_cannot_write_records_of_ours() {
+    let annotations =
+        json!({ "tidegate.dev/evidence": "{}", "tidegate.dev/prune": "disabled", "note": "ours" });
+    let shop = Shop::new().web("/metadata/annotations", annotations.clone()).set(
+        "Service",
+        "web",
+        "/metadata/annotations",
+        annotations,
+    );
+    let kept = json!({ "tidegate.dev/prune": "disabled", "note": "ours" });
+    assert_eq!(blue(&shop).deployment["metadata"]["annotations"], kept);
+    assert_eq!(shop.workload().service_body()["metadata"]["annotations"], kept);
+}
+
+#[test]
+fn a_render_is_printed_without_what_its_secrets_hold() {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "password" }, "data": { "p": "aHVudGVyMg==" },
+    });
+    let volumes = json!([{ "name": "a", "secret": { "secretName": "password" } }]);
+    let render = blue(&Shop::new().web("/spec/template/spec/volumes", volumes).with(secret));
+    assert_eq!(render.configs[0]["data"]["p"], "aHVudGVyMg==");
+    let text = format!("{render:?}");
+    assert!(text.contains("password-") && !text.contains("aHVudGVyMg"), "{text}");
+}
+
+#[test]
 fn a_kept_render_is_read_as_it_was_written() {
     let render = blue(&Shop::new());
     let text = serde_json::to_string(&render).expect("it is JSON");
