@@ -55,6 +55,8 @@ pub enum RolloutChange {
     Policy,
     /// It goes back to having no colours.
     Leave,
+    /// No policy matches it any more: it stays as it is until one does.
+    Unmatched,
     /// It leaves git.
     Remove,
 }
@@ -64,7 +66,7 @@ impl RolloutChange {
     pub const fn is_rollout(self) -> bool {
         match self {
             Self::Install | Self::Adopt | Self::Roll | Self::Retry => true,
-            Self::InPlace | Self::Policy | Self::Leave | Self::Remove => false,
+            Self::InPlace | Self::Policy | Self::Leave | Self::Unmatched | Self::Remove => false,
         }
     }
 }
@@ -133,7 +135,7 @@ pub(super) fn rollouts(base: Option<&Complete>, head: &Complete) -> Vec<RolloutR
         let review = match stays {
             Some(object) => RolloutReview {
                 location: head.place(object.location()),
-                ..review(base, old, RolloutChange::Leave)
+                ..review(base, old, RolloutChange::Unmatched)
             },
             None => review(base, old, RolloutChange::Remove),
         };

@@ -12,7 +12,7 @@ pub fn of_rollout(review: &RolloutReview) -> Vec<Line> {
     let RolloutReview { object, change, location, from, to, way } = review;
     let sign = match change {
         RolloutChange::Install => Sign::New,
-        RolloutChange::Remove => Sign::Old,
+        RolloutChange::Remove | RolloutChange::Unmatched => Sign::Old,
         RolloutChange::Adopt | RolloutChange::Roll | RolloutChange::Retry | RolloutChange::Leave => {
             Sign::Changed
         }
@@ -52,6 +52,9 @@ fn words(
         RolloutChange::Leave => {
             " goes back to having no colours: its plain Deployment comes first, then its colours go"
                 .to_owned()
+        }
+        RolloutChange::Unmatched => {
+            " is matched by no policy any more: its colours stay as they are, and nothing of it changes; a policy with `mode: none` takes them away".to_owned()
         }
         RolloutChange::Remove => {
             " leaves git: where it may be deleted its Service goes first, its colours after the drain"

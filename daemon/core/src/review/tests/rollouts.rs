@@ -146,13 +146,13 @@ fn a_workload_begins_is_taken_over_goes_back_and_leaves() {
     assert!(taken.contains("is taken over and rolls out to REV: its pods are restarted once"), "{taken}");
     let back = first(&coloured(&web, &none), &colours());
     assert!(back.contains("is taken over"), "{back}");
-    for head in [ordinary(&web), coloured(&web, &none)] {
-        let leaves = first(&colours(), &head);
-        assert!(
-            leaves.starts_with("~ rollout: Deployment shop/web goes back to having no colours"),
-            "{leaves}"
-        );
-    }
+    let leaves = first(&colours(), &coloured(&web, &none));
+    assert!(leaves.starts_with("~ rollout: Deployment shop/web goes back to having no colours"), "{leaves}");
+    let unmatched = first(&colours(), &ordinary(&web));
+    assert!(
+        unmatched.starts_with("- rollout: Deployment shop/web is matched by no policy any more"),
+        "{unmatched}"
+    );
     let gone = first(&colours(), &coloured("", &policy));
     assert!(gone.starts_with("- rollout: Deployment shop/web leaves git"), "{gone}");
     assert!(gone.ends_with("@ was environments/dev/all.yaml:1:1"), "{gone}");
