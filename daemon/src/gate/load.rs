@@ -20,6 +20,8 @@ use super::{Asking, pods};
 const RATE_CAP: u64 = 1_000;
 /// Nor for longer.
 const DURATION_CAP: Duration = Duration::from_mins(10);
+/// A request that begins later than this after the last one is due is not sent: its pods were too slow.
+const LATE: Duration = Duration::from_millis(500);
 /// Connections at a time.
 const CONNECTIONS: usize = 32;
 /// The same through the API server: each is a stream that it keeps.
@@ -71,6 +73,8 @@ pub(super) struct Plan {
     rate: u64,
     /// How many requests in all.
     pub(super) total: u64,
+    /// How late the last one may begin.
+    pub(super) late: Duration,
     /// Nothing is sent or waited for after this.
     end: Instant,
 }
@@ -81,7 +85,7 @@ impl Plan {
         let duration = gate.duration.min(DURATION_CAP);
         let total = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).saturating_mul(rate) / 1_000;
         let begun = Instant::now();
-        Self { begun, rate, total: total.max(1), end: until }
+        Self { begun, rate, total: total.max(1), late: LATE, end: until }
     }
 
     /// When the n-th is due, from 0.
@@ -91,7 +95,7 @@ impl Plan {
 
     /// No request begins after this: whoever is late then was too slow.
     fn last_begin(&self) -> Instant {
-        self.due(self.total).min(self.end)
+        (self.due(self.total) + self.late).min(self.end)
     }
 }
 

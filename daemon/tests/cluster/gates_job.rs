@@ -78,7 +78,7 @@ fn a_job_that_fails_is_told_with_its_exit_code_and_the_end_of_its_log() {
 #[test]
 fn whoever_is_killed_in_the_middle_finds_the_job_that_runs_and_waits_on() {
     let mut slow = container(&["house-price"]);
-    slow["env"] = json!([{ "name": "CRASH_AFTER", "value": "6s" }]);
+    slow["env"] = json!([{ "name": "CRASH_AFTER", "value": "10s" }]);
     let question = job(13, &slow);
     let name = name_of(&question);
     let runs = async {
