@@ -202,7 +202,8 @@ async fn driven(behaviour: Behaviour, rate: u32, millis: u64) -> (Judgement, u64
     let gate = load(rate, millis);
     // However busy this machine is, the last request is sent as well.
     let late = Duration::from_secs(u64::from(rate < 100) * 10);
-    let plan = Plan { late, ..Plan::new(&gate, Instant::now() + Duration::from_secs(20)) };
+    let mut plan = Plan::new(&gate, Instant::now() + Duration::from_secs(20));
+    plan.late = late;
     let doors = doors(&[server.address]);
     let (tally, sent) = drive(&doors, &prepared(DEADLINE), &gate, &plan, 4).await;
     (tally.judge(&gate, &Location::file("p.yaml"), plan.total, sent), sent, server.connections())
