@@ -8,6 +8,7 @@ pub mod apply_steps;
 pub mod cases;
 pub mod documents;
 pub mod kube_http;
+pub mod mistakes;
 pub mod objects;
 pub mod rollout;
 pub mod schema_cases;

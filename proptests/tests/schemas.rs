@@ -11,12 +11,13 @@ use std::path::Path;
 
 use jsonschema::Validator;
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tidegate_core::desired::discover;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::tree::FileTree;
 use tidegate_core::yaml::{Budget, parse};
 use tidegate_proptests::cases::Cases;
+use tidegate_proptests::mistakes::{make, mistake};
 
 const SCHEMA: &str = include_str!("../../daemon/schemas/environment.schema.json");
 
@@ -257,146 +258,47 @@ fn the_example_environments_are_as_the_schema_says_and_name_it_for_editors() {
     }
 }
 
-/// Values that are right somewhere, or nearly.
-fn odd_value() -> impl Strategy<Value = Value> {
-    let texts = [
-        "",
-        "x",
-        "X y",
-        "a b",
-        "30s",
-        "0s",
-        "1h1h",
-        "a/b",
-        "/a",
-        "~",
-        "~2",
-        "/~2",
-        "rollback",
-        "hpa",
-        "dev",
-        "..",
-        "add",
-        "remove",
-        "2026-12-01T00:00:00Z",
-        "yes",
-        "\u{7}",
-        "-",
-        "é",
-        "a b c",
-    ];
-    let others = [
-        Value::Null,
-        json!(true),
-        json!(0),
-        json!(-1),
-        json!(3),
-        json!(3.0),
-        json!(1.5),
-        json!(101),
-        json!(4_294_967_296_u64),
-        json!([]),
-        json!({}),
-        json!([null]),
-        json!(["x"]),
-        json!({ "x": 1 }),
-        json!([{}]),
-    ];
-    prop_oneof![
-        prop::sample::select(texts.to_vec()).prop_map(Value::from),
-        prop::sample::select(others.to_vec()),
-    ]
-}
-
-#[derive(Debug, Clone)]
-enum Mutation {
-    Replace(Value),
-    Remove,
-    Add(&'static str, Value),
-    Repeat,
-}
-
-fn mutation() -> impl Strategy<Value = Mutation> {
-    let names = vec![
-        "x",
-        "name",
-        "path",
-        "patch",
-        "merge",
-        "from",
-        "value",
-        "inCluster",
-        "kubeconfig",
-        "helm",
-        "eks",
-    ];
-    prop_oneof![
-        4 => odd_value().prop_map(Mutation::Replace),
-        2 => Just(Mutation::Remove),
-        2 => (prop::sample::select(names), odd_value()).prop_map(|(name, value)| Mutation::Add(name, value)),
-        1 => Just(Mutation::Repeat),
-    ]
-}
-
-/// Every pointer of a value below its root.
-fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
-    let below: Vec<(String, &Value)> = match value {
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect()
-        }
-        Value::Array(items) => {
-            items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
-        }
-        _ => Vec::new(),
-    };
-    for (key, value) in below {
-        let pointer = format!("{at}/{key}");
-        pointers(value, &pointer, all);
-        all.push(pointer);
-    }
-}
-
-fn mutate(value: &mut Value, at: prop::sample::Index, mutation: Mutation) {
-    let mut all = Vec::new();
-    pointers(value, "", &mut all);
-    if all.is_empty() {
-        return;
-    }
-    let pointer = all[at.index(all.len())].clone();
-    let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
-    let key = key.replace("~1", "/").replace("~0", "~");
-    match mutation {
-        Mutation::Replace(new) => *value.pointer_mut(&pointer).expect("it is there") = new,
-        Mutation::Add(name, new) => {
-            if let Some(Value::Object(map)) = value.pointer_mut(&pointer) {
-                map.insert(name.to_owned(), new);
-            }
-        }
-        Mutation::Remove => match value.pointer_mut(parent) {
-            Some(Value::Object(map)) => drop::<Option<Value>>(Map::remove(map, &key)),
-            Some(Value::Array(items)) => drop(items.remove(key.parse().expect("an index"))),
-            _ => {}
-        },
-        Mutation::Repeat => {
-            if let Some(Value::Array(items)) = value.pointer_mut(parent) {
-                let again = items[key.parse::<usize>().expect("an index")].clone();
-                items.push(again);
-            }
-        }
-    }
-}
+/// Texts that are right somewhere, or nearly.
+const TEXTS: &[&str] = &[
+    "",
+    "x",
+    "X y",
+    "a b",
+    "30s",
+    "0s",
+    "1h1h",
+    "a/b",
+    "/a",
+    "~",
+    "~2",
+    "/~2",
+    "rollback",
+    "hpa",
+    "dev",
+    "..",
+    "add",
+    "remove",
+    "2026-12-01T00:00:00Z",
+    "yes",
+    "\u{7}",
+    "-",
+    "é",
+    "a b c",
+];
+const NAMES: &[&str] =
+    &["x", "name", "path", "patch", "merge", "from", "value", "inCluster", "kubeconfig", "helm", "eks"];
 
 proptest! {
     #![proptest_config(Cases { sample: 500, full: 20_000 }.config())]
 
     #[test]
     fn parser_and_schema_agree_on_files_with_mistakes(
-        steps in prop::collection::vec((any::<prop::sample::Index>(), mutation()), 1..4),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), mistake(TEXTS, NAMES)), 1..4),
     ) {
         thread_local! { static VALIDATOR: Validator = validator(); }
         let mut value = full();
-        for (at, mutation) in steps {
-            mutate(&mut value, at, mutation);
+        for (at, mistake) in steps {
+            make(&mut value, at, mistake);
         }
         if let Err(complaint) = VALIDATOR.with(|validator| differences(validator, &value)) {
             prop_assert!(false, "{}", complaint);

@@ -1,6 +1,6 @@
 //! What is refused of an expression before it is evaluated.
 
-use kube_cel::cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr};
+use kube_cel::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, operators};
 
 use super::{MAX_BRACKETS, MAX_CONDITIONALS, MAX_TEXT};
 use crate::schema::suggest;
@@ -71,88 +71,125 @@ pub fn text(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What is refused of the tree; the loops within loops otherwise.
-pub fn tree(expression: &Expr, variable: &str) -> Result<u32, String> {
-    let mut names = vec![variable.to_owned()];
-    let loops = walk(expression, &mut names, 0)?;
+/// What an evaluation costs by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shape {
+    /// Loops within loops.
+    pub loops: u32,
+    /// Items of the longest list that is written in it.
+    pub longest: u64,
+    /// Texts or lists that are put together.
+    pub sums: u64,
+    /// Texts are taken apart.
+    pub splits: bool,
+    /// There are regular expressions.
+    pub matches: bool,
+}
+
+/// What is refused of the tree; its shape otherwise.
+pub fn tree(expression: &Expr, variable: &str) -> Result<Shape, String> {
+    let mut walk = Walk { names: vec![variable.to_owned()], shape: Shape::default() };
+    let loops = walk.all(&[expression], 0)?;
     if loops > MAX_LOOPS {
         return Err(format!("an expression has at most {MAX_LOOPS} loops within each other"));
     }
-    Ok(loops)
+    Ok(Shape { loops, ..walk.shape })
 }
 
-/// `names`: what stands for something here.
-fn walk(expression: &Expr, names: &mut Vec<String>, depth: usize) -> Result<u32, String> {
-    if depth > MAX_DEPTH {
-        return Err("the expression is nested too deeply".to_owned());
-    }
-    let mut all = |below: &[&IdedExpr]| -> Result<u32, String> {
+struct Walk {
+    /// What stands for something here.
+    names: Vec<String>,
+    shape: Shape,
+}
+
+impl Walk {
+    /// The most loops within loops of these.
+    fn all(&mut self, below: &[&Expr], depth: usize) -> Result<u32, String> {
+        if depth > MAX_DEPTH {
+            return Err("the expression is nested too deeply".to_owned());
+        }
         let mut most = 0;
         for below in below {
-            most = most.max(walk(&below.expr, names, depth + 1)?);
+            most = most.max(self.one(below, depth + 1)?);
         }
         Ok(most)
-    };
-    match expression {
-        Expr::Literal(_) => Ok(0),
-        Expr::Ident(name) => {
-            if names.contains(name) {
-                Ok(0)
-            } else {
-                Err(unknown("variable", name, names.iter().map(String::as_str)))
+    }
+
+    fn one(&mut self, expression: &Expr, depth: usize) -> Result<u32, String> {
+        match expression {
+            Expr::Literal(_) => Ok(0),
+            Expr::Ident(name) if self.names.contains(name) => Ok(0),
+            Expr::Ident(name) => Err(unknown("variable", name, self.names.iter().map(String::as_str))),
+            Expr::Call(call) => {
+                self.call(call)?;
+                all_of(call.target.as_deref().into_iter().chain(&call.args), |below| self.all(below, depth))
             }
-        }
-        Expr::Call(call) => {
-            // Operators have names that nobody can write.
-            let written = call.func_name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
-            if written && !FUNCTIONS.contains(&call.func_name.as_str()) {
-                return Err(unknown("function", &call.func_name, FUNCTIONS.iter().copied()));
+            Expr::List(list) => {
+                self.shape.longest = self.shape.longest.max(list.elements.len() as u64);
+                all_of(&list.elements, |below| self.all(below, depth))
             }
-            all(&call.target.as_deref().into_iter().chain(&call.args).collect::<Vec<_>>())
-        }
-        Expr::List(list) => all(&list.elements.iter().collect::<Vec<_>>()),
-        Expr::Select(select) => all(&[&select.operand]),
-        Expr::Map(map) => {
-            let mut below = Vec::new();
-            for entry in &map.entries {
-                match &entry.expr {
-                    EntryExpr::MapEntry(entry) => below.extend([&entry.key, &entry.value]),
-                    EntryExpr::StructField(_) => return Err(no_messages()),
+            Expr::Select(select) => self.all(&[&select.operand.expr], depth),
+            Expr::Map(map) => {
+                self.shape.longest = self.shape.longest.max(map.entries.len() as u64);
+                let mut below = Vec::new();
+                for entry in &map.entries {
+                    match &entry.expr {
+                        EntryExpr::MapEntry(entry) => below.extend([&entry.key.expr, &entry.value.expr]),
+                        EntryExpr::StructField(_) => return Err(no_messages()),
+                    }
                 }
+                self.all(&below, depth)
             }
-            all(&below)
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension, depth),
+            Expr::Struct(_) => Err(no_messages()),
+            Expr::Unspecified => Err("the expression is not whole".to_owned()),
         }
-        Expr::Comprehension(comprehension) => walk_loop(comprehension, names, depth),
-        Expr::Struct(_) => Err(no_messages()),
-        Expr::Unspecified => Err("the expression is not whole".to_owned()),
+    }
+
+    fn call(&mut self, call: &CallExpr) -> Result<(), String> {
+        let name = call.func_name.as_str();
+        // Operators have names that nobody can write.
+        let written = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+        if written && !FUNCTIONS.contains(&name) {
+            return Err(unknown("function", name, FUNCTIONS.iter().copied()));
+        }
+        // A loop that collects adds item by item to a variable whose name nobody can write.
+        let collects = matches!(call.args.first().map(|first| &first.expr), Some(Expr::Ident(name)) if name.starts_with('@'));
+        self.shape.sums += u64::from(name == operators::ADD && !collects);
+        self.shape.splits |= matches!(name, "split" | "findAll");
+        self.shape.matches |= matches!(name, "matches" | "find" | "findAll");
+        Ok(())
+    }
+
+    fn comprehension(&mut self, comprehension: &ComprehensionExpr, depth: usize) -> Result<u32, String> {
+        let ComprehensionExpr {
+            iter_range,
+            iter_var,
+            iter_var2,
+            accu_var,
+            accu_init,
+            loop_cond,
+            loop_step,
+            result,
+        } = comprehension;
+        let before = self.all(&[&iter_range.expr, &accu_init.expr], depth)?;
+        let outside = self.names.len();
+        self.names.push(accu_var.clone());
+        let after = self.all(&[&result.expr], depth)?;
+        self.names.push(iter_var.clone());
+        self.names.extend(iter_var2.clone());
+        let inner = self.all(&[&loop_cond.expr, &loop_step.expr], depth)?;
+        self.names.truncate(outside);
+        Ok(before.max(after).max(inner + 1))
     }
 }
 
-fn walk_loop(
-    comprehension: &ComprehensionExpr,
-    names: &mut Vec<String>,
-    depth: usize,
+fn all_of<'e>(
+    expressions: impl IntoIterator<Item = &'e IdedExpr>,
+    walk: impl FnOnce(&[&Expr]) -> Result<u32, String>,
 ) -> Result<u32, String> {
-    let ComprehensionExpr {
-        iter_range,
-        iter_var,
-        iter_var2,
-        accu_var,
-        accu_init,
-        loop_cond,
-        loop_step,
-        result,
-    } = comprehension;
-    let mut most = walk(&iter_range.expr, names, depth + 1)?;
-    most = most.max(walk(&accu_init.expr, names, depth + 1)?);
-    let outside = names.len();
-    names.push(accu_var.clone());
-    let after = walk(&result.expr, names, depth + 1)?;
-    names.push(iter_var.clone());
-    names.extend(iter_var2.clone());
-    let inner = walk(&loop_cond.expr, names, depth + 1)?.max(walk(&loop_step.expr, names, depth + 1)?);
-    names.truncate(outside);
-    Ok(most.max(after).max(inner + 1))
+    let below: Vec<&Expr> = expressions.into_iter().map(|expression| &expression.expr).collect();
+    walk(&below)
 }
 
 fn no_messages() -> String {

@@ -36,8 +36,7 @@ const OBJECT: &str = "object";
 pub struct Expression {
     text: Arc<str>,
     program: Arc<Program>,
-    /// Loops within loops.
-    loops: u32,
+    shape: check::Shape,
 }
 
 impl Expression {
@@ -57,8 +56,8 @@ impl Expression {
                 },
             )
         })?;
-        let loops = check::tree(&program.expression().expr, OBJECT)?;
-        Ok(Self { text: Arc::from(text), program: Arc::new(program), loops })
+        let shape = check::tree(&program.expression().expr, OBJECT)?;
+        Ok(Self { text: Arc::from(text), program: Arc::new(program), shape })
     }
 
     /// As it is written.
@@ -87,7 +86,7 @@ impl Expression {
 
     fn evaluate(&self, facts: &Facts) -> Result<Value, NoAnswer> {
         if self.cost(facts) > MAX_COST {
-            let reason = format!("the object is too large for {} loops within each other", self.loops);
+            let reason = format!("the object is too large for {} loops within each other", self.shape.loops);
             return Err(NoAnswer { is_absent: false, reason });
         }
         self.program.execute(&facts.context).map_err(|error| reason(&error))
@@ -95,14 +94,14 @@ impl Expression {
 
     /// What the evaluation may take at most, in steps or bytes.
     fn cost(&self, facts: &Facts) -> u64 {
-        let has = |words: &[&str]| words.iter().any(|word| self.text.contains(word));
+        let check::Shape { loops, longest: written, sums, splits, matches } = self.shape;
         let Sizes { longest, bytes } = facts.sizes;
-        let longest = if has(&["split", "findAll"]) { bytes } else { longest };
-        // A literal list cannot be longer than the text.
-        let steps = longest.max(self.text.len() as u64 / 2).saturating_pow(self.loops);
-        let texts = if has(&["+"]) { bytes.max(1) } else { 1 };
-        let regex = if has(&["matches", "find"]) { REGEX_COST } else { 1 };
-        if self.loops == 0 { 0 } else { steps.saturating_mul(texts).saturating_mul(regex) }
+        let longest = if splits { longest.max(bytes) } else { longest };
+        let longest = longest.max(written).saturating_mul(sums + 1);
+        let texts = if sums > 0 { bytes.max(1).saturating_mul(sums) } else { 1 };
+        let regex = if matches { REGEX_COST } else { 1 };
+        let steps = longest.saturating_pow(loops).saturating_mul(texts).saturating_mul(regex);
+        if loops == 0 { 0 } else { steps }
     }
 }
 

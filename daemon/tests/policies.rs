@@ -1,0 +1,123 @@
+//! The shipped policies by the real program: what they let through, what they do not, and how a broken one is told.
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::Path;
+
+use program::{text, tidegate};
+use serde_json::Value;
+
+/// Every shipped policy but the one for rollouts, which wants a workload of its own.
+const ALL: &str =
+    "office-hours, year-end, named-images, no-privileges, memory-limits, certificate, external-secret";
+
+/// A repository with the shipped policies, and an environment that names these, with a Deployment.
+fn repository(policies: &str, deployment: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        std::fs::write(path, text).expect("a file");
+    };
+    for (name, policy) in [
+        ("blue-green", include_str!("../../policies/blue-green.yaml")),
+        ("change-windows", include_str!("../../policies/change-windows.yaml")),
+        ("guardrails", include_str!("../../policies/guardrails.yaml")),
+        ("health-rules", include_str!("../../policies/health-rules.yaml")),
+    ] {
+        write(&format!("policies/{name}.yaml"), policy);
+    }
+    let environment = "apiVersion: tidegate.dev/v1\nkind: Environment\nmetadata: {name: dev}\nspec:\n  \
+                       cluster: {kubeconfig: {}}\n  namespaces: [shop]\n";
+    write("environments/dev/environment.yaml", &format!("{environment}  policies: [{policies}]\n"));
+    write("environments/dev/web.yaml", deployment);
+    folder
+}
+
+fn deployment(container: &str, pod: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  selector: {{matchLabels: {{app: web}}}}\n  \
+         template:\n    metadata: {{labels: {{app: web}}}}\n    spec:\n      {pod}\n      containers:\n      - {{name: main, {container}}}\n"
+    )
+}
+
+/// The exit code, and what is said of problems.
+fn validated(folder: &Path) -> (i32, Vec<String>) {
+    let output = tidegate(folder, &["validate", "-o", "json"]);
+    let data: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    let problems = data["environments"][0]["problems"].as_array().cloned().unwrap_or_default();
+    let said = |problem: &Value| {
+        format!(
+            "{}: {}",
+            problem["severity"].as_str().unwrap_or_default(),
+            problem["message"].as_str().unwrap_or_default()
+        )
+    };
+    (output.status.code().unwrap_or(-1), problems.iter().map(said).collect())
+}
+
+const LIMIT: &str = "resources: {limits: {memory: 64Mi}}";
+
+#[test]
+fn the_shipped_policies_let_a_good_deployment_through() {
+    for image in ["example.com/web:1.4", "localhost:5000/web:1.4", "example.com/web@sha256:0123456789abcdef"]
+    {
+        let folder = repository(ALL, &deployment(&format!("image: \"{image}\", {LIMIT}"), ""));
+        assert_eq!(validated(folder.path()), (0, Vec::new()), "{image}");
+    }
+}
+
+#[test]
+fn the_shipped_guardrails_stop_what_they_say() {
+    let image =
+        "error: images are named by a tag that is not latest, or by a digest (guardrail `named-images`)";
+    let privileged = "error: no container is privileged (guardrail `no-privileges`)";
+    let network = "error: no pod uses the network of its node (guardrail `no-privileges`)";
+    let memory = "warning: no memory limit: main (guardrail `memory-limits`)";
+    let good = "image: \"example.com/web:1.4\"";
+    let cases = [
+        (format!("image: example.com/web, {LIMIT}"), "", 2, image),
+        (format!("image: \"localhost:5000/web\", {LIMIT}"), "", 2, image),
+        (format!("image: \"example.com/web:latest\", {LIMIT}"), "", 2, image),
+        (format!("{good}, {LIMIT}, securityContext: {{privileged: true}}"), "", 2, privileged),
+        (format!("{good}, {LIMIT}"), "hostNetwork: true", 2, network),
+        (good.to_owned(), "", 0, memory),
+    ];
+    for (container, pod, code, expected) in cases {
+        let folder = repository(ALL, &deployment(&container, pod));
+        assert_eq!(validated(folder.path()), (code, vec![expected.to_owned()]), "{container} {pod}");
+        let unnamed = repository("office-hours", &deployment(&container, pod));
+        assert_eq!(validated(unnamed.path()), (0, Vec::new()), "a policy holds for who names it");
+    }
+}
+
+#[test]
+fn a_broken_policy_is_told_once_with_its_place_also_when_nobody_names_it() {
+    let web = deployment(&format!("image: \"example.com/web:1.4\", {LIMIT}"), "");
+    for (policies, environments) in [("office-hours", "✔ dev: 1 object"), ("broken", "✖ dev: 1 error")] {
+        let folder = repository(policies, &web);
+        let broken = "apiVersion: tidegate.dev/v1\nkind: HealthRule\nmetadata: {name: broken}\n\
+                      spec: {group: a.io, kind: A, healthy: objekt.ok}\n";
+        std::fs::write(folder.path().join("policies/broken.yaml"), broken).expect("a file");
+        let output = tidegate(folder.path(), &["validate"]);
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        let message = "error[E0201]: spec.healthy: there is no variable `objekt`; did you mean `object`?\n  --> policies/broken.yaml:4:39";
+        assert_eq!(said.matches(message).count(), 1, "{said}");
+        assert!(said.contains("policies/: 1 error") && said.contains(environments), "{said}");
+        let one = tidegate(folder.path(), &["validate", "--env", "dev"]);
+        assert_eq!(one.status.success(), policies == "office-hours", "{}", text(&one.stdout));
+    }
+}
+
+#[test]
+fn the_schema_of_every_kind_of_policy_is_printed() {
+    for kind in ["rollout-policy", "change-window", "guardrail", "health-rule"] {
+        let output = tidegate(Path::new("/"), &["schema", kind]);
+        let schema: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let title = format!("Tidegate {}", kind.replace('-', " "));
+        assert_eq!(schema["title"].as_str(), Some(title.as_str()));
+    }
+}
