@@ -104,7 +104,7 @@ pub struct DesiredSet {
 impl DesiredSet {
     /// What is judged of it.
     pub fn enforced(&self) -> Enforced<'_> {
-        Enforced { environment: &self.environment, objects: &self.objects, prefix: &self.prefix }
+        Enforced { environment: &self.environment, objects: &self.ordinary, prefix: &self.prefix }
     }
 }
 

@@ -1,4 +1,11 @@
 //! The shipped policies by the real program: what they let through, what they do not, and how a broken one is told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests end with the first thing that is not as it should be"
+)]
 
 #[path = "support/program.rs"]
 mod program;

@@ -10,6 +10,7 @@ pub mod health;
 pub mod history;
 pub mod live;
 pub mod options;
+pub mod orders;
 mod owned;
 pub mod person;
 pub mod plan;
@@ -28,9 +29,11 @@ pub mod unreadable;
 pub mod validate;
 pub mod version;
 pub mod wait;
+pub mod workloads;
 pub mod world;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tidegate_core::rollout::Command as Order;
 
 use exit::{Exit, Failure};
 use options::{Given, Global};
@@ -72,8 +75,16 @@ pub enum Command {
     Sync(requests::SyncArgs),
     /// Stop changing an environment until it is resumed
     Suspend(requests::SuspendArgs),
-    /// Lift a suspension that was set by `suspend`
+    /// Lift a suspension that was set by `suspend`; with ENVIRONMENT/NAME the halt of a workload's rollout
     Resume(requests::ResumeArgs),
+    /// Turn a rollout down: before the switch it gets no traffic, in its bake traffic goes back
+    Abort(orders::OrderArgs),
+    /// End the bake of a rollout now: what is live stays
+    Promote(orders::OrderArgs),
+    /// Move traffic back to the colour before, while it stands by
+    Rollback(orders::OrderArgs),
+    /// Try a revision again that was turned down
+    Retry(orders::OrderArgs),
     /// Set one value in the files of an environment, and leave everything else as it is
     Set(set::SetArgs),
     /// Say how objects in a file stand, by the rules that environments are judged by
@@ -122,7 +133,15 @@ pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Wait(args) => wait::run(&global, &args).await,
         Command::Sync(args) => requests::sync(&global, &args).await,
         Command::Suspend(args) => requests::suspend(&global, &args).await,
+        Command::Resume(args) if args.environment.contains('/') => {
+            let requests::ResumeArgs { environment: workload, reason } = args;
+            orders::run(&global, Order::Resume, &orders::OrderArgs { workload, reason }).await
+        }
         Command::Resume(args) => requests::resume(&global, &args).await,
+        Command::Abort(args) => orders::run(&global, Order::Abort, &args).await,
+        Command::Promote(args) => orders::run(&global, Order::Promote, &args).await,
+        Command::Rollback(args) => orders::run(&global, Order::RollBack, &args).await,
+        Command::Retry(args) => orders::run(&global, Order::Retry, &args).await,
         Command::Set(args) => set::run(&global, &args).await,
         Command::Health(args) => health::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),

@@ -18,6 +18,7 @@ use super::style::{Format, Style, Tone};
 use super::target::{self, Answers, Away, TargetCluster, exit_with, say_away};
 use super::troubles::troubles;
 use super::unreadable::{self, Named};
+use super::workloads;
 use crate::cluster::call::CallError;
 use crate::cluster::lease::{Presence, replicas};
 use crate::cluster::parent::{Parent, Resumption};
@@ -193,6 +194,7 @@ fn details(shown: &Shown, full: bool, style: Style) -> String {
             text.push_str(&format!("  last resumed {} ago by {by}: {reason}\n", ago(*at)));
         }
     }
+    text.push_str(&workloads::text(&status.workloads, full, style));
     text.push_str(&troubles(status, None, style));
     text.push_str(&drift(status, if full { usize::MAX } else { 3 }));
     for foreign in status.foreign.items.iter().take(if full { usize::MAX } else { 3 }) {

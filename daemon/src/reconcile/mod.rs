@@ -63,6 +63,7 @@ pub use fetch::{access_of, read_world};
 pub use inspect::{Answer, Inspection, Question, inspect};
 pub use lane::{Board, Lane, Shared, Standing, Wanted};
 pub use observe::{Unseen, observe};
+pub use rollouts::stuck;
 pub use settings::settings;
 pub use standings::is_recorded;
 pub use unreadable::{Unreadable, keep_records};

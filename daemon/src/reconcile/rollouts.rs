@@ -8,7 +8,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tidegate_core::desired::PruneBudget;
 use tidegate_core::health::HealthState;
 use tidegate_core::inventory::{ENVIRONMENT, PART_OF};
-use tidegate_core::object::{Gvk, ObjectId};
+use tidegate_core::object::{DesiredObject, Gvk, ObjectId};
 use tidegate_core::policy::Reach;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::rollout::{Phase, WorkloadState, WorkloadStatus};
@@ -94,11 +94,14 @@ impl Lane {
             return desired;
         }
         let mut set = DesiredSet::clone(&desired);
-        set.ordinary.retain(|object| {
-            let namespace = object.reference.namespace.as_deref().unwrap_or_default();
-            let leads = ["Deployment", "Service"].contains(&object.reference.gvk.kind.as_str());
-            !(leads && unmatched.contains(&key(namespace, &object.reference.name)))
-        });
+        let kept_back: Vec<_> = desired
+            .objects
+            .iter()
+            .filter(|object| {
+                object.reference.gvk.kind == "Deployment" && unmatched.contains(&key_of_object(object))
+            })
+            .collect();
+        set.ordinary.retain(|object| !kept_back.iter().any(|deployment| belongs_to(object, deployment)));
         let finished = desired.workloads.iter().filter(|workload| plain.contains(&key_of(workload)));
         set.ordinary.extend(finished.flat_map(|workload| workload.plain()));
         set.ordinary.sort_by_cached_key(|object| (object.wave, object.reference.id()));
@@ -289,7 +292,7 @@ impl Lane {
             .filter(|waiting| waiting.reason.holds_commit())
             .map(|waiting| &waiting.object)
             .collect();
-        let is_unfinished = |object: &&Arc<tidegate_core::object::DesiredObject>| {
+        let is_unfinished = |object: &&Arc<DesiredObject>| {
             let id = object.reference.id();
             let health = health_of(&object.reference.gvk, &id, observed);
             let is_unwell = matches!(health.state, HealthState::Progressing | HealthState::Degraded);
@@ -404,6 +407,37 @@ impl Lane {
     }
 }
 
+/// True for a Deployment itself, and for what leads to its pods or sizes them: applied plainly it would undo the colours.
+fn belongs_to(object: &DesiredObject, deployment: &DesiredObject) -> bool {
+    if object.reference.namespace != deployment.reference.namespace {
+        return false;
+    }
+    let (value, pods) = (object.to_value(), deployment.to_value());
+    let labels = pods.pointer("/spec/template/metadata/labels").and_then(|labels| labels.as_object());
+    let selects = |pointer: &str| {
+        let selector = value.pointer(pointer).and_then(|selector| selector.as_object());
+        selector.is_some_and(|selector| {
+            let is_had =
+                |(key, wanted): (&String, _)| labels.is_some_and(|labels| labels.get(key) == Some(wanted));
+            !selector.is_empty() && selector.iter().all(is_had)
+        })
+    };
+    match object.reference.gvk.kind.as_str() {
+        "Deployment" => object.reference.name == deployment.reference.name,
+        "Service" => selects("/spec/selector"),
+        "PodDisruptionBudget" => selects("/spec/selector/matchLabels"),
+        "HorizontalPodAutoscaler" => {
+            let target = value.pointer("/spec/scaleTargetRef/name").and_then(|name| name.as_str());
+            target == Some(deployment.reference.name.as_str())
+        }
+        _ => false,
+    }
+}
+
+fn key_of_object(object: &DesiredObject) -> String {
+    key(object.reference.namespace.as_deref().unwrap_or_default(), &object.reference.name)
+}
+
 fn key_of(workload: &Workload) -> String {
     key(workload.reference.namespace.as_deref().unwrap_or_default(), workload.app())
 }
@@ -475,8 +509,7 @@ fn problem_of(workload: &Workload, desired: &DesiredSet, entry: &Entry) -> Optio
     let mut location = workload.object.location();
     location.file = format!("{}{}", desired.prefix, location.file).into();
     if let Some(trouble) = &entry.trouble {
-        let problem = Problem::error(Code::RolloutStuck, format!("the rollout does not go on: {trouble}"));
-        return Some(problem.at(location).object(&workload.reference));
+        return Some(stuck(trouble).at(location).object(&workload.reference));
     }
     let status = entry.status.as_ref()?;
     let (code, help) = match status.state {
@@ -508,6 +541,11 @@ fn problem_of(workload: &Workload, desired: &DesiredSet, entry: &Entry) -> Optio
         problem = problem.related(format!("the gate `{}`", gate.name), place);
     }
     Some(problem)
+}
+
+/// A rollout that does not go on.
+pub fn stuck(trouble: &str) -> Problem {
+    Problem::error(Code::RolloutStuck, format!("the rollout does not go on: {trouble}"))
 }
 
 fn unmatched(name: &str) -> Problem {

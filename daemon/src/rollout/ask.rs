@@ -96,10 +96,10 @@ impl Asking {
     }
 
     /// Goes on with a question: begins it, or takes its answer.
-    pub fn ask(&mut self, workload: &Workload, names: &Names, seen: &Seen, question: Question) -> Outcome {
-        let basis = basis(seen, &question);
+    pub fn ask(&mut self, workload: &Workload, names: &Names, seen: &Seen, question: &Question) -> Outcome {
+        let basis = basis(seen, question);
         if let Some(running) = self.running.take() {
-            let is_same = is_about(&running.question, &question) && running.basis == basis;
+            let is_same = is_about(&running.question, question) && running.basis == basis;
             if is_same && running.handle.is_finished() {
                 return self.take(workload, running);
             }
@@ -108,7 +108,7 @@ impl Asking {
                 return Outcome::Pending;
             }
         }
-        let Some((question, gate)) = self.due(workload, seen, &question) else { return Outcome::Pending };
+        let Some((question, gate)) = self.due(workload, seen, question) else { return Outcome::Pending };
         let handle = self.begin(workload, names, seen, &question, gate);
         self.running = Some(Running { question, basis, handle });
         Outcome::Pending

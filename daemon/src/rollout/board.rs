@@ -80,7 +80,7 @@ impl Board {
     /// The API server refused a step.
     pub fn refused(&self, app: &str, phase: Phase, why: &str) {
         self.change(app, |entry| {
-            entry.trouble = Some(format!("{}: the API server refused: {why}", phase.as_str()));
+            entry.trouble = Some(refusal(phase, why));
         });
     }
 
@@ -107,6 +107,11 @@ impl Board {
     pub fn all(&self) -> BTreeMap<String, Entry> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// A step that the API server refused, in words.
+pub fn refusal(phase: Phase, why: &str) -> String {
+    format!("{}: the API server refused: {why}", phase.as_str())
 }
 
 /// How a workload is named on the board.

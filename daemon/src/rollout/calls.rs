@@ -20,6 +20,9 @@ use crate::cluster::call::{CallError, is_about_object, repeated};
 pub const BODY: &str = tidegate_core::drift::FIELD_MANAGER;
 /// Owns records and the pointer's selector and ports.
 pub const ROLLOUT: &str = "tidegate-rollout";
+/// Owns the colour of a Deployment that is taken over. Apart from [`ROLLOUT`]: an apply of the record alone would take the colour
+/// away.
+pub const COLOUR: &str = "tidegate-colour";
 /// Owns `spec.replicas`, by `/scale` alone.
 pub const SCALE: &str = "tidegate-scale";
 /// More pods or endpoint slices of one workload than this are not read.

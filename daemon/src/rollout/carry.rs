@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tidegate_core::inventory::{Marks, Precondition, marked};
 use tidegate_core::rollout::{
-    Answer, Attempt, Evidence, Finding, Held, PointerRecord, Recheck, Record, Revision, Selection, Slot,
-    SlotRecord, Slots, Write,
+    Answer, Attempt, Evidence, Finding, Held, PointerRecord, Recheck, Record, Revision, SLOT_RECORD,
+    Selection, Slot, SlotRecord, Slots, Write,
 };
 use tidegate_core::workload::names::{APP, REVISION, SLOT};
 use tidegate_core::workload::{SlotRender, Workload};
 
 use super::bodies;
-use super::calls::{BODY, Calls, Guard, Kind, Live, ROLLOUT};
+use super::calls::{BODY, COLOUR, Calls, Guard, Kind, Live, ROLLOUT};
 use super::kept::Kept;
 use super::names::Names;
 use super::observe::{MADE_TO_LEAVE, Seen, SeenSlot, SeenUncoloured, count};
@@ -472,7 +472,7 @@ impl Carrier<'_> {
         let prepared = SlotRecord::prepared(held, self.attempt_of(revision), keep, self.seen.at);
         let record = SlotRecord { recorded: size, ..prepared };
         let body = bodies::colour(live, &self.labels(slot, revision), &record);
-        self.calls.apply(Kind::Deployment, ROLLOUT, body, &live.guard()).await?;
+        self.calls.apply(Kind::Deployment, COLOUR, body, &live.guard()).await?;
         Ok(None)
     }
 
@@ -518,7 +518,10 @@ impl Carrier<'_> {
 
     async fn uncolour(&self, slot: Slot) -> Result<Option<String>, CallError> {
         let Some(SeenSlot { live, .. }) = self.slot(slot) else { return Ok(Some(gone(slot))) };
-        self.calls.apply(Kind::Deployment, ROLLOUT, bodies::uncolour(live), &live.guard()).await?;
+        let plain = self.calls.apply(Kind::Deployment, COLOUR, bodies::uncolour(live), &live.guard()).await?;
+        if plain.annotation(SLOT_RECORD).is_some() {
+            self.calls.drop_annotation(Kind::Deployment, &plain, SLOT_RECORD).await?;
+        }
         Ok(None)
     }
 

@@ -93,7 +93,6 @@ struct Memory {
     refused: Slots<Option<std::time::Instant>>,
     failures: u32,
     is_collected: bool,
-    names: Option<Names>,
     last: Option<WorkloadStatus>,
 }
 
@@ -215,7 +214,7 @@ impl WorkloadLane {
             Step::Ask(question) => {
                 self.memory.is_collected = false;
                 let Some(workload) = workload else { return Ok(WAITING) };
-                match self.asking.ask(workload, names, seen, question) {
+                match self.asking.ask(workload, names, seen, &question) {
                     Outcome::Pending => Ok(MOVING),
                     Outcome::Answered { gate, writes, finding } => {
                         let answering = Carrier {
@@ -285,13 +284,11 @@ impl WorkloadLane {
     }
 
     /// The names in git; for a workload that has left it, those that stand on its slots.
-    async fn names(&mut self, task: &Task) -> Result<Option<Names>, CallError> {
-        if let Want::Rolled(workload) = &task.want {
-            self.memory.names = Some(Names::of(workload));
-        } else if self.memory.names.is_none() {
-            self.memory.names = Names::of_slots(&self.calls, &self.app).await?;
+    async fn names(&self, task: &Task) -> Result<Option<Names>, CallError> {
+        match &task.want {
+            Want::Rolled(workload) => Ok(Some(Names::of(workload))),
+            Want::Gone { .. } => Names::of_slots(&self.calls, &self.app).await,
         }
-        Ok(self.memory.names.clone())
     }
 
     fn situation<'a>(&self, seen: &'a Seen, parts: &'a Parts) -> Situation<'a> {
@@ -395,7 +392,7 @@ impl Parts {
                 }
             }
             Want::Gone { may_delete } => Self {
-                desired: Desired::Gone { may_delete: *may_delete },
+                desired: Desired::Gone { may_delete: *may_delete && !names.is_kept },
                 size: Size { replicas: 0, autoscaler: None },
                 gates: Gates::default(),
                 timing: super::names::timing_of_gone(names.drain),

@@ -18,7 +18,7 @@
 
 pub mod ask;
 pub mod board;
-mod bodies;
+pub mod bodies;
 pub mod calls;
 mod carry;
 pub mod kept;
@@ -28,3 +28,8 @@ mod observe;
 pub mod tell;
 mod traffic;
 mod upkeep;
+
+/// The record on a pointer; none where there is none that can be read.
+pub fn record_of(service: &calls::Live) -> Option<tidegate_core::rollout::PointerRecord> {
+    serde_json::from_str(service.annotation(tidegate_core::rollout::POINTER_RECORD)?).ok()
+}

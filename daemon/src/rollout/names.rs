@@ -1,6 +1,7 @@
 //! What the objects of one workload are called in the cluster.
 
 use jiff::SignedDuration;
+use tidegate_core::inventory::{PRUNE, PRUNE_DISABLED};
 use tidegate_core::object::{Gvk, ObjectRef};
 use tidegate_core::rollout::{SLOT_RECORD, SlotRecord, Timing};
 use tidegate_core::workload::Workload;
@@ -24,6 +25,8 @@ pub struct Names {
     pub budget: Option<String>,
     /// The effective drain.
     pub drain: SignedDuration,
+    /// `tidegate.dev/prune: disabled` stands on it: it stays when it leaves git.
+    pub is_kept: bool,
 }
 
 impl Names {
@@ -43,12 +46,14 @@ impl Names {
             autoscaler: name(&workload.autoscaler),
             budget: name(&workload.budget),
             drain: workload.timing.drain,
+            is_kept: false,
         }
     }
 
     /// Those that stand on the slots of a workload that has left git; none when nothing of it is left.
     pub async fn of_slots(calls: &Calls, app: &str) -> Result<Option<Self>, CallError> {
         let slots = calls.list(Kind::Deployment, &format!("{APP}={app}")).await?;
+        let is_kept = slots.iter().any(|live| live.annotation(PRUNE) == Some(PRUNE_DISABLED));
         let records =
             slots.iter().filter_map(|live| serde_json::from_str(live.annotation(SLOT_RECORD)?).ok());
         let newest: Option<SlotRecord> = records.max_by_key(|record: &SlotRecord| record.prepared_at);
@@ -59,6 +64,7 @@ impl Names {
             autoscaler: None,
             budget: None,
             drain: SignedDuration::from_secs(record.drain),
+            is_kept,
         }))
     }
 }

@@ -53,6 +53,9 @@ mod refusals;
 mod replicas;
 mod request_order;
 mod rollback;
+mod rollout_scene;
+mod rollouts;
+mod rollouts_hands;
 mod scene;
 #[path = "../support/schema.rs"]
 mod schema;

@@ -45,7 +45,7 @@ fn rbac(file: &str) -> String {
 }
 
 /// The rights of `deploy/rbac/environment.yaml` in a namespace.
-fn grant(world: &World, namespace: &str) {
+pub fn grant(world: &World, namespace: &str) {
     world.kube.must(&["apply", "-n", namespace, "-f", &rbac("environment.yaml")]);
 }
 

@@ -98,9 +98,13 @@ impl Way<'_> {
         holds.then(|| Decision::wait(Phase::Halted, Waiting::People))
     }
 
-    /// Row 20.
+    /// Row 20. What drains is on the slot that is about to be emptied; one that holds what git asks for already, or has no pods,
+    /// keeps nobody waiting (a first installation).
     fn drain(&self) -> Option<Decision> {
-        (!self.situation.is_drained(self.record)).then(|| Decision::wait(Phase::Drain, Waiting::Time))
+        let pods = self.situation.slots.get(self.other).pods.total;
+        let has_pods = pods > 0 || self.situation.replicas(self.other) > 0;
+        let drains = self.is_unfit() && has_pods && !self.situation.is_drained(self.record);
+        drains.then(|| Decision::wait(Phase::Drain, Waiting::Time))
     }
 
     /// Row 21. Until the pods are gone, gates would ask the old revision.

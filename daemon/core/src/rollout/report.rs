@@ -190,7 +190,7 @@ impl Reported<'_> {
             Phase::Bake | Phase::Inconclusive | Phase::Close | Phase::RollBack | Phase::FastRollBack => {
                 WorkloadState::Baking
             }
-            Phase::Rejected | Phase::Reject => WorkloadState::Rejected,
+            Phase::Rejected => WorkloadState::Rejected,
             Phase::Steady | Phase::Resize | Phase::Retire => {
                 if self.record().is_none_or(is_live) {
                     WorkloadState::Live
@@ -213,6 +213,7 @@ impl Reported<'_> {
             | Phase::ScaleUp
             | Phase::Warm
             | Phase::Gates
+            | Phase::Reject
             | Phase::Switch => WorkloadState::Moving,
         }
     }

@@ -14,13 +14,23 @@ use crate::cluster::call::CallError;
 use crate::cluster::connect::Access;
 use crate::cluster::failure;
 use crate::reconcile::moved::moved;
+use crate::reconcile::stuck;
+use crate::rollout::board;
 use crate::source::{Partial, Revision, SourceError};
 use crate::world::{self, World};
 
 /// What is told elsewhere: by the planner's own test, by a repository with a symlink (`daemon/tests/explain.rs`), and by
-/// a cluster that does not become healthy (`daemon/tests/cluster/health.rs`).
-const SHOWN_ELSEWHERE: [Code; 4] =
-    [Code::PruneBudget, Code::TreeEntry, Code::HealthDeadline, Code::ApplyDeadline];
+/// a cluster that does not become healthy (`daemon/tests/cluster/health.rs`), and by the core's tests of what is reported of a
+/// rollout and refused of a workload.
+const SHOWN_ELSEWHERE: [Code; 7] = [
+    Code::PruneBudget,
+    Code::TreeEntry,
+    Code::HealthDeadline,
+    Code::ApplyDeadline,
+    Code::RolloutRejected,
+    Code::RolloutHalted,
+    Code::RolloutKind,
+];
 
 struct Bundled;
 
@@ -92,6 +102,10 @@ fn reported(code: Code, says: &str) -> Option<Problem> {
         Code::ClusterMoved => {
             let from = Access::Kubeconfig { path: None, context: Some("old".to_owned()) };
             Some(moved(&"staging".parse().expect("a name"), &from.to_string()))
+        }
+        Code::RolloutStuck => {
+            let why = says.split_once("refused: ").map_or("", |(_, why)| why);
+            Some(stuck(&board::refusal(tidegate_core::rollout::Phase::Prepare, why)))
         }
         Code::RolledBack => Some(held(cause.map_or("", |(_, words)| words)).problem()),
         Code::EnvironmentMissing => {

@@ -5,6 +5,7 @@ mod audit;
 mod daemon;
 mod faults;
 mod kube;
+mod load;
 mod proxy;
 mod repo;
 pub mod shop;
@@ -17,6 +18,7 @@ pub use audit::{Audited, Request};
 pub use daemon::{Daemon, Output, tidegate};
 pub use faults::{Call, Fault, FaultProxy, status_of};
 pub use kube::Kube;
+pub use load::Load;
 pub use proxy::Proxy;
 pub use repo::Repo;
 

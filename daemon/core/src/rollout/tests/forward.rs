@@ -173,6 +173,7 @@ fn traffic_moves_after_the_mark_and_another_look_at_readiness() {
 #[test]
 fn nothing_is_begun_before_the_last_move_has_drained() {
     let mut scene = Scene::new_commit();
+    scene.slots.green = running(9, 2);
     scene.record().settled_at = Some(ago(0));
     scene.waits(Phase::Drain, Waiting::Time);
 }

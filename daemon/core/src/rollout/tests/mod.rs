@@ -5,5 +5,6 @@ mod bake;
 mod ends;
 mod forward;
 mod orders;
+mod report;
 pub(super) mod scene;
 mod trouble;

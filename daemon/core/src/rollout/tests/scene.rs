@@ -190,8 +190,12 @@ impl Scene {
     }
 
     pub fn decide(&self) -> Decision {
-        let timing = timing();
-        decide(&Situation {
+        decide(&self.situation(&timing()))
+    }
+
+    /// All that the decision reads.
+    pub fn situation<'a>(&'a self, timing: &'a Timing) -> Situation<'a> {
+        Situation {
             now: NOW,
             desired: self.desired,
             size: self.size,
@@ -204,8 +208,8 @@ impl Scene {
             is_allowed: self.is_allowed,
             repair_refused: self.repair_refused,
             gates: &self.gates,
-            timing: &timing,
-        })
+            timing,
+        }
     }
 
     pub fn phase(&self) -> Phase {

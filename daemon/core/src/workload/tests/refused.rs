@@ -25,7 +25,11 @@ fn other(kind: &str, name: &str) -> Value {
 #[test]
 fn kinds_other_than_deployments() {
     for (kind, api, reason) in [
-        ("StatefulSet", "apps/v1", "identities and volumes"),
+        (
+            "StatefulSet",
+            "apps/v1",
+            "a StatefulSet does not roll out in colours: its pods have identities and volumes that cannot exist twice",
+        ),
         ("DaemonSet", "apps/v1", "one pod on each node"),
         ("Job", "batch/v1", "runs to its end"),
         ("Deployment", "example.com/v1", "only Deployments of the group `apps`"),

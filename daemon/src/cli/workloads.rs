@@ -1,0 +1,100 @@
+//! How `status` shows workloads that roll out in colours: the name in git, its slots, its gates, what it waits for.
+
+use jiff::Timestamp;
+use tidegate_core::health::HealthState;
+use tidegate_core::rollout::{GateStatus, Slot, SlotStatus, Verdict, WorkloadState, WorkloadStatus};
+
+use super::style::{Style, Tone};
+
+/// So many characters of a revision are shown.
+const REVISION: usize = 7;
+
+/// One block for each; nothing for those that are live, unless all is shown.
+pub fn text(workloads: &[WorkloadStatus], full: bool, style: Style) -> String {
+    let shown = workloads.iter().filter(|workload| full || workload.state != WorkloadState::Live);
+    shown.map(|workload| block(workload, style)).collect()
+}
+
+fn block(workload: &WorkloadStatus, style: Style) -> String {
+    let WorkloadStatus {
+        workload: reference,
+        state,
+        phase,
+        reason,
+        next,
+        until,
+        serves,
+        desired: _,
+        slots,
+        gates,
+        can_go_back,
+        rejected: _,
+    } = workload;
+    let (tone, mark) = style.health(health(*state));
+    let word = style.paint(tone, &format!("{mark} {state}"));
+    let mut text = format!("  {reference}: {word} ({}): {reason}\n", phase.as_str());
+    for slot in Slot::ALL {
+        if let Some(held) = slots.get(slot) {
+            text.push_str(&slot_line(slot, held, *serves == Some(slot), style));
+        }
+    }
+    for gate in gates {
+        text.push_str(&gate_line(gate, style));
+    }
+    if let Some(next) = next {
+        let left = until.map(|until| format!(", {} left", left(until))).unwrap_or_default();
+        text.push_str(&format!("    next: {next}{left}\n"));
+    }
+    if *can_go_back {
+        text.push_str("    rollback: ready\n");
+    }
+    text
+}
+
+fn slot_line(slot: Slot, held: &SlotStatus, serves: bool, style: Style) -> String {
+    let SlotStatus { name, revision, commit, replicas, ready } = held;
+    let cut = |text: &str| text.chars().take(REVISION).collect::<String>();
+    let at = if commit.is_empty() { String::new() } else { format!(" at {}", cut(commit)) };
+    let serves = if serves { style.paint(Tone::Strong, "  serves") } else { String::new() };
+    format!("    {slot:<6} {name}  {}{at}  {ready} of {replicas} ready{serves}\n", cut(revision))
+}
+
+fn gate_line(gate: &GateStatus, style: Style) -> String {
+    let GateStatus { name, stage: _, verdict, value, threshold, samples, summary, at: _ } = gate;
+    let (state, word) = match verdict {
+        Some(Verdict::Pass) => (HealthState::Healthy, "pass"),
+        Some(Verdict::Fail) => (HealthState::Degraded, "fail"),
+        Some(Verdict::Unknown) => (HealthState::Unknown, "unknown"),
+        None => (HealthState::Suspended, "not asked yet"),
+    };
+    let (tone, mark) = style.health(state);
+    let mut text = format!("    gate {name}: {}", style.paint(tone, &format!("{mark} {word}")));
+    if let Some(value) = value {
+        text.push_str(&format!("  {value}"));
+    }
+    if let Some(threshold) = threshold {
+        text.push_str(&format!(" ({threshold})"));
+    }
+    if *samples > 0 {
+        text.push_str(&format!(", {samples} samples"));
+    }
+    if !summary.is_empty() {
+        text.push_str(&format!(": {}", summary.lines().next().unwrap_or_default()));
+    }
+    text.push('\n');
+    text
+}
+
+const fn health(state: WorkloadState) -> HealthState {
+    match state {
+        WorkloadState::Live => HealthState::Healthy,
+        WorkloadState::Moving | WorkloadState::Baking => HealthState::Progressing,
+        WorkloadState::Waiting => HealthState::Suspended,
+        WorkloadState::Rejected | WorkloadState::Halted => HealthState::Degraded,
+    }
+}
+
+fn left(until: Timestamp) -> String {
+    let seconds = until.duration_since(Timestamp::now()).as_secs().max(0);
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) }
+}

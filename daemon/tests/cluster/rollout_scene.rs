@@ -1,0 +1,168 @@
+//! The house-price API as a workload that rolls out in colours: its files, and what is looked at in the tests of rollouts.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::support::{Daemon, Load, World, eventually, shop};
+
+pub const APP: &str = "house-price";
+
+/// A release: what its container is told.
+#[derive(Clone, Copy)]
+pub struct Release {
+    pub version: &'static str,
+    /// Added to each prediction: another one than 0 is a wrong model.
+    pub offset: &'static str,
+    /// Further environment variables of the container, as `NAME: value` in flow style.
+    pub further: &'static str,
+    pub replicas: u32,
+}
+
+impl Release {
+    pub const fn new(version: &'static str) -> Self {
+        Self { version, offset: "0", further: "", replicas: 2 }
+    }
+
+    pub const fn wrong(version: &'static str) -> Self {
+        Self { offset: "5", ..Self::new(version) }
+    }
+}
+
+/// When gates look at the prediction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    BeforeSwitch,
+    WhileBaking,
+}
+
+/// A world with the shop's image, and the policy of these tests.
+pub struct Scene {
+    pub world: World,
+    image: &'static str,
+}
+
+impl Scene {
+    pub fn new(name: &str) -> Self {
+        let world = World::new(name);
+        let image = shop::image(&world.kube);
+        Self { world, image }
+    }
+
+    /// The environment's own file.
+    pub fn environment(&self) -> String {
+        self.world.environment("  policies: [blue-green]\n")
+    }
+
+    /// A policy with short times. `bake`: how long gates watch at least.
+    pub fn policy(judged: Judged, bake: &str) -> String {
+        let prediction =
+            "{status: 200, json: [{pointer: /prediction, equals: 20.35, tolerance: {abs: 0.01}}]}";
+        let (before, baking) = match judged {
+            Judged::BeforeSwitch => (prediction, "{status: 200}"),
+            Judged::WhileBaking => ("{status: 200}", prediction),
+        };
+        format!(
+            "apiVersion: tidegate.dev/v1\nkind: RolloutPolicy\nmetadata: {{name: blue-green}}\nspec:\n  \
+             match: {{selector: {{matchLabels: {{app: {APP}}}}}}}\n  traffic: {{mode: service}}\n  gates:\n    beforeSwitch:\n      \
+             - name: smoke\n        every: 1s\n        http: {{method: POST, path: /predict, body: {{rooms: 6.5}}, expect: {before}, \
+             requests: 4, everyPod: true}}\n    whileBaking:\n      - name: watch\n        every: 1s\n        \
+             http: {{method: POST, path: /predict, body: {{rooms: 6.5}}, expect: {baking}}}\n  \
+             bake: {{duration: {bake}, max: 60s}}\n  drain: 1s\n  keepFailed: 2s\n  deadlines: {{warm: 60s, gates: 60s}}\n"
+        )
+    }
+
+    /// The manifests of a release.
+    pub fn manifests(&self, release: Release) -> String {
+        let Release { version, offset, further, replicas } = release;
+        let image = self.image;
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {APP}}}\ndata: {{PREDICTION_OFFSET: \"{offset}\"}}\n---\n\
+             apiVersion: v1\nkind: Service\nmetadata: {{name: {APP}}}\nspec:\n  selector: {{app: {APP}}}\n  \
+             ports: [{{name: http, port: 80, targetPort: http}}]\n---\n\
+             apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {APP}, labels: {{app: {APP}}}}}\nspec:\n  replicas: {replicas}\n  \
+             selector: {{matchLabels: {{app: {APP}}}}}\n  template:\n    metadata: {{labels: {{app: {APP}}}}}\n    spec:\n      \
+             terminationGracePeriodSeconds: 5\n      containers:\n      - name: main\n        image: {image}\n        \
+             imagePullPolicy: IfNotPresent\n        args: [house-price]\n        envFrom: [{{configMapRef: {{name: {APP}}}}}]\n        \
+             env: [{{name: VERSION, value: \"{version}\"}}{further}]\n        ports: [{{name: http, containerPort: 8080}}]\n        \
+             readinessProbe: {{httpGet: {{path: /readyz, port: http}}, periodSeconds: 1}}\n        \
+             lifecycle: {{preStop: {{sleep: {{seconds: 2}}}}}}\n        resources: {{requests: {{cpu: 5m, memory: 8Mi}}}}\n"
+        )
+    }
+
+    /// Commits a release with the policy.
+    pub fn release(&self, release: Release) -> String {
+        self.world.commit(&format!("version {}", release.version), &[("app.yaml", &self.manifests(release))])
+    }
+
+    /// The first commit: environment, policy, release.
+    pub fn begin(&self, judged: Judged, bake: &str, release: Release) -> String {
+        self.world.repo.write("policies/blue-green.yaml", &Self::policy(judged, bake));
+        let files = [("environment.yaml", self.environment()), ("app.yaml", self.manifests(release))];
+        self.world.commit(
+            &format!("version {}", release.version),
+            &files.each_ref().map(|(path, text)| (*path, text.as_str())),
+        )
+    }
+
+    /// The Service's address.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.field("service", APP, "/spec/clusterIP");
+        format!("{}:80", address.as_str().unwrap()).parse().unwrap()
+    }
+
+    /// A daemon, the first release live, and a load on it.
+    pub fn installed(name: &str, judged: Judged, bake: &str) -> (Self, Daemon, Load) {
+        let scene = Self::new(name);
+        let first = scene.begin(judged, bake, Release::new("1"));
+        let daemon = scene.world.daemon();
+        scene.world.wait_for("live", &first);
+        let load = scene.load();
+        (scene, daemon, load)
+    }
+
+    /// A load on the Service, once it answers at all: kube-proxy may be a moment behind the endpoints.
+    pub fn load(&self) -> Load {
+        let address = self.address();
+        eventually("the Service answers", || {
+            let connected = std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(1));
+            connected.map(drop).map_err(|error| error.to_string())
+        });
+        Load::on(address)
+    }
+
+    pub fn field(&self, kind: &str, name: &str, pointer: &str) -> Value {
+        self.world.kube.field(kind, &self.world.name, name, pointer)
+    }
+
+    /// The record of the workload's pointer.
+    pub fn pointer(&self) -> Value {
+        let text = self.field("service", APP, "/metadata/annotations/tidegate.dev~1rollout");
+        text.as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
+    }
+
+    /// The slot that the Service selects.
+    pub fn selected(&self) -> String {
+        self.field("service", APP, "/spec/selector/tidegate.dev~1slot")
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// `spec.replicas` of a slot; none where there is no such Deployment.
+    pub fn replicas(&self, slot: &str) -> Option<u64> {
+        self.field("deployment", &format!("{APP}-{slot}"), "/spec/replicas").as_u64()
+    }
+
+    /// Applies manifests as a person would.
+    pub fn apply(&self, manifests: &str) {
+        let arguments = ["-n", self.world.name.as_str(), "apply", "-f", "-"];
+        self.world.kube.run_with(&arguments, manifests).unwrap();
+    }
+
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut all = vec!["-n", self.world.name.as_str()];
+        all.extend(arguments);
+        self.world.kube.must(&all)
+    }
+}
