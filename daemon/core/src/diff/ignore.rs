@@ -19,10 +19,12 @@ pub fn pointers_of(text: &str) -> Vec<String> {
 /// to the object itself or without a leading `/` does nothing.
 pub fn without_pointers(value: &Value, pointers: &[String]) -> Value {
     let mut targets: Vec<Vec<String>> = pointers.iter().filter_map(|pointer| tokens(pointer)).collect();
-    targets.sort_by(|one, other| by_position(other, one));
-    targets.dedup();
+    targets.sort_by(|one, other| by_position(one, other));
+    // What lies below another goes with it; removed on its own it might take the item of a list away, and the other pointer
+    // would mean the next one.
+    targets.dedup_by(|later, earlier| later.starts_with(earlier));
     let mut result = value.clone();
-    for target in &targets {
+    for target in targets.iter().rev() {
         remove(&mut result, target);
     }
     result
@@ -33,7 +35,7 @@ fn tokens(pointer: &str) -> Option<Vec<String>> {
     Some(rest.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
 }
 
-/// The order of places in an object: items of a list by number, so that the last is removed first.
+/// The order of places in an object: items of a list by number, what is below a place right after it.
 fn by_position(one: &[String], other: &[String]) -> Ordering {
     for (one, other) in one.iter().zip(other) {
         let order = match (one.parse::<usize>(), other.parse::<usize>()) {
@@ -91,6 +93,12 @@ mod tests {
             without(&object, &["/spec/replicas", "/metadata/labels/a~1b"]),
             json!({"spec": {"paused": false}, "metadata": {"labels": {"d": "e"}}})
         );
+    }
+
+    #[test]
+    fn an_item_and_a_field_of_it_are_one_item_less() {
+        let object = json!({"ports": [{"a": 1}, {"b": 2}, {"c": 3}]});
+        assert_eq!(without(&object, &["/ports/1/b", "/ports/1"]), json!({"ports": [{"a": 1}, {"c": 3}]}));
     }
 
     #[test]
