@@ -169,6 +169,10 @@ impl Lane {
             return Ok(());
         }
         let Some(parent) = self.memory.parent.clone() else { return Ok(()) };
+        // What rolled out in colours is in no inventory, and goes by lanes of its own.
+        if !parent.workloads.is_empty() {
+            return Ok(());
+        }
         // What another replica has noted since would be nobody's without the inventory.
         let (now, stored) = cluster.parents.read_inventory(&parent).await?;
         if now != inventory {

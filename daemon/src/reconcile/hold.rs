@@ -59,7 +59,11 @@ impl Lane {
         match wanted {
             Wanted::Missing => {
                 let inventory = self.memory.inventory.as_ref();
-                self.memory.parent.is_some() && inventory.is_some_and(|(owned, _)| owned.entries.is_empty())
+                let has_workloads =
+                    self.memory.parent.as_ref().is_some_and(|parent| !parent.workloads.is_empty());
+                self.memory.parent.is_some()
+                    && !has_workloads
+                    && inventory.is_some_and(|(owned, _)| owned.entries.is_empty())
             }
             Wanted::Present(_) => false,
         }

@@ -130,12 +130,13 @@ impl Lane {
         self.memory.parent.as_ref().map(|parent| parent.workloads.clone()).unwrap_or_default()
     }
 
-    /// The ordinary engine no longer owns what rolls out.
+    /// The ordinary engine no longer owns what rolls out, or is kept back: it neither applies nor deletes it.
     pub(super) fn hand_over(&mut self, desired: &DesiredSet) {
         let Some((inventory, stored)) = &mut self.memory.inventory else { return };
-        let plain = &self.rollouts.plain;
-        let rolled = desired.workloads.iter().filter(|workload| !plain.contains(&key_of(workload)));
-        let ids: BTreeSet<ObjectId> = rolled.flat_map(|workload| workload.ids()).collect();
+        let enforced: BTreeSet<ObjectId> =
+            desired.ordinary.iter().map(|object| object.reference.id()).collect();
+        let all = desired.objects.iter().map(|object| object.reference.id());
+        let ids: Vec<ObjectId> = all.filter(|id| !enforced.contains(id)).collect();
         for id in ids {
             if inventory.forget(&id) {
                 stored.outdate();
@@ -187,7 +188,7 @@ impl Lane {
     async fn finish(&mut self, cluster: &Cluster, desired: &DesiredSet) -> Result<(), CallError> {
         let entries = self.rollouts.board.all();
         let is_gone = |name: &String| entries.get(name).is_some_and(|entry| entry.is_gone);
-        let asked: BTreeSet<String> = desired.workloads.iter().map(|workload| key_of(workload)).collect();
+        let asked: BTreeSet<String> = asked_of(desired).iter().map(|workload| key_of(workload)).collect();
         let gone: BTreeSet<String> = self
             .rollouts
             .lanes
@@ -249,7 +250,8 @@ impl Lane {
         let may_delete = self.may_delete(desired, gone.len());
         let gone: Vec<String> = gone.into_iter().cloned().collect();
         for name in gone {
-            tasks.insert(name, task(Want::Gone { may_delete }, None));
+            let services = Arc::new(services_in(desired, &name));
+            tasks.insert(name, task(Want::Gone { may_delete, services }, None));
         }
         tasks
     }
@@ -376,7 +378,7 @@ impl Lane {
         }
         let entries = self.rollouts.board.all();
         let mut all_settled = true;
-        for workload in &desired.workloads {
+        for workload in asked_of(desired) {
             let name = key_of(workload);
             if self.rollouts.plain.contains(&name) {
                 continue;
@@ -434,8 +436,23 @@ fn belongs_to(object: &DesiredObject, deployment: &DesiredObject) -> bool {
     }
 }
 
+/// The Services that git has in the namespace of a workload.
+fn services_in(desired: &DesiredSet, name: &str) -> BTreeSet<String> {
+    let namespace = name.split_once('/').map(|(namespace, _)| namespace);
+    let objects = if desired.environment.decommission { &[][..] } else { &desired.objects[..] };
+    let is_there = |object: &&Arc<DesiredObject>| {
+        object.reference.gvk.kind == "Service" && object.reference.namespace.as_deref() == namespace
+    };
+    objects.iter().filter(is_there).map(|object| object.reference.name.clone()).collect()
+}
+
 fn key_of_object(object: &DesiredObject) -> String {
     key(object.reference.namespace.as_deref().unwrap_or_default(), &object.reference.name)
+}
+
+/// The workloads that git asks for; none of an environment that is taken down.
+fn asked_of(desired: &DesiredSet) -> &[Arc<Workload>] {
+    if desired.environment.decommission { &[] } else { &desired.workloads }
 }
 
 fn key_of(workload: &Workload) -> String {
@@ -464,13 +481,13 @@ async fn watch_kinds(
 
 /// How a workload stands at what git asks for now; what was found of another revision says nothing of this one.
 fn judged(entry: &Entry, workload: &Workload) -> State {
+    if entry.trouble.is_some() && entry.is_settled {
+        return State::Degraded;
+    }
     let asked = entry.status.as_ref().and_then(|status| status.desired.as_ref());
     let is_about = asked.is_some_and(|asked| *asked == workload.revision.to_string());
     if !is_about && workload.mode == Colours::Coloured {
         return State::Progressing;
-    }
-    if entry.trouble.is_some() && entry.is_settled {
-        return State::Degraded;
     }
     match entry.status.as_ref().map(|status| status.state) {
         Some(WorkloadState::Live) => State::Live,

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tidegate_core::gate::AddressRange;
 use tidegate_core::policy::{self, GateKind, Reach};
 use tidegate_core::rollout::{
-    Finding, Gate, GateName, POINTER_RECORD, Question, SLOT_RECORD, Stage, Verdict, WorkloadStatus, Write,
+    Attempt, Finding, Gate, POINTER_RECORD, Question, Revision, SLOT_RECORD, Stage, Verdict, WorkloadStatus,
+    Write,
 };
 use tidegate_core::workload::{DrainSafety, Workload};
 use tokio::sync::Notify;
@@ -27,7 +28,7 @@ pub struct Asking {
     allowed: Arc<[AddressRange]>,
     owner: BTreeMap<String, String>,
     running: Option<Running>,
-    known: BTreeMap<(GateName, Stage), Known>,
+    known: BTreeMap<Key, Known>,
     answered: Arc<Notify>,
 }
 
@@ -37,6 +38,9 @@ struct Running {
     basis: String,
     handle: JoinHandle<Finding>,
 }
+
+/// What an answer is about. One of another revision or try says nothing of this one, nor how long this one has been asked.
+type Key = (Gate, Stage, Revision, Attempt);
 
 /// What a gate said last.
 #[derive(Clone)]
@@ -128,8 +132,7 @@ impl Asking {
             Stage::Baking(_) => (&workload.policy.while_baking, &workload.gates.while_baking),
         };
         let spec = |gate: &Gate| gates.iter().find(|spec| *spec.name == *gate.name.0);
-        let asked =
-            |gate: &Gate| self.known.get(&(gate.name.clone(), stage)).map(|known| known.finding.ended);
+        let asked = |gate: &Gate| self.known.get(&key_of(question, gate)).map(|known| known.finding.ended);
         let is_due = |gate: &Gate| match (spec(gate), asked(gate)) {
             (Some(spec), Some(at)) => elapsed(at) >= spec.every,
             (Some(_), None) => true,
@@ -207,7 +210,9 @@ impl Asking {
         let Some(Ok(finding)) = futures::FutureExt::now_or_never(&mut running.handle) else {
             return Outcome::Pending;
         };
-        let key = (question.gate.name.clone(), question.stage);
+        let key = key_of(&question, &question.gate);
+        let Question { revision, attempt, stage, .. } = question;
+        self.known.retain(|known, _| (known.1, known.2, known.3) == (stage, revision, attempt));
         let first = self.known.get(&key).map_or(finding.started, |known| known.first);
         let finding = in_time(finding, first, workload, question.stage);
         self.known.insert(key, Known { first, finding: finding.clone() });
@@ -223,7 +228,7 @@ impl Asking {
             let newest = self
                 .known
                 .iter()
-                .filter(|((name, stage), _)| *name.0 == *gate.name && word(*stage) == gate.stage)
+                .filter(|((known, stage, ..), _)| *known.name.0 == *gate.name && word(*stage) == gate.stage)
                 .map(|(_, known)| &known.finding)
                 .max_by_key(|finding| finding.ended);
             let Some(finding) = newest.filter(|finding| gate.at.is_some_and(|at| at < finding.ended)) else {
@@ -237,6 +242,10 @@ impl Asking {
             gate.at = Some(finding.ended);
         }
     }
+}
+
+fn key_of(question: &Question, gate: &Gate) -> Key {
+    (gate.clone(), question.stage, question.revision, question.attempt)
 }
 
 /// Unknown for too long before the switch is failed.

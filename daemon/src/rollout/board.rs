@@ -80,14 +80,14 @@ impl Board {
     /// The API server refused a step.
     pub fn refused(&self, app: &str, phase: Phase, why: &str) {
         self.change(app, |entry| {
-            entry.trouble = Some(refusal(phase, why));
+            (entry.trouble, entry.is_settled) = (Some(refusal(phase, why)), true);
         });
     }
 
     /// Something stands where a slot would be.
     pub fn stranger(&self, app: &str, name: &str) {
         let why = format!(
-            "Deployment {}/{name} exists and is not Tidegate's: delete or rename it, or give the workload another name",
+            "{name} in {} stands in the way and is not this workload's: rename one of them, or move traffic off it and delete it",
             self.namespace
         );
         self.change(app, |entry| (entry.trouble, entry.is_settled) = (Some(why), true));

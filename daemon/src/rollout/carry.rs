@@ -334,7 +334,8 @@ impl Carrier<'_> {
         selection: Selection,
         outfit: &Outfit,
     ) -> Result<Option<String>, CallError> {
-        let record = PointerRecord { record: record.clone(), held: self.holds() };
+        let record =
+            PointerRecord { app: self.names.app.clone(), record: record.clone(), held: self.holds() };
         let selector = bodies::selector(selection, &self.names.app, &self.plain_selector());
         let Some(live) = &self.seen.service else {
             let Some(workload) = self.workload else { return Ok(Some("the pointer is gone".to_owned())) };
@@ -357,7 +358,7 @@ impl Carrier<'_> {
             return Ok(Some("the pointer is gone".to_owned()));
         };
         let record = Record { epoch: record.epoch.saturating_add(1), ..record.clone() };
-        let record = PointerRecord { record, held: self.holds() };
+        let record = PointerRecord { app: self.names.app.clone(), record, held: self.holds() };
         let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
         let body = bodies::pointer(live, &record, &own("/spec/selector"), &own("/spec/ports"));
         self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;

@@ -1,10 +1,11 @@
 //! The lane of one workload: observe, keep up, decide, carry one step out or ask a gate, report. It keeps nothing that matters:
 //! a daemon that is killed at any instant finds the same step again from what stands on the objects.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_core::inventory::Marks;
+use tidegate_core::inventory::{Marks, PART_OF};
 use tidegate_core::policy::{Policies, WindowState};
 use tidegate_core::rollout::{
     Attempt, Decision, Desired, Gates, Phase, Pointer, Reported, Situation, Size, Slot, Slots, Step, Timing,
@@ -15,7 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use super::ask::{Asking, Outcome};
 use super::board::Board;
-use super::calls::Calls;
+use super::calls::{Calls, Live};
 use super::carry::{Carried, Carrier};
 use super::kept::Kept;
 use super::names::Names;
@@ -61,6 +62,8 @@ pub enum Want {
     Gone {
         /// It may be deleted.
         may_delete: bool,
+        /// Services that git has in its namespace: one that it went by may be another one's now.
+        services: Arc<BTreeSet<String>>,
     },
 }
 
@@ -152,8 +155,8 @@ impl WorkloadLane {
             return Ok(AT_REST);
         };
         let seen = Box::pin(observe(&self.calls, &names)).await?;
-        if let Some(stranger) = seen.strangers.first() {
-            self.board.stranger(&self.app, stranger);
+        if let Some(stranger) = seen.strangers.first().cloned().or_else(|| self.of_others(&seen)) {
+            self.board.stranger(&self.app, &stranger);
             return Ok(WAITING);
         }
         let workload = match &task.want {
@@ -164,12 +167,21 @@ impl WorkloadLane {
         let carrier = self.carrier(&names, workload.as_deref(), task, &seen);
         let kept_up = carrier.keep_up(&mut verified).await;
         self.memory.verified = verified;
-        let kept_up = kept_up?;
-        for repair in &kept_up.repairs {
-            self.teller.repaired(&self.app, repair);
-        }
-        if kept_up.wrote {
-            return Ok(SOON);
+        match kept_up {
+            Ok(kept_up) => {
+                for repair in &kept_up.repairs {
+                    self.teller.repaired(&self.app, repair);
+                }
+                if kept_up.wrote {
+                    return Ok(SOON);
+                }
+            }
+            Err(error @ (CallError::Conflict(_) | CallError::Unreachable(_))) => return Err(error),
+            // What keeps a Service or an autoscaler from being as git asks does not keep traffic from going back.
+            Err(error) => {
+                self.teller.failed(&self.app, &error);
+                self.board.failed(&self.app, &error.to_string());
+            }
         }
         let parts = Parts::of(task, &seen, &names);
         let situation = self.situation(&seen, &parts);
@@ -184,6 +196,17 @@ impl WorkloadLane {
         }
         self.report(status, &decision);
         self.follow(task, workload.as_deref(), &names, &seen, decision).await
+    }
+
+    /// A slot or a pointer that another environment owns.
+    fn of_others(&self, seen: &Seen) -> Option<String> {
+        let slots = Slot::ALL.into_iter().filter_map(|slot| seen.slots.get(slot).as_ref());
+        let mut all = slots.map(|slot| &slot.live).chain(&seen.service);
+        let of_others = |live: &&Live| {
+            live.label(PART_OF).is_some_and(|apply_set| apply_set != self.marks.apply_set.as_str())
+        };
+        all.find(of_others)
+            .map(|live| format!("{} {} of another environment", live.text("/kind"), live.name()))
     }
 
     /// What the decision says, done.
@@ -391,8 +414,10 @@ impl Parts {
                     },
                 }
             }
-            Want::Gone { may_delete } => Self {
-                desired: Desired::Gone { may_delete: *may_delete && !names.is_kept },
+            Want::Gone { may_delete, services } => Self {
+                desired: Desired::Gone {
+                    may_delete: *may_delete && !names.is_kept && !services.contains(&names.service),
+                },
                 size: Size { replicas: 0, autoscaler: None },
                 gates: Gates::default(),
                 timing: super::names::timing_of_gone(names.drain),

@@ -52,7 +52,9 @@ impl Names {
 
     /// Those that stand on the slots of a workload that has left git; none when nothing of it is left.
     pub async fn of_slots(calls: &Calls, app: &str) -> Result<Option<Self>, CallError> {
-        let slots = calls.list(Kind::Deployment, &format!("{APP}={app}")).await?;
+        let mut slots = calls.list(Kind::Deployment, &format!("{APP}={app}")).await?;
+        // One that was taken over carries the record without the label.
+        slots.extend(calls.read(Kind::Deployment, app).await?);
         let is_kept = slots.iter().any(|live| live.annotation(PRUNE) == Some(PRUNE_DISABLED));
         let records =
             slots.iter().filter_map(|live| serde_json::from_str(live.annotation(SLOT_RECORD)?).ok());

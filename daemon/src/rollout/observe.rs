@@ -109,8 +109,11 @@ pub async fn observe(calls: &Calls, names: &Names) -> Result<Seen, CallError> {
         Some(live) => Some(uncoloured(calls, names, live).await?),
         None => None,
     };
-    let record =
+    let record: Option<PointerRecord> =
         service.as_ref().and_then(|live| serde_json::from_str(live.annotation(POINTER_RECORD)?).ok());
+    // Another workload's word on who is live: going by it would send traffic to nobody.
+    let others = record.as_ref().filter(|record| !record.app.is_empty() && record.app != names.app);
+    strangers.extend(others.map(|record| format!("Service {} of workload {}", names.service, record.app)));
     let selection = service.as_ref().map_or(Selection::Nothing, |live| traffic::selection(live, &names.app));
     let pointer = match &record {
         Some(PointerRecord { record, .. }) => Pointer::Recorded { record: record.clone(), selection },
@@ -173,13 +176,13 @@ fn adopted(plain: Option<Live>) -> (Option<(Slot, SeenSlot)>, Option<Live>) {
 /// A slot's own Deployment. One whose record somebody took away is known by its labels.
 fn own_slot(live: Live, names: &Names, slot: Slot, strangers: &mut Vec<String>) -> Option<SeenSlot> {
     if live.label(APP) != Some(names.app.as_str()) || live.label(SLOT) != Some(slot.to_string().as_str()) {
-        strangers.push(live.name().to_owned());
+        strangers.push(format!("Deployment {}", live.name()));
         return None;
     }
     let written = live.annotation(SLOT_RECORD).and_then(|text| serde_json::from_str(text).ok());
     let record = written.or_else(|| rebuilt(&live, names));
     if record.is_none() {
-        strangers.push(live.name().to_owned());
+        strangers.push(format!("Deployment {}", live.name()));
     }
     record.map(|record| SeenSlot { live, record, is_adopted: false })
 }

@@ -93,9 +93,11 @@ impl Carrier<'_> {
         let render =
             asked.map_or(render.clone(), |workload| workload.refreshed(slot, &record.commit, &render));
         self.ensure_configs(&render.configs).await?;
-        let body = |record: &SlotRecord| bodies::slot(&render.deployment, Some(live), record, 0, self.marks);
+        let body = |live: &Live, record: &SlotRecord| {
+            bodies::slot(&render.deployment, Some(live), record, 0, self.marks)
+        };
         let is_foreign = foreign(live);
-        let after = self.calls.dry_run(Kind::Deployment, body(record), live).await?;
+        let after = self.calls.dry_run(Kind::Deployment, body(live, record), live).await?;
         let is_same = is_foreign.is_empty() && template(&after) == template(&live.value);
         if is_same && shape(&Live { value: after }) == shape(live) {
             verified.set(live.name(), state);
@@ -107,7 +109,8 @@ impl Carrier<'_> {
             if is_tested { SlotRecord { answers: Vec::new(), ..record.clone() } } else { record.clone() };
         let live = self.calls.hand_over(live, &is_foreign).await?;
         let managers = is_foreign.clone();
-        self.calls.apply(Kind::Deployment, BODY, body(&record), &live.guard()).await?;
+        // By what it is now: a size that was handed over with the rest is ours to repeat.
+        self.calls.apply(Kind::Deployment, BODY, body(&live, &record), &live.guard()).await?;
         Ok(Some((!is_same).then(|| Repair { name: live.name().to_owned(), managers })))
     }
 

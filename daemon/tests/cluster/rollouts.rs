@@ -138,3 +138,29 @@ fn a_workload_that_leaves_git_goes_with_all_that_was_made_for_it() {
     gone(&scene.world, "service", &scene.world.name, APP);
     gone(&scene.world, "deployment", &scene.world.name, &format!("{APP}-blue"));
 }
+
+#[test]
+fn an_environment_that_is_taken_down_takes_its_workloads_with_it() {
+    let (scene, _daemon, load) = Scene::installed("rollout-down", Judged::BeforeSwitch, "1s");
+    load.end();
+    let environment = format!("{}  decommission: true\n", scene.environment());
+    scene.world.commit("take it down", &[("environment.yaml", &environment)]);
+    gone(&scene.world, "deployment", &scene.world.name, &format!("{APP}-blue"));
+    gone(&scene.world, "service", &scene.world.name, APP);
+    gone(&scene.world, "configmap", "tidegate-system", &format!("tidegate-{}", scene.world.name));
+}
+
+#[test]
+fn another_name_for_the_same_service_is_refused_and_traffic_stays() {
+    let (scene, _daemon, load) = Scene::installed("rollout-renamed", Judged::BeforeSwitch, "1s");
+    let renamed = scene.manifests(Release::new("2")).replace(
+        &format!("kind: Deployment\nmetadata: {{name: {APP},"),
+        "kind: Deployment\nmetadata: {name: renamed,",
+    );
+    let commit = scene.world.commit("another name", &[("app.yaml", &renamed)]);
+    let status = scene.world.wait_for("degraded", &commit);
+    let message = problem(&status, "E0413")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(&format!("Service {APP} of workload {APP}")), "{message}");
+    throughout(Duration::from_secs(3), "blue serves", || scene.selected() == "blue");
+    load.ends_well(&["1"]);
+}

@@ -13,7 +13,7 @@ use super::slot::{Attempt, Revision};
 pub struct GateName(pub Arc<str>);
 
 /// A gate that a policy asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gate {
     /// Its name.

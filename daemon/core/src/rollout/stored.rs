@@ -21,6 +21,9 @@ const ANSWERS_CAP: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PointerRecord {
+    /// The workload's name in git: a record of another one's is not ours to go by.
+    #[serde(default)]
+    pub app: String,
     /// What decisions read.
     #[serde(flatten)]
     pub record: Record,
@@ -233,7 +236,8 @@ mod tests {
         });
         record.order = Some(order);
         let held = Held { revision: Revision::new(7), commit: "4f1c2aa".to_owned(), size: 2 };
-        let record = PointerRecord { record, held: Slots { blue: Some(held), green: None } };
+        let record =
+            PointerRecord { app: "api".to_owned(), record, held: Slots { blue: Some(held), green: None } };
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<PointerRecord>(&text).unwrap(), record, "{text}");
     }
