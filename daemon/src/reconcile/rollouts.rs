@@ -479,7 +479,7 @@ async fn watch_kinds(
     Ok(())
 }
 
-/// How a workload stands at what git asks for now; what was found of another revision says nothing of this one.
+/// How a workload stands at the revision that git asks for; what was found of another one says nothing of it.
 fn judged(entry: &Entry, workload: &Workload) -> State {
     if entry.trouble.is_some() && entry.is_settled {
         return State::Degraded;
