@@ -142,7 +142,7 @@ fn status_of<'a>(parent: &'a Parent, namespace: &str, app: &str) -> Option<&'a W
 
 /// The revision that the order is about; why there is none.
 fn meant(
-    PointerRecord { app: _, record, held }: &PointerRecord,
+    PointerRecord { app: _, record, held, halted_because: _ }: &PointerRecord,
     status: Option<&WorkloadStatus>,
     command: Command,
 ) -> Result<Revision, String> {
@@ -173,7 +173,7 @@ fn meant(
 async fn write(calls: &Calls, live: &Live, known: &PointerRecord, order: Order) -> Result<(), CallError> {
     let epoch = known.record.epoch.saturating_add(1);
     let record = Record { order: Some(order), epoch, ..known.record.clone() };
-    let record = PointerRecord { app: known.app.clone(), record, held: known.held.clone() };
+    let record = PointerRecord { record, ..known.clone() };
     let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or_default();
     let body = bodies::pointer(live, &record, &own("/spec/selector"), &own("/spec/ports"));
     calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await.map(drop)

@@ -526,13 +526,14 @@ fn problem_of(workload: &Workload, desired: &DesiredSet, entry: &Entry) -> Optio
     let mut location = workload.object.location();
     location.file = format!("{}{}", desired.prefix, location.file).into();
     if let Some(trouble) = &entry.trouble {
-        return Some(stuck(trouble).at(location).object(&workload.reference));
+        let help = "traffic stays where it is; once what keeps the step back is out of the way, it is tried again by itself";
+        return Some(stuck(trouble).at(location).object(&workload.reference).help(help));
     }
     let status = entry.status.as_ref()?;
     let (code, help) = match status.state {
         WorkloadState::Rejected => (
             Code::RolloutRejected,
-            "revert the commit, or mend it with another one; `tidegate retry` tries the same again",
+            "revert the commit, or mend it with another one; where something else kept it, `tidegate retry` tries the same again",
         ),
         WorkloadState::Halted => {
             (Code::RolloutHalted, "look at what serves; then `tidegate resume`, or commit another revision")

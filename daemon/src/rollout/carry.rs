@@ -14,6 +14,7 @@ use tidegate_core::workload::{SlotRender, Workload};
 
 use super::bodies;
 use super::calls::{BODY, COLOUR, Calls, Guard, Kind, Live, ROLLOUT};
+use super::halted;
 use super::kept::Kept;
 use super::names::Names;
 use super::observe::{MADE_TO_LEAVE, Seen, SeenSlot, SeenUncoloured, count};
@@ -324,6 +325,12 @@ impl Carrier<'_> {
         held
     }
 
+    /// A record as it stands on the pointer.
+    fn record(&self, record: Record) -> PointerRecord {
+        let halted_because = halted::because(self.seen, self.names, &record);
+        PointerRecord { app: self.names.app.clone(), record, held: self.holds(), halted_because }
+    }
+
     fn plain_selector(&self) -> BTreeMap<String, String> {
         self.workload.map(Workload::base_selector).unwrap_or_default()
     }
@@ -334,8 +341,7 @@ impl Carrier<'_> {
         selection: Selection,
         outfit: &Outfit,
     ) -> Result<Option<String>, CallError> {
-        let record =
-            PointerRecord { app: self.names.app.clone(), record: record.clone(), held: self.holds() };
+        let record = self.record(record.clone());
         let selector = bodies::selector(selection, &self.names.app, &self.plain_selector());
         let Some(live) = &self.seen.service else {
             let Some(workload) = self.workload else { return Ok(Some("the pointer is gone".to_owned())) };
@@ -358,7 +364,7 @@ impl Carrier<'_> {
             return Ok(Some("the pointer is gone".to_owned()));
         };
         let record = Record { epoch: record.epoch.saturating_add(1), ..record.clone() };
-        let record = PointerRecord { app: self.names.app.clone(), record, held: self.holds() };
+        let record = self.record(record);
         let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
         let body = bodies::pointer(live, &record, &own("/spec/selector"), &own("/spec/ports"));
         self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;

@@ -18,6 +18,7 @@ use super::ask::{Asking, Outcome};
 use super::board::Board;
 use super::calls::{Calls, Live};
 use super::carry::{Carried, Carrier};
+use super::halted;
 use super::kept::Kept;
 use super::names::Names;
 use super::observe::{Seen, observe};
@@ -191,6 +192,10 @@ impl WorkloadLane {
         if let (WorkloadState::Waiting, Some(closed)) = (status.state, &parts.closed) {
             status.reason = format!("{}: {closed}", status.reason);
         }
+        let because = seen.record.as_ref().and_then(|record| record.halted_because.as_ref());
+        if let (Phase::Halted, Some(because)) = (status.phase, because) {
+            status.reason = format!("{}; {because}", status.reason);
+        }
         if let Some(held) = &task.held {
             status.reason = format!("{}; {held}", status.reason);
         }
@@ -255,6 +260,9 @@ impl WorkloadLane {
                 self.memory.is_collected = false;
                 let carried = self.carrier(names, workload, task, seen).carry(&writes).await?;
                 self.teller.carried(&self.app, phase, &writes, &carried);
+                if let (Carried::Done, Some(what)) = (&carried, halted::taken_back(seen, names, phase)) {
+                    self.teller.taken_back(&self.app, phase, &what);
+                }
                 Ok(self.after(phase, &carried, &writes))
             }
         }

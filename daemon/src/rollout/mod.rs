@@ -13,6 +13,7 @@
 //! | `kept` | renders of slots, kept to repair them from |
 //! | `upkeep` | templates, Services, autoscalers and budgets as they should be; what nothing needs goes |
 //! | `ask` | gates, asked beside the passes |
+//! | `halted` | who took the pointer away, or moved traffic |
 //! | `board`, `tell` | status for the environment's record; logs, metrics, Events |
 //! | `calls` | requests and their guards |
 
@@ -21,6 +22,7 @@ pub mod board;
 pub mod bodies;
 pub mod calls;
 mod carry;
+mod halted;
 pub mod kept;
 pub mod lane;
 mod names;

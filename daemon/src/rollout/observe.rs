@@ -3,10 +3,13 @@
 //! Everything that is read comes with its resourceVersion, the guard of whatever is written for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
+use tidegate_core::gate::text::summary;
+use tidegate_core::health::{assess_pods, why_not_created};
 use tidegate_core::rollout::{
     Attempt, POINTER_RECORD, Pods, Pointer, PointerRecord, Revision, SLOT_RECORD, Selection, Slot,
     SlotRecord, SlotView, Slots, Uncoloured,
@@ -17,9 +20,13 @@ use super::calls::{Calls, Kind, Live};
 use super::names::Names;
 use super::traffic;
 use crate::cluster::call::CallError;
+use crate::cluster::pods::sentence;
 
 /// Annotation of a Deployment without a colour that was made for the time after the colours.
 pub const MADE_TO_LEAVE: &str = "tidegate.dev/made-to-leave";
+
+/// So many pods of a slot are asked why they are not ready.
+const PODS_CAP: usize = 50;
 
 /// What is to be seen of a workload.
 #[derive(Debug, Clone)]
@@ -239,7 +246,22 @@ async fn view(
     });
     let min = |live: &Live| live.number("/spec/minReplicas").max(1);
     let autoscaler_min = autoscalers.get(slot).as_ref().filter(|_| seen.is_some()).map(min);
-    Ok(SlotView { deployment, pods: counted, autoscaler_min })
+    let is_short = seen.is_some_and(|seen| counted.ready < seen.live.number("/spec/replicas"));
+    let cause = seen.filter(|_| is_short).and_then(|seen| cause(seen, slot, pods));
+    Ok(SlotView { deployment, pods: counted, autoscaler_min, cause })
+}
+
+/// Why not all pods of a slot are ready. Pods of other revisions say nothing of this one.
+fn cause(seen: &SeenSlot, slot: Slot, pods: &[Pod]) -> Option<Arc<str>> {
+    let (slot, revision) = (slot.to_string(), seen.record.revision.to_string());
+    let own = pods
+        .iter()
+        .filter(|pod| pod.labels().get(SLOT) == Some(&slot) && pod.labels().get(REVISION) == Some(&revision));
+    let words = why_not_created(&seen.live.value).or_else(|| {
+        let own: Vec<_> = own.take(PODS_CAP).filter_map(|pod| serde_json::to_value(pod).ok()).collect();
+        assess_pods(&own).as_ref().map(sentence)
+    })?;
+    Some(Arc::from(summary(&words)))
 }
 
 /// Selects the pods of a Deployment that have no colour.

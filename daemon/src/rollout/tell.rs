@@ -138,6 +138,15 @@ impl Teller {
         );
     }
 
+    /// What somebody else had done to the pointer was taken back.
+    pub fn taken_back(&self, app: &str, phase: Phase, what: &str) {
+        tracing::warn!(
+            environment = %self.environment, workload = %self.workload(app), phase = phase.as_str(), %what,
+            "a changed pointer was taken back"
+        );
+        self.event(app, phase.as_str(), &format!("{what}; it is as it was again"), true);
+    }
+
     /// A pass failed.
     pub fn failed(&self, app: &str, error: &CallError) {
         tracing::warn!(environment = %self.environment, workload = %self.workload(app), %error, "rollout pass failed");

@@ -84,6 +84,10 @@ fn a_selector_that_somebody_edits_goes_back_and_halts_what_comes() {
         json!({"spec": {"selector": {"app": APP, "tidegate.dev/app": null, "tidegate.dev/slot": null}}});
     scene.kubectl(&["patch", "service", APP, "--type=merge", "-p", &patch.to_string()]);
     eventually("it selects blue again", || check(scene.selected() == "blue", "it does not"));
+    eventually("who did it is named", || {
+        let events = scene.kubectl(&["get", "events.events.k8s.io", "-o", "json"]);
+        check(events.contains("kubectl-patch changed where Service house-price sends traffic"), events)
+    });
     let second = scene.release(Release::new("2"));
     // Halted is the revision of then; another one goes through.
     scene.world.wait_for("live", &second);

@@ -233,7 +233,12 @@ impl SlotObject {
             others,
             total: own + surplus + others,
         };
-        SlotView { deployment: self.deployment.clone(), pods, autoscaler_min: self.autoscaler_min }
+        SlotView {
+            deployment: self.deployment.clone(),
+            pods,
+            autoscaler_min: self.autoscaler_min,
+            cause: None,
+        }
     }
 
     /// What a daemon sees that reads readiness again.

@@ -48,6 +48,7 @@ pub use podless::is_podless;
 pub(crate) use read::sentence;
 pub use ruled::{is_custom, judge, kept};
 pub use trouble::{PodTrouble, assess_pods};
+pub use workloads::why_not_created;
 
 /// The state of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -116,7 +116,13 @@ pub(super) fn find(pod: &Value) -> Option<Finding> {
             text(pod, "/status/message").map(sentence).or(message).unwrap_or_else(|| "it failed".to_owned());
         return Some(finding(Rank::Failed, None, text(pod, "/status/reason").unwrap_or("Failed"), words));
     }
-    worst.map(|(rank, status, reason, message)| finding(rank, text(status, "/name"), reason, message))
+    if let Some((rank, status, reason, message)) = worst {
+        return Some(finding(rank, text(status, "/name"), reason, message));
+    }
+    // All containers are ready: whoever has to set its readiness gates has not (a load balancer's controller, mostly).
+    let gated = condition(pod, "Ready")
+        .filter(|ready| ready.is_false() && ready.reason == "ReadinessGatesNotReady")?;
+    Some(finding(Rank::NotReady, None, gated.reason, gated.says()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -114,8 +114,13 @@ pub(super) fn daemon_set(live: &Value) -> Health {
 
 /// That pods cannot be created at all (quota, admission, service account): the controller goes on trying.
 fn not_created(live: &Value) -> Option<Health> {
+    why_not_created(live).map(Health::progressing)
+}
+
+/// Why the pods of a Deployment or ReplicaSet cannot be created, in the API server's words.
+pub fn why_not_created(live: &Value) -> Option<String> {
     let failure = true_condition(live, "ReplicaFailure")?;
-    Some(Health::progressing(format!("its pods cannot be created: {}", failure.says())))
+    Some(format!("its pods cannot be created: {}", failure.says()))
 }
 
 /// `spec.replicas`, 1 when it is absent.

@@ -133,7 +133,8 @@ impl Case<'_> {
     pub(super) fn rejected(&self, reason: Reason) -> Option<Rejected> {
         let Self { situation, live, .. } = self;
         let held = situation.deployment(*live)?;
-        Some(Rejected { revision: held.revision, attempt: held.attempt, reason, at: situation.now })
+        let cause = situation.cause(*live, &reason);
+        Some(Rejected { revision: held.revision, attempt: held.attempt, reason, cause, at: situation.now })
     }
 
     /// The record after a move of traffic to the other slot that is not to be taken back.

@@ -60,7 +60,9 @@ impl Way<'_> {
     /// Turns the revision down: the slot first, whose evidence was read, then the pointer.
     fn turn_down(&self, reason: Reason) -> Decision {
         let Self { situation, record, other, revision, attempt } = self;
-        let rejected = Some(Rejected { revision: *revision, attempt: *attempt, reason, at: situation.now });
+        let cause = situation.cause(*other, &reason);
+        let rejected =
+            Some(Rejected { revision: *revision, attempt: *attempt, reason, cause, at: situation.now });
         let record = Record { rejected, order: None, ..next(record) };
         let mark = situation.deployment(*other).map(|_| Write::Mark { slot: *other, serves: false });
         Decision::carry(Phase::Reject, mark.into_iter().chain([point(record)]).collect())

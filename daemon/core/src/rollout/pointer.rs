@@ -1,5 +1,7 @@
 //! The pointer: the one object that says who is live, and the record that stands on it. Both change in the same write.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +114,9 @@ pub struct Rejected {
     pub attempt: Attempt,
     /// Why.
     pub reason: Reason,
+    /// Why its pods were not ready, where that was the reason: they are gone when people look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Arc<str>>,
     /// When.
     pub at: Timestamp,
 }

@@ -220,13 +220,7 @@ impl Reported<'_> {
 
     fn reason(&self) -> String {
         let live = self.record().and_then(|record| record.live);
-        let serving = live.map_or("nothing serves".to_owned(), |live| {
-            format!(
-                "{live} serves with {} of {}",
-                self.situation.serving(live),
-                self.situation.replicas(live)
-            )
-        });
+        let serving = self.serving(live);
         let other = live.map_or(Slot::Blue, Slot::other);
         let ready = self.situation.ready(other);
         let parity = self.situation.parity(live).max(1);
@@ -257,7 +251,9 @@ impl Reported<'_> {
             Phase::Empty => format!("{other} is emptied before it gets the new revision"),
             Phase::Prepare => format!("{other} gets the new revision"),
             Phase::ScaleUp => format!("{other} gets {parity} pods"),
-            Phase::Warm => format!("{ready} of {parity} pods of {other} are ready"),
+            Phase::Warm => {
+                format!("{ready} of {parity} pods of {other} are ready{}", self.because(other))
+            }
             Phase::Gates => self.asking(),
             Phase::Hold => format!("{other} has passed its gates; a change window is closed"),
             Phase::Switch => format!("traffic moves to {other}"),
@@ -268,8 +264,25 @@ impl Reported<'_> {
         let rejected = self.record().and_then(|record| record.rejected.as_ref());
         rejected.map_or_else(
             || "the revision is turned down".to_owned(),
-            |rejected| format!("turned down: {}; {serving}", rejected.reason),
+            |rejected| {
+                let cause = rejected.cause.as_ref().map_or(String::new(), |cause| format!(": {cause}"));
+                format!("turned down: {}{cause}; {serving}", rejected.reason)
+            },
         )
+    }
+
+    /// `blue serves with 2 of 2`.
+    fn serving(&self, live: Option<Slot>) -> String {
+        let Some(live) = live else { return "nothing serves".to_owned() };
+        let (serving, replicas) = (self.situation.serving(live), self.situation.replicas(live));
+        let cause = if serving < replicas { self.because(live) } else { String::new() };
+        format!("{live} serves with {serving} of {replicas}{cause}")
+    }
+
+    /// Why a slot's pods are not ready, as the rest of a sentence.
+    fn because(&self, slot: Slot) -> String {
+        let cause = self.situation.slots.get(slot).cause.as_ref();
+        cause.map_or(String::new(), |cause| format!(" ({cause})"))
     }
 
     fn asking(&self) -> String {

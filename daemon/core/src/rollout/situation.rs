@@ -1,5 +1,7 @@
 //! All that one decision reads, and how readiness and time are counted.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::gate::{About, Gate, Gates, Stage, Verdict};
@@ -247,6 +249,14 @@ impl Situation<'_> {
         }
         let unsettled = record.settled_at.is_none() && !self.is_settled;
         (unsettled && self.is_over(record.switched_at, self.timing.settle)).then_some(Reason::NeverSettled)
+    }
+
+    /// What is told with the reason for which the slot's revision is turned down.
+    pub(super) fn cause(&self, slot: Slot, reason: &Reason) -> Option<Arc<str>> {
+        match reason {
+            Reason::NeverReady | Reason::LostReadiness | Reason::Torn => self.slots.get(slot).cause.clone(),
+            Reason::Gate(_) | Reason::NeverSettled | Reason::Ordered(_) => None,
+        }
     }
 
     /// True when the slot may take the traffic back.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -135,6 +136,9 @@ pub struct SlotView {
     pub pods: Pods,
     /// `minReplicas` of its autoscaler, where it has one.
     pub autoscaler_min: Option<u32>,
+    /// Why not all of its pods are ready, in the words of who keeps them from it: the scheduler, the kubelet, the API server.
+    /// Nothing is decided by it.
+    pub cause: Option<Arc<str>>,
 }
 
 /// A slot's Deployment, as far as decisions read it.

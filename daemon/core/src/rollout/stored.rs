@@ -30,6 +30,9 @@ pub struct PointerRecord {
     /// What each slot held when this was written; its kept render goes by it.
     #[serde(default)]
     pub held: Slots<Option<Held>>,
+    /// Why people have to look before anything new is begun, where they have to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted_because: Option<String>,
 }
 
 /// What a slot held.
@@ -232,12 +235,17 @@ mod tests {
             revision: Revision::new(u128::MAX),
             attempt: Attempt { git: 1, ordered: 2 },
             reason: Reason::Ordered(order.clone()),
+            cause: Some(Arc::from("a pod has no node")),
             at: Timestamp::UNIX_EPOCH,
         });
         record.order = Some(order);
         let held = Held { revision: Revision::new(7), commit: "4f1c2aa".to_owned(), size: 2 };
-        let record =
-            PointerRecord { app: "api".to_owned(), record, held: Slots { blue: Some(held), green: None } };
+        let record = PointerRecord {
+            app: "api".to_owned(),
+            record,
+            held: Slots { blue: Some(held), green: None },
+            halted_because: Some("Service api was deleted".to_owned()),
+        };
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<PointerRecord>(&text).unwrap(), record, "{text}");
     }

@@ -30,7 +30,9 @@ pub enum News {
 /// over, and one record says it all. None when it is over, or the commit has been live.
 pub fn settling(progress: &Progress, judgement: &Judgement, now: Timestamp) -> Option<Duration> {
     let applied = progress.applied.filter(|_| progress.live.is_none())?;
-    let limit = if judgement.telling.is_empty() { UNSEEN } else { SETTLING };
+    // Nothing sick: what is on its way is a rollout, and people watch it.
+    let is_unseen = judgement.telling.is_empty() && !judgement.sick.is_empty();
+    let limit = if is_unseen { UNSEEN } else { SETTLING };
     let left = limit.saturating_sub(now.duration_since(applied).unsigned_abs());
     (!left.is_zero()).then_some(left)
 }

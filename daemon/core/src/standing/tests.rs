@@ -260,6 +260,11 @@ fn the_way_to_health_is_left_unsaid_for_a_moment_and_longer_while_controllers_ha
     assert_eq!(settling_after(15, &[], false), None, "one that does not look at all is said");
     assert_eq!(settling_after(1, &telling, true), None, "what was live and is not any more is said at once");
     assert_eq!(settling(&Progress::default(), &Judgement::default(), at("2026-11-21T12:00:00Z")), None);
+    let applied = Some(at("2026-11-21T12:00:00Z"));
+    let rolling = Progress { applied, ..Progress::default() };
+    let after = |seconds: &str| settling(&rolling, &Judgement::default(), at(seconds));
+    assert!(after("2026-11-21T12:00:02Z").is_some());
+    assert_eq!(after("2026-11-21T12:00:03Z"), None, "a rollout is told when it takes longer");
 }
 
 fn record(state: State) -> EnvironmentStatus {

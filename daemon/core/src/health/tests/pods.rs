@@ -177,6 +177,17 @@ fn a_trouble_names_pod_container_reason_and_whether_waiting_helps() {
 }
 
 #[test]
+fn a_pod_whose_readiness_gates_are_not_set_names_them() {
+    let words = "corresponding condition of pod readiness gate \"example.com/ok\" does not exist.";
+    let ready =
+        json!({"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady", "message": words});
+    let gated = edited(&pods()["good"], &json!({"status": {"conditions": [ready]}}));
+    let trouble = assess_pods(&[gated]).expect("it is not ready");
+    assert_eq!((trouble.container, trouble.reason.as_str()), (None, "ReadinessGatesNotReady"));
+    assert_eq!(trouble.message, words.trim_end_matches('.'));
+}
+
+#[test]
 fn pods_that_are_being_deleted_are_no_trouble() {
     let gone = edited(&pods()["crash"], &json!({"metadata": {"deletionTimestamp": "2026-11-21T12:00:00Z"}}));
     assert_eq!(assess_pods(&[gone]), None);

@@ -179,7 +179,7 @@ fn nothing_is_begun_before_the_last_move_has_drained() {
 }
 
 fn rejected(at: Timestamp) -> Rejected {
-    Rejected { revision: revision(2), attempt: A0, reason: Reason::NeverReady, at }
+    Rejected { revision: revision(2), attempt: A0, reason: Reason::NeverReady, cause: None, at }
 }
 
 #[test]

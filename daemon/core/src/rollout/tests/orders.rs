@@ -92,8 +92,13 @@ fn retry_makes_a_rejected_revision_begin_anew() {
     scene.slots.green = running(2, 2);
     scene.says(Slot::Green, "smoke", Stage::BeforeSwitch, Verdict::Fail);
     let reason = Reason::NeverReady;
-    scene.record().rejected =
-        Some(Rejected { revision: revision(2), attempt: Attempt::default(), reason, at: ago(1) });
+    scene.record().rejected = Some(Rejected {
+        revision: revision(2),
+        attempt: Attempt::default(),
+        reason,
+        cause: None,
+        at: ago(1),
+    });
     scene.record().order = Some(order(Command::Retry, 2));
     let retried = Some(Retried { revision: revision(2), times: 1 });
     assert_eq!(scene.pointed().retried, retried);

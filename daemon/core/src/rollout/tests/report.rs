@@ -40,7 +40,8 @@ fn says(code: Code) -> &'static str {
 fn a_revision_that_was_turned_down_is_told_with_its_gate_and_with_what_serves() {
     let mut scene = Scene::new_commit();
     let reason = Reason::Gate(GateName(Arc::from("smoke")));
-    let rejected = Rejected { revision: revision(2), attempt: Attempt::default(), reason, at: ago(20) };
+    let rejected =
+        Rejected { revision: revision(2), attempt: Attempt::default(), reason, cause: None, at: ago(20) };
     scene.record().rejected = Some(rejected.clone());
     let status = status(&scene);
     assert_eq!(
@@ -48,6 +49,33 @@ fn a_revision_that_was_turned_down_is_told_with_its_gate_and_with_what_serves() 
         (WorkloadState::Rejected, says(Code::RolloutRejected))
     );
     assert_eq!(status.rejected, Some(rejected));
+}
+
+#[test]
+fn pods_that_are_not_ready_are_told_with_what_keeps_them_from_it() {
+    let cause = "pod api-green-1: Unschedulable: 0/3 nodes are available: 3 Insufficient memory";
+    let mut scene = Scene::new_commit();
+    scene.slots.green = SlotView { cause: Some(Arc::from(cause)), ..running(2, 2) };
+    scene.slots.green.pods.ready = 1;
+    assert_eq!(status(&scene).reason, format!("1 of 2 pods of green are ready ({cause})"));
+    let reason = Reason::NeverReady;
+    let cause = Some(Arc::from(cause));
+    let attempt = Attempt::default();
+    scene.record().rejected = Some(Rejected { revision: revision(2), attempt, reason, cause, at: ago(20) });
+    scene.slots.green = SlotView::default();
+    let told = "turned down: its pods were not ready in time: pod api-green-1: Unschedulable: 0/3 nodes are \
+                available: 3 Insufficient memory; blue serves with 2 of 2";
+    assert_eq!(status(&scene).reason, told);
+}
+
+#[test]
+fn a_live_slot_below_its_size_is_told_with_what_keeps_it_there() {
+    let mut scene = Scene::steady();
+    scene.slots.blue.cause = Some(Arc::from("pod api-blue-1, container main: CrashLoopBackOff"));
+    assert_eq!(status(&scene).reason, "blue serves with 2 of 2", "of one that is well nothing is said");
+    scene.slots.blue.pods.ready = 1;
+    let told = "blue serves with 1 of 2 (pod api-blue-1, container main: CrashLoopBackOff)";
+    assert_eq!(status(&scene).reason, told);
 }
 
 #[test]
