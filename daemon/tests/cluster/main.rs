@@ -55,6 +55,7 @@ mod request_order;
 mod rollback;
 mod rollout_scene;
 mod rollouts;
+mod rollouts_days;
 mod rollouts_hands;
 mod scene;
 #[path = "../support/schema.rs"]

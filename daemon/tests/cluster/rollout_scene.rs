@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Daemon, Load, World, eventually, shop};
+use crate::support::{Daemon, Load, World, check, eventually, shop};
 
 pub const APP: &str = "house-price";
+/// The readiness gate of releases that are [`Scene::called`].
+const CALLED: &str = "tidegate.test/called";
 
 /// A release: what its container is told.
 #[derive(Clone, Copy)]
@@ -88,6 +90,61 @@ impl Scene {
              readinessProbe: {{httpGet: {{path: /readyz, port: http}}, periodSeconds: 1}}\n        \
              lifecycle: {{preStop: {{sleep: {{seconds: 2}}}}}}\n        resources: {{requests: {{cpu: 5m, memory: 8Mi}}}}\n"
         )
+    }
+
+    /// The manifests of a release whose pods are ready once a test calls them well ([`Self::call`]), and not before.
+    pub fn called(&self, release: Release) -> String {
+        let grace = "      terminationGracePeriodSeconds: 5\n";
+        let gate = format!("{grace}      readinessGates: [{{conditionType: {CALLED}}}]\n");
+        self.manifests(release).replace(grace, &gate)
+    }
+
+    /// Calls the pods that a slot has now ready, or unready. Pods that come later are not called.
+    pub fn call(&self, slot: &str, is_ready: bool) {
+        let status = if is_ready { "True" } else { "False" };
+        let patch = json!({"status": {"conditions": [{"type": CALLED, "status": status}]}}).to_string();
+        for pod in self.pods(slot) {
+            self.kubectl(&["patch", "pod", &pod, "--subresource=status", "--type=strategic", "-p", &patch]);
+        }
+    }
+
+    /// The names of a slot's pods that are not being deleted.
+    pub fn pods(&self, slot: &str) -> Vec<String> {
+        let selector = format!("tidegate.dev/slot={slot}");
+        let list = self.kubectl(&["get", "pods", "-l", &selector, "-o", "json"]);
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+        items.iter().filter(stays).map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until a slot has so many pods, and calls them ready.
+    pub fn call_ready(&self, slot: &str, pods: usize) {
+        eventually(&format!("{slot} has its pods"), || {
+            let there = self.pods(slot);
+            check(there.len() == pods, format!("{there:?}"))
+        });
+        self.call(slot, true);
+    }
+
+    /// Writes the policy; it is committed with what follows.
+    pub fn set_policy(&self, policy: &str) {
+        self.world.repo.write("policies/blue-green.yaml", policy);
+    }
+
+    /// Commits a policy by which the time of a colour that is not ready is over.
+    pub fn give_up(&self) -> String {
+        self.set_policy(&Self::policy(Judged::BeforeSwitch, "1s").replace("warm: 60s", "warm: 1s"));
+        self.world.repo.commit("no longer")
+    }
+
+    /// What `status` prints, once it says all of this.
+    pub fn said(&self, words: &[&str]) -> String {
+        eventually(&format!("status says {words:?}"), || {
+            let text = self.world.tidegate(&["status", &self.world.name]).stdout;
+            check(words.iter().all(|words| text.contains(words)), text.clone())?;
+            Ok(text)
+        })
     }
 
     /// Commits a release with the policy.
