@@ -44,6 +44,7 @@ mod reports;
 mod rescue;
 mod rewind;
 mod rollback;
+mod rollout_tasks;
 mod rollouts;
 mod settings;
 mod standings;
@@ -160,8 +161,13 @@ impl Lane {
         let desired = self.enforced(wanted);
         self.ensure_parent(cluster, wanted, desired.as_deref()).await?;
         let Some(desired) = desired else {
-            if self.suspension(wanted).is_some() {
-                self.rollouts.stop();
+            match (self.suspension(wanted), self.waits_for(wanted)) {
+                (Some(_), _) => self.rollouts.stop(),
+                (None, Some(others)) => {
+                    let why = format!("the environment {others} comes first");
+                    self.keep_rollouts(cluster, &why).await?;
+                }
+                (None, None) => {}
             }
             return self.record(cluster, wanted, None).await;
         };

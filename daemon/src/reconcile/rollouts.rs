@@ -5,14 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube::runtime::events::{Recorder, Reporter};
-use tidegate_core::desired::PruneBudget;
-use tidegate_core::health::HealthState;
 use tidegate_core::inventory::{ENVIRONMENT, PART_OF};
 use tidegate_core::object::{DesiredObject, Gvk, ObjectId};
-use tidegate_core::policy::Reach;
 use tidegate_core::problem::{Code, Problem};
 use tidegate_core::rollout::{Phase, WorkloadState, WorkloadStatus};
-use tidegate_core::standing::health_of;
 use tidegate_core::status::State;
 use tidegate_core::workload::{Colours, Workload};
 use tokio::sync::{Notify, watch};
@@ -20,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::Rounds;
 use super::lane::Lane;
+use super::rollout_tasks::held_tasks;
 use super::standings::Standings;
 use crate::cluster::call::CallError;
 use crate::cluster::handle::Cluster;
@@ -28,12 +25,9 @@ use crate::rollout::ask::Asking;
 use crate::rollout::board::{Board, Entry, key};
 use crate::rollout::calls::Calls;
 use crate::rollout::kept::Kept;
-use crate::rollout::lane::{Task, Want, WorkloadLane};
+use crate::rollout::lane::{Task, WorkloadLane};
 use crate::rollout::tell::Teller;
 use crate::world::DesiredSet;
-
-/// A workload that goes takes so many objects with it: two Deployments and a Service.
-const OBJECTS_OF_ONE: u32 = 3;
 
 /// The lanes of workloads.
 #[derive(Default)]
@@ -45,7 +39,7 @@ pub struct Rollouts {
     /// Those that had colours, are in git, and no policy matches any more.
     unmatched: BTreeSet<String>,
     /// Deletes that go beyond the budget.
-    over_budget: Option<Problem>,
+    pub(super) over_budget: Option<Problem>,
 }
 
 /// A lane that runs; dropped, it ends where it stands.
@@ -79,9 +73,9 @@ impl Rollouts {
         self.board.all().into_values().filter_map(|entry| entry.status).collect()
     }
 
-    fn is_live(&self, workload: &Workload) -> bool {
+    fn is_live(&self, desired: &DesiredSet, workload: &Workload) -> bool {
         let entry = self.board.all().remove(&key_of(workload)).unwrap_or_default();
-        judged(&entry, workload) == State::Live
+        judged(&entry, desired, workload) == State::Live
     }
 }
 
@@ -126,7 +120,7 @@ impl Lane {
         known.into_iter().filter(|name| !matched.contains(name) && in_git(name)).collect()
     }
 
-    fn known_workloads(&self) -> BTreeSet<String> {
+    pub(super) fn known_workloads(&self) -> BTreeSet<String> {
         self.memory.parent.as_ref().map(|parent| parent.workloads.clone()).unwrap_or_default()
     }
 
@@ -157,9 +151,10 @@ impl Lane {
         let unmatched = self.unmatched(desired);
         let tasks = self.tasks(desired, &known, &unmatched);
         let names: BTreeSet<String> = tasks.keys().chain(&unmatched).cloned().collect();
-        if !names.is_subset(&known) {
+        let coloured: BTreeSet<String> = names.difference(&self.rollouts.plain).cloned().collect();
+        if !coloured.is_subset(&known) {
             // Before anything of them is made: whoever comes after a kill knows of them.
-            self.say_workloads(cluster, known.union(&names).cloned().collect()).await?;
+            self.say_workloads(cluster, known.union(&coloured).cloned().collect()).await?;
         }
         self.rollouts.unmatched = unmatched;
         watch_kinds(cluster, desired, &names).await?;
@@ -169,6 +164,24 @@ impl Lane {
             self.rollouts.lanes.remove(&name);
             self.rollouts.board.forget(&name);
         }
+        self.hand_out(cluster, tasks);
+        self.finish(cluster, desired).await
+    }
+
+    /// While the environment waits for others or is gone from git, what is live is watched and kept, and nothing new is begun.
+    pub(super) async fn keep_rollouts(&mut self, cluster: &Arc<Cluster>, why: &str) -> Result<(), CallError> {
+        let Some(desired) = self.worked_for() else { return Ok(()) };
+        let known = self.known_workloads();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let tasks = held_tasks(&desired, &known, why);
+        watch_kinds(cluster, &desired, &known).await?;
+        self.hand_out(cluster, tasks);
+        Ok(())
+    }
+
+    fn hand_out(&mut self, cluster: &Arc<Cluster>, tasks: BTreeMap<String, Task>) {
         for (name, task) in tasks {
             match self.rollouts.lanes.get(&name) {
                 Some(running) if !running.handle.is_finished() => {
@@ -176,12 +189,11 @@ impl Lane {
                     running.wake.notify_one();
                 }
                 Some(_) | None => {
-                    let running = self.start(cluster, desired, &name, task);
+                    let running = self.start(cluster, &name, task);
                     self.rollouts.lanes.insert(name, running);
                 }
             }
         }
-        self.finish(cluster, desired).await
     }
 
     /// Takes in which workloads have gone, or have no colours any more.
@@ -211,11 +223,16 @@ impl Lane {
             self.rollouts.plain = plain;
             self.wake.notify_one();
         }
-        if gone.is_empty() {
-            return Ok(());
-        }
+        // What has no colours any more is an ordinary Deployment, whatever policies say of it later.
         let known = self.known_workloads();
-        self.say_workloads(cluster, known.difference(&gone).cloned().collect()).await?;
+        let left: BTreeSet<String> = known
+            .iter()
+            .filter(|name| !gone.contains(*name) && !self.rollouts.plain.contains(*name))
+            .cloned()
+            .collect();
+        if left != known {
+            self.say_workloads(cluster, left).await?;
+        }
         for name in gone {
             self.rollouts.lanes.remove(&name);
             self.rollouts.board.forget(&name);
@@ -228,112 +245,21 @@ impl Lane {
         self.write_parent(cluster, ParentChange { annotations, status: None }).await
     }
 
-    fn tasks(
-        &mut self,
-        desired: &Arc<DesiredSet>,
-        known: &BTreeSet<String>,
-        unmatched: &BTreeSet<String>,
-    ) -> BTreeMap<String, Task> {
-        let commit = desired.revision.id();
-        let task =
-            |want, held| Task { want, commit: commit.clone(), held, policies: desired.policies.clone() };
-        let mut tasks = BTreeMap::new();
-        if !desired.environment.decommission {
-            let unfinished = self.unfinished_ordinary(desired);
-            for workload in &desired.workloads {
-                let held = self.held(desired, workload, unfinished);
-                tasks.insert(key_of(workload), task(Want::Rolled(workload.clone()), held));
-            }
-        }
-        let gone: Vec<&String> =
-            known.iter().filter(|name| !tasks.contains_key(*name) && !unmatched.contains(*name)).collect();
-        let may_delete = self.may_delete(desired, gone.len());
-        let gone: Vec<String> = gone.into_iter().cloned().collect();
-        for name in gone {
-            let services = Arc::new(services_in(desired, &name));
-            tasks.insert(name, task(Want::Gone { may_delete, services }, None));
-        }
-        tasks
-    }
-
-    /// Deletes of whole workloads stay within the budget of prunes.
-    fn may_delete(&mut self, desired: &DesiredSet, gone: usize) -> bool {
-        self.rollouts.over_budget = None;
-        let environment = &desired.environment;
-        if environment.decommission {
-            return true;
-        }
-        if !environment.prune.enabled {
-            return false;
-        }
-        let PruneBudget { max, percent } = environment.prune.budget;
-        let gone = u32::try_from(gone).unwrap_or(u32::MAX).saturating_mul(OBJECTS_OF_ONE);
-        let owned = self.memory.inventory.as_ref().map_or(0, |(inventory, _)| inventory.entries.len());
-        let rolled = desired.workloads.len().saturating_mul(OBJECTS_OF_ONE as usize);
-        let all = u32::try_from(owned.saturating_add(rolled)).unwrap_or(u32::MAX).saturating_add(gone);
-        let allowed =
-            max.min((u64::from(all) * u64::from(percent)).div_ceil(100).try_into().unwrap_or(u32::MAX));
-        if gone <= allowed.max(OBJECTS_OF_ONE) {
-            return true;
-        }
-        let message = format!(
-            "workloads that left git would take {gone} objects with them, and the prune budget allows {allowed}; nothing is deleted"
-        );
-        self.rollouts.over_budget = Some(Problem::error(Code::PruneBudget, message).help(
-            "raise spec.prune.budget in the commit that deletes them, or delete them in several commits",
-        ));
-        false
-    }
-
-    /// The lowest wave in which something that does not roll out is not applied and well.
-    fn unfinished_ordinary(&self, desired: &DesiredSet) -> Option<i32> {
-        let Some((observed, plan)) = &self.memory.last else { return Some(i32::MIN) };
-        let waits: BTreeSet<&ObjectId> = plan
-            .waiting
-            .iter()
-            .filter(|waiting| waiting.reason.holds_commit())
-            .map(|waiting| &waiting.object)
-            .collect();
-        let is_unfinished = |object: &&Arc<DesiredObject>| {
-            let id = object.reference.id();
-            let health = health_of(&object.reference.gvk, &id, observed);
-            let is_unwell = matches!(health.state, HealthState::Progressing | HealthState::Degraded);
-            is_unwell || waits.contains(&id) || self.memory.failed.contains_key(&id)
-        };
-        desired.ordinary.iter().filter(is_unfinished).map(|object| object.wave).min()
-    }
-
-    /// What comes first.
-    fn held(&self, desired: &DesiredSet, workload: &Workload, unfinished: Option<i32>) -> Option<String> {
-        if let Some(wave) = unfinished.filter(|wave| *wave < workload.wave) {
-            return Some(format!("wave {wave} is not applied and healthy yet"));
-        }
-        let earlier = desired.workloads.iter().filter(|other| other.wave < workload.wave);
-        let mut waited_for = earlier.filter(|other| !self.is_finished(other));
-        waited_for.next().map(|other| format!("{} of wave {} is not live yet", key_of(other), other.wave))
-    }
-
     /// The lowest wave with a workload that is not live: ordinary objects of later waves wait for it.
     pub(super) fn unfinished_workloads(&self, desired: &DesiredSet) -> Option<i32> {
-        let waited_for = desired.workloads.iter().filter(|workload| !self.is_finished(workload));
+        let waited_for = desired.workloads.iter().filter(|workload| !self.is_finished(desired, workload));
         waited_for.map(|workload| workload.wave).min()
     }
 
-    fn is_finished(&self, workload: &Workload) -> bool {
-        self.rollouts.plain.contains(&key_of(workload)) || self.rollouts.is_live(workload)
+    pub(super) fn is_finished(&self, desired: &DesiredSet, workload: &Workload) -> bool {
+        self.rollouts.plain.contains(&key_of(workload)) || self.rollouts.is_live(desired, workload)
     }
 
-    fn start(&self, cluster: &Arc<Cluster>, desired: &DesiredSet, name: &str, task: Task) -> Running {
+    fn start(&self, cluster: &Arc<Cluster>, name: &str, task: Task) -> Running {
         let (namespace, app) = name.split_once('/').unwrap_or(("default", name));
         let calls = Calls::new(cluster.client.clone(), namespace.to_owned());
         let marks = self.marks();
         let environment = self.name.to_string();
-        let reach = match &task.want {
-            Want::Rolled(workload) => workload.policy.reach,
-            Want::Gone { .. } => None,
-        };
-        let is_inside = desired.environment.cluster.value == tidegate_core::desired::Cluster::InCluster;
-        let reach = reach.unwrap_or(if is_inside { Reach::Direct } else { Reach::ApiServer });
         let owner = BTreeMap::from([
             (PART_OF.to_owned(), marks.apply_set.clone()),
             (ENVIRONMENT.to_owned(), marks.environment.clone()),
@@ -346,7 +272,8 @@ impl Lane {
             metrics: self.shared.metrics.clone(),
             recorder: Recorder::new(cluster.client.clone(), reporter),
         };
-        let asking = Asking::new(cluster.client.clone(), reach, self.shared.gate_addresses.clone(), owner);
+        let asking =
+            Asking::new(cluster.client.clone(), task.reach, self.shared.gate_addresses.clone(), owner);
         let (sender, receiver) = watch::channel(task);
         let wake = Arc::new(Notify::new());
         let lane = WorkloadLane::new(
@@ -385,9 +312,9 @@ impl Lane {
             }
             let entry = entries.get(&name).cloned().unwrap_or_default();
             all_settled &= entry.is_settled;
-            match judged(&entry, workload) {
+            match judged(&entry, desired, workload) {
                 State::Live => {}
-                state => worsen(standings, state, &told(&name, &entry)),
+                state => worsen(standings, state, &told(&name, desired, &entry)),
             }
             standings.problems.extend(problem_of(workload, desired, &entry));
         }
@@ -436,16 +363,6 @@ fn belongs_to(object: &DesiredObject, deployment: &DesiredObject) -> bool {
     }
 }
 
-/// The Services that git has in the namespace of a workload.
-fn services_in(desired: &DesiredSet, name: &str) -> BTreeSet<String> {
-    let namespace = name.split_once('/').map(|(namespace, _)| namespace);
-    let objects = if desired.environment.decommission { &[][..] } else { &desired.objects[..] };
-    let is_there = |object: &&Arc<DesiredObject>| {
-        object.reference.gvk.kind == "Service" && object.reference.namespace.as_deref() == namespace
-    };
-    objects.iter().filter(is_there).map(|object| object.reference.name.clone()).collect()
-}
-
 fn key_of_object(object: &DesiredObject) -> String {
     key(object.reference.namespace.as_deref().unwrap_or_default(), &object.reference.name)
 }
@@ -455,7 +372,7 @@ fn asked_of(desired: &DesiredSet) -> &[Arc<Workload>] {
     if desired.environment.decommission { &[] } else { &desired.workloads }
 }
 
-fn key_of(workload: &Workload) -> String {
+pub(super) fn key_of(workload: &Workload) -> String {
     key(workload.reference.namespace.as_deref().unwrap_or_default(), workload.app())
 }
 
@@ -479,10 +396,13 @@ async fn watch_kinds(
     Ok(())
 }
 
-/// How a workload stands at the revision that git asks for; what was found of another one says nothing of it.
-fn judged(entry: &Entry, workload: &Workload) -> State {
+/// How a workload stands at what git asks for; what was found of another commit says nothing of it.
+fn judged(entry: &Entry, desired: &DesiredSet, workload: &Workload) -> State {
     if entry.trouble.is_some() && entry.is_settled {
         return State::Degraded;
+    }
+    if !is_about(entry, desired) {
+        return State::Progressing;
     }
     let asked = entry.status.as_ref().and_then(|status| status.desired.as_ref());
     let is_about = asked.is_some_and(|asked| *asked == workload.revision.to_string());
@@ -497,11 +417,16 @@ fn judged(entry: &Entry, workload: &Workload) -> State {
     }
 }
 
-fn told(name: &str, entry: &Entry) -> String {
+/// Its lane has looked at what this commit asks for: its size may be another one where its revision is the same.
+fn is_about(entry: &Entry, desired: &DesiredSet) -> bool {
+    entry.commit == desired.revision.id()
+}
+
+fn told(name: &str, desired: &DesiredSet, entry: &Entry) -> String {
     match (&entry.trouble, &entry.status) {
         (Some(trouble), _) => format!("{name}: {trouble}"),
-        (None, Some(status)) => format!("{name}: {}", status.reason),
-        (None, None) => format!("{name} is not looked at yet"),
+        (None, Some(status)) if is_about(entry, desired) => format!("{name}: {}", status.reason),
+        (None, Some(_) | None) => format!("{name} is not looked at yet"),
     }
 }
 

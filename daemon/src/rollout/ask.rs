@@ -89,6 +89,11 @@ impl Asking {
         }
     }
 
+    /// How gates get to pods from now on.
+    pub const fn reach(&mut self, reach: Reach) {
+        self.reach = reach;
+    }
+
     /// Notified when a gate has answered.
     pub fn answered(&self) -> Arc<Notify> {
         self.answered.clone()

@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 pub struct Entry {
     /// How it stands; none until it was looked at.
     pub status: Option<WorkloadStatus>,
+    /// The commit that was asked for when it was looked at.
+    pub commit: String,
     /// What keeps it from going on, in words.
     pub trouble: Option<String>,
     /// Nothing will change by itself.
@@ -52,13 +54,14 @@ impl Board {
         }
     }
 
-    /// How it stands.
-    pub fn stands(&self, app: &str, status: &WorkloadStatus) {
+    /// How it stands, under this commit.
+    pub fn stands(&self, app: &str, status: &WorkloadStatus, commit: &str) {
         self.change(app, |entry| {
             let is_same = entry.status.as_ref().is_some_and(|before| before.phase == status.phase);
             let trouble = entry.trouble.take().filter(|_| is_same);
             let status = Some(status.clone());
-            *entry = Entry { status, trouble, is_settled: entry.is_settled, is_gone: false };
+            let commit = commit.to_owned();
+            *entry = Entry { status, commit, trouble, is_settled: entry.is_settled, is_gone: false };
         });
     }
 

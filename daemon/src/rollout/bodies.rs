@@ -9,6 +9,9 @@ use tidegate_core::rollout::{POINTER_RECORD, PointerRecord, SLOT_RECORD, Selecti
 use super::calls::{Live, SCALE};
 use super::traffic;
 
+/// How often a follower was marked.
+const MARKS: &str = "tidegate.dev/marks";
+
 /// A record as it stands in an annotation.
 fn text<T: serde::Serialize>(record: &T) -> Value {
     // Records are plain data with text keys: they always have a JSON form.
@@ -36,7 +39,6 @@ pub fn slot_record(live: &Live, record: &SlotRecord) -> Value {
 
 /// One more mark on a follower.
 pub fn follower_mark(live: &Live) -> Value {
-    const MARKS: &str = "tidegate.dev/marks";
     let marks: u64 = live.annotation(MARKS).and_then(|text| text.parse().ok()).unwrap_or_default();
     let mut body = noted(live, MARKS, &json!(marks.saturating_add(1).to_string()));
     let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
@@ -52,44 +54,70 @@ pub fn pointer(live: &Live, record: &PointerRecord, selector: &Value, ports: &Va
 }
 
 /// A follower that selects what the pointer selects.
-pub fn follower(live: &Live, selector: &Value) -> Value {
+pub fn follower(live: &Live, selector: &Value, ports: &Value) -> Value {
     let mut body = follower_mark(live);
-    put(&mut body, "spec", json!({ "selector": selector, "ports": live.value.pointer("/spec/ports") }));
+    put(&mut body, "spec", json!({ "selector": selector, "ports": ports }));
     body
 }
 
-/// A Service as git has it, with the selector and the record that stand on it: whoever applies the body moves no traffic.
-pub fn service(
-    body: &Value,
-    live: Option<&Live>,
+/// A follower with other ports, without a further mark.
+pub fn moved_follower(live: &Live, selector: &Value, ports: &Value) -> Value {
+    let marks = live.annotation(MARKS).map_or(Value::Null, |marks| json!(marks));
+    let mut body = noted(live, MARKS, &marks);
+    put(&mut body, "spec", json!({ "selector": selector, "ports": ports }));
+    body
+}
+
+/// A Service that is made: git's, with this selector, and with these ports where they are not git's.
+pub fn new_service(
+    asked: &Value,
+    ports: Option<&Value>,
     selector: Value,
     record: Option<&PointerRecord>,
     marks: &Marks,
 ) -> Value {
-    let mut body = marked(body.clone(), marks, &Precondition::default());
+    let mut body = marked(asked.clone(), marks, &Precondition::default());
     if let Some(record) = record {
         annotate(&mut body, POINTER_RECORD, text(record));
     }
-    let asked = body.pointer("/spec/ports").cloned().unwrap_or(Value::Null);
-    let ports = ports(&asked, live);
     if let Some(spec) = body.get_mut("spec").and_then(Value::as_object_mut) {
         spec.insert("selector".to_owned(), selector);
-        spec.insert("ports".to_owned(), ports);
+        if let Some(ports) = ports {
+            spec.insert("ports".to_owned(), ports.clone());
+        }
     }
     body
 }
 
+/// A Service as git has it, without what the rollout holds: selector and ports.
+pub fn rest_of_service(asked: &Value, marks: &Marks) -> Value {
+    let mut body = marked(asked.clone(), marks, &Precondition::default());
+    if let Some(spec) = body.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.remove("selector");
+        spec.remove("ports");
+    }
+    body
+}
+
+/// What tells the ports of a Service apart, for the API server too.
+fn port_key(port: &Value) -> (Option<u64>, &str) {
+    let protocol = port.get("protocol").and_then(Value::as_str).unwrap_or("TCP");
+    (port.get("port").and_then(Value::as_u64), protocol)
+}
+
+/// True when no port goes.
+pub fn keeps_ports(live: &Live, ports: &Value) -> bool {
+    let asked = || ports.as_array().into_iter().flatten().map(port_key);
+    let known = live.value.pointer("/spec/ports").and_then(Value::as_array);
+    known.into_iter().flatten().map(port_key).all(|known| asked().any(|asked| asked == known))
+}
+
 /// The ports that are asked for, with the node ports that they have: callers from outside the cluster know them.
-pub fn ports(asked: &Value, live: Option<&Live>) -> Value {
-    let Some(asked) = asked.as_array() else {
-        return live.and_then(|live| live.value.pointer("/spec/ports").cloned()).unwrap_or(Value::Null);
-    };
-    let known = live.and_then(|live| live.value.pointer("/spec/ports")).and_then(Value::as_array);
-    let protocol = |port: &Value| port.get("protocol").and_then(Value::as_str).unwrap_or("TCP").to_owned();
-    let key = |port: &Value| (port.get("port").and_then(Value::as_u64), protocol(port));
+pub fn ports(asked: &Value, live: &Live) -> Value {
+    let known = live.value.pointer("/spec/ports").and_then(Value::as_array);
     let with_node_port = |port: &Value| {
         let mut port = port.clone();
-        let same = known.into_iter().flatten().find(|known| key(known) == key(&port));
+        let same = known.into_iter().flatten().find(|known| port_key(known) == port_key(&port));
         if let (Some(fields), Some(node_port)) =
             (port.as_object_mut(), same.and_then(|same| same.get("nodePort")))
         {
@@ -97,7 +125,7 @@ pub fn ports(asked: &Value, live: Option<&Live>) -> Value {
         }
         port
     };
-    Value::Array(asked.iter().map(with_node_port).collect())
+    Value::Array(asked.as_array().into_iter().flatten().map(with_node_port).collect())
 }
 
 /// A slot's Deployment: its render, our marks, its record. Its size only where it is ours to say: at its creation, and until

@@ -248,16 +248,21 @@ impl Calls {
     }
 
     /// Hands the fields of kubectl's managers to us, so that the next apply removes what is not asked for.
-    pub async fn hand_over(&self, read: &Live, managers: &[String]) -> Result<Live, CallError> {
+    pub async fn take_over(&self, kind: Kind, read: &Live) -> Result<Live, CallError> {
         let managed = read.value.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
-        let Some(migrated) = migrate_kubectl(managed, &[]).filter(|_| !managers.is_empty()) else {
-            return Ok(read.clone());
-        };
+        match migrate_kubectl(managed, &[]) {
+            Some(migrated) => self.own(kind, read, &migrated).await,
+            None => Ok(read.clone()),
+        }
+    }
+
+    /// Writes who holds which fields, guarded.
+    pub async fn own(&self, kind: Kind, read: &Live, managed: &Value) -> Result<Live, CallError> {
         let operations = json!([
-            { "op": "replace", "path": "/metadata/managedFields", "value": migrated },
+            { "op": "replace", "path": "/metadata/managedFields", "value": managed },
             { "op": "replace", "path": "/metadata/resourceVersion", "value": read.text("/metadata/resourceVersion") },
         ]);
-        self.patch_json(Kind::Deployment, read.name(), BODY, operations).await
+        self.patch_json(kind, read.name(), BODY, operations).await
     }
 
     async fn patch_json(

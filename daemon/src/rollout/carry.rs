@@ -6,18 +6,18 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tidegate_core::inventory::{Marks, Precondition, marked};
 use tidegate_core::rollout::{
-    Answer, Attempt, Evidence, Finding, Held, PointerRecord, Recheck, Record, Revision, SLOT_RECORD,
-    Selection, Slot, SlotRecord, Slots, Write,
+    Answer, Attempt, Evidence, Finding, Held, Recheck, Revision, SLOT_RECORD, Selection, Slot, SlotRecord,
+    Write,
 };
 use tidegate_core::workload::names::{APP, REVISION, SLOT};
 use tidegate_core::workload::{SlotRender, Workload};
 
 use super::bodies;
 use super::calls::{BODY, COLOUR, Calls, Guard, Kind, Live, ROLLOUT};
-use super::halted;
 use super::kept::Kept;
 use super::names::Names;
 use super::observe::{MADE_TO_LEAVE, Seen, SeenSlot, SeenUncoloured, count};
+use super::point::Ports;
 use crate::cluster::call::CallError;
 
 /// Carries steps of one workload out.
@@ -57,7 +57,7 @@ struct Outfit {
     /// The kept render of a slot that is made again.
     remade: Option<SlotRender>,
     /// The ports of the slot that traffic is about to move to.
-    ports: Option<Value>,
+    ports: Ports,
     /// The revision of the Deployment that is taken over.
     adopted: Option<Revision>,
 }
@@ -100,11 +100,9 @@ impl Carrier<'_> {
                     outfit.remade = Some(render);
                 }
                 Write::Point { selection: Selection::Only(slot), .. } if !self.selects(*slot) => {
-                    if let Some(seen) = self.seen.slots.get(*slot) {
-                        let render = self.kept.read(*slot, seen.record.revision).await?;
-                        outfit.ports = render.map(|render| render.ports).filter(Value::is_array);
-                    }
+                    outfit.ports = self.ports_of(*slot).await?;
                 }
+                Write::Follow(Selection::Only(slot)) => outfit.ports = self.ports_of(*slot).await?,
                 Write::Colour(slot) => {
                     let Some(uncoloured) = &self.seen.uncoloured else { continue };
                     let revision = self.adopted_revision(&uncoloured.live).await?;
@@ -149,9 +147,9 @@ impl Carrier<'_> {
             Write::Evidence { slot, evidence } => self.evidence(*slot, evidence).await,
             Write::MarkFollowers => self.mark_followers().await,
             Write::Recheck(recheck) => self.recheck(*recheck).await,
-            Write::Point { record, selection } => self.point(record, *selection, outfit).await,
+            Write::Point { record, selection } => self.point(record, *selection, &outfit.ports).await,
             Write::Epoch => self.epoch().await,
-            Write::Follow(selection) => self.follow(*selection).await,
+            Write::Follow(selection) => self.follow(*selection, &outfit.ports).await,
             Write::Recreate(slot) => self.recreate(*slot, outfit).await,
             Write::Scale { slot, replicas } => self.scale(*slot, *replicas).await,
             Write::Autoscaler { slot, min } => self.autoscaler(*slot, *min).await,
@@ -170,7 +168,8 @@ impl Carrier<'_> {
 
     // Slots
 
-    fn slot(&self, slot: Slot) -> Option<&SeenSlot> {
+    /// A slot as it was read.
+    pub fn slot(&self, slot: Slot) -> Option<&SeenSlot> {
         self.seen.slots.get(slot).as_ref()
     }
 
@@ -220,7 +219,7 @@ impl Carrier<'_> {
         attempt: Attempt,
     ) -> Result<Option<String>, CallError> {
         let render = self.render(slot)?;
-        let held = Held { revision, commit: self.commit.to_owned(), size: 0 };
+        let held = Held::new(revision, self.commit.to_owned(), 0);
         let keep = (self.names.drain, self.names.service.clone());
         let record = SlotRecord::prepared(held, attempt, keep, self.seen.at);
         let live = self.slot(slot).map(|seen| &seen.live);
@@ -300,110 +299,6 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    // The pointer
-
-    fn selects(&self, slot: Slot) -> bool {
-        let service = self.seen.service.as_ref();
-        service.is_some_and(|live| super::traffic::selection(live, &self.names.app) == Selection::Only(slot))
-    }
-
-    fn held(&self, slot: Slot) -> Option<&Held> {
-        self.seen.record.as_ref().and_then(|record| record.held.get(slot).as_ref())
-    }
-
-    /// What the slots hold: as it is seen, and as it was written where a Deployment is gone.
-    fn holds(&self) -> Slots<Option<Held>> {
-        let mut held = Slots::default();
-        for slot in Slot::ALL {
-            let now = self.slot(slot).map(|SeenSlot { live, record, .. }| Held {
-                revision: record.revision,
-                commit: record.commit.clone(),
-                size: live.number("/spec/replicas"),
-            });
-            *held.get_mut(slot) = now.or_else(|| self.held(slot).cloned());
-        }
-        held
-    }
-
-    /// A record as it stands on the pointer.
-    fn record(&self, record: Record) -> PointerRecord {
-        let halted_because = halted::because(self.seen, self.names, &record);
-        PointerRecord { app: self.names.app.clone(), record, held: self.holds(), halted_because }
-    }
-
-    fn plain_selector(&self) -> BTreeMap<String, String> {
-        self.workload.map(Workload::base_selector).unwrap_or_default()
-    }
-
-    async fn point(
-        &self,
-        record: &Record,
-        selection: Selection,
-        outfit: &Outfit,
-    ) -> Result<Option<String>, CallError> {
-        let record = self.record(record.clone());
-        let selector = bodies::selector(selection, &self.names.app, &self.plain_selector());
-        let Some(live) = &self.seen.service else {
-            let Some(workload) = self.workload else { return Ok(Some("the pointer is gone".to_owned())) };
-            let body = bodies::service(&workload.service_body(), None, selector, Some(&record), self.marks);
-            self.calls.apply(Kind::Service, BODY, body, &Guard::Nowhere).await?;
-            return Ok(None);
-        };
-        let ports = match &outfit.ports {
-            Some(ports) => bodies::ports(ports, Some(live)),
-            None => live.value.pointer("/spec/ports").cloned().unwrap_or(Value::Null),
-        };
-        let body = bodies::pointer(live, &record, &selector, &ports);
-        self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
-        Ok(None)
-    }
-
-    /// The record with its epoch one on; traffic stays where it is.
-    async fn epoch(&self) -> Result<Option<String>, CallError> {
-        let (Some(live), Some(PointerRecord { record, .. })) = (&self.seen.service, &self.seen.record) else {
-            return Ok(Some("the pointer is gone".to_owned()));
-        };
-        let record = Record { epoch: record.epoch.saturating_add(1), ..record.clone() };
-        let record = self.record(record);
-        let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
-        let body = bodies::pointer(live, &record, &own("/spec/selector"), &own("/spec/ports"));
-        self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
-        Ok(None)
-    }
-
-    async fn mark_followers(&self) -> Result<Option<String>, CallError> {
-        for live in self.seen.followers.values().flatten() {
-            self.calls.apply(Kind::Service, ROLLOUT, bodies::follower_mark(live), &live.guard()).await?;
-        }
-        Ok(None)
-    }
-
-    async fn follow(&self, selection: Selection) -> Result<Option<String>, CallError> {
-        for live in self.seen.followers.values().flatten() {
-            let selector = bodies::selector(selection, &self.names.app, &self.plain_selector());
-            let body = bodies::follower(live, &selector);
-            self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
-        }
-        Ok(None)
-    }
-
-    async fn delete_pointer(&self) -> Result<Option<String>, CallError> {
-        if let Some(live) = &self.seen.service {
-            self.calls.delete(Kind::Service, live, &live.guard()).await?;
-        }
-        for live in self.seen.followers.values().flatten() {
-            self.calls.delete(Kind::Service, live, &live.guard()).await?;
-        }
-        Ok(None)
-    }
-
-    async fn forget(&self) -> Result<Option<String>, CallError> {
-        let Some(live) = &self.seen.service else { return Ok(None) };
-        let annotation = tidegate_core::rollout::POINTER_RECORD;
-        self.calls.drop_annotation(Kind::Service, live, annotation).await?;
-        Ok(None)
-    }
-
     /// Readiness once more, right before traffic moves; never a resourceVersion.
     async fn recheck(&self, recheck: Recheck) -> Result<Option<String>, CallError> {
         let Recheck { slot, at_least } = recheck;
@@ -474,7 +369,7 @@ impl Carrier<'_> {
             return Ok(Some("there is nothing to take over".to_owned()));
         };
         let size = live.number("/spec/replicas");
-        let held = Held { revision, commit: self.commit.to_owned(), size };
+        let held = Held::new(revision, self.commit.to_owned(), size);
         let keep = (self.names.drain, self.names.service.clone());
         let prepared = SlotRecord::prepared(held, self.attempt_of(revision), keep, self.seen.at);
         let record = SlotRecord { recorded: size, ..prepared };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_core::inventory::{Marks, PART_OF};
-use tidegate_core::policy::{Policies, WindowState};
+use tidegate_core::policy::{Policies, Reach, WindowState};
 use tidegate_core::rollout::{
     Attempt, Decision, Desired, Gates, Phase, Pointer, Reported, Situation, Size, Slot, Slots, Step, Timing,
     Waiting, WorkloadState, WorkloadStatus, decide,
@@ -52,6 +52,8 @@ pub struct Task {
     pub held: Option<String>,
     /// The environment's policies: change windows open and close by themselves.
     pub policies: Arc<Policies>,
+    /// How gates get to pods.
+    pub reach: Reach,
 }
 
 /// What git asks for.
@@ -151,7 +153,11 @@ impl WorkloadLane {
 
     /// One pass: at most one step.
     async fn pass(&mut self, task: &Task) -> Result<Duration, CallError> {
+        self.asking.reach(task.reach);
         let Some(names) = self.names(task).await? else {
+            if matches!(task.want, Want::Gone { may_delete: true, .. }) {
+                super::upkeep::sweep(&self.calls, &self.kept, &self.marks, &self.app).await?;
+            }
             self.board.gone(&self.app);
             return Ok(AT_REST);
         };
@@ -199,7 +205,7 @@ impl WorkloadLane {
         if let Some(held) = &task.held {
             status.reason = format!("{}; {held}", status.reason);
         }
-        self.report(status, &decision);
+        self.report(status, &task.commit, &decision);
         self.follow(task, workload.as_deref(), &names, &seen, decision).await
     }
 
@@ -233,11 +239,13 @@ impl WorkloadLane {
                     self.memory.is_collected = true;
                 }
                 self.board.settled(&self.app, at_rest || is_over(phase, waiting));
-                Ok(match waiting {
+                let rest = match waiting {
                     Waiting::Git => AT_REST,
                     Waiting::Traffic | Waiting::Pods => MOVING,
                     Waiting::Time | Waiting::People => WAITING,
-                })
+                };
+                // A repair that is put off is due then.
+                Ok(self.memory.verified.pause().map_or(rest, |pause| pause.min(rest)))
             }
             Step::Ask(question) => {
                 self.memory.is_collected = false;
@@ -284,6 +292,7 @@ impl WorkloadLane {
                 for write in writes {
                     match write {
                         tidegate_core::rollout::Write::Recreate(slot)
+                        | tidegate_core::rollout::Write::Autoscaler { slot, .. }
                         | tidegate_core::rollout::Write::Scale { slot, .. } => {
                             *self.memory.refused.get_mut(*slot) = Some(std::time::Instant::now());
                         }
@@ -373,18 +382,22 @@ impl WorkloadLane {
         status
     }
 
-    fn report(&mut self, status: WorkloadStatus, decision: &Decision) {
+    fn report(&mut self, status: WorkloadStatus, commit: &str, decision: &Decision) {
         let before = self.memory.last.as_ref();
         self.teller.stands(&self.app, before, &status, decision);
-        self.board.stands(&self.app, &status);
+        self.board.stands(&self.app, &status, commit);
         self.memory.last = Some(status);
     }
 }
 
-/// True when nothing changes by itself any more.
+/// True when nothing that people wait for changes by itself any more.
 const fn is_over(phase: Phase, waiting: Waiting) -> bool {
     match phase {
         Phase::Rejected | Phase::Halted | Phase::Stranded | Phase::Hold => !matches!(waiting, Waiting::Time),
+        // What git asks for serves; the standby goes in its time.
+        Phase::Steady => matches!(waiting, Waiting::Time),
+        // A change window has to open.
+        Phase::Adopt => matches!(waiting, Waiting::People),
         _ => false,
     }
 }

@@ -9,9 +9,11 @@
 //! | `observe` | what is to be seen of it, read directly |
 //! | `traffic` | the Service as pointer: where traffic goes, and whether it has followed |
 //! | `carry` | a step's writes, each guarded by what was read |
+//! | `point` | those of the pointer and its followers |
 //! | `bodies` | what is sent |
 //! | `kept` | renders of slots, kept to repair them from |
-//! | `upkeep` | templates, Services, autoscalers and budgets as they should be; what nothing needs goes |
+//! | `services` | the bodies of pointer and followers, as git asks for them |
+//! | `upkeep` | templates, autoscalers and budgets as they should be; what nothing needs goes |
 //! | `ask` | gates, asked beside the passes |
 //! | `halted` | who took the pointer away, or moved traffic |
 //! | `board`, `tell` | status for the environment's record; logs, metrics, Events |
@@ -27,6 +29,8 @@ pub mod kept;
 pub mod lane;
 mod names;
 mod observe;
+mod point;
+mod services;
 pub mod tell;
 mod traffic;
 mod upkeep;

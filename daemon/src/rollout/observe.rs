@@ -180,14 +180,13 @@ fn adopted(plain: Option<Live>) -> (Option<(Slot, SeenSlot)>, Option<Live>) {
     }
 }
 
-/// A slot's own Deployment. One whose record somebody took away is known by its labels.
+/// A slot's own Deployment: known by its record, or by its labels where somebody took the record away. Labels that are missing
+/// beside a record come back with the next repair.
 fn own_slot(live: Live, names: &Names, slot: Slot, strangers: &mut Vec<String>) -> Option<SeenSlot> {
-    if live.label(APP) != Some(names.app.as_str()) || live.label(SLOT) != Some(slot.to_string().as_str()) {
-        strangers.push(format!("Deployment {}", live.name()));
-        return None;
-    }
+    let is_labelled =
+        live.label(APP) == Some(names.app.as_str()) && live.label(SLOT) == Some(slot.to_string().as_str());
     let written = live.annotation(SLOT_RECORD).and_then(|text| serde_json::from_str(text).ok());
-    let record = written.or_else(|| rebuilt(&live, names));
+    let record = written.or_else(|| rebuilt(&live, names).filter(|_| is_labelled));
     if record.is_none() {
         strangers.push(format!("Deployment {}", live.name()));
     }

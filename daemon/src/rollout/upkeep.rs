@@ -4,32 +4,79 @@
 //! None of it moves traffic or changes what a slot runs: a template goes back to the render that was kept of it, guarded by what
 //! was read. Each part is done once, and again when its object or git has changed since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tidegate_core::ids::Digest;
-use tidegate_core::rollout::{POINTER_RECORD, Revision, Slot, SlotRecord};
-use tidegate_core::workload::names::{APP, CONFIG};
+use tidegate_core::inventory::{Marks, PART_OF};
+use tidegate_core::rollout::{Revision, Slot, SlotRecord};
+use tidegate_core::workload::names::{APP, CONFIG, SLOT};
 use tidegate_core::workload::{Colours, SlotRender, Workload};
 
 use super::bodies;
-use super::calls::{BODY, Guard, Kind, Live};
+use super::calls::{BODY, Calls, Kind, Live};
 use super::carry::Carrier;
+use super::kept::Kept as KeptRenders;
 use super::observe::SeenSlot;
 use crate::cluster::call::CallError;
 
-/// What was found to be as it should, by the name of the object: a digest of what was asked and of what was there.
+/// The shortest time between two repairs of one template, doubled with each: whoever changes it again and again wins at last,
+/// and is named each time, without a rollout of pods every second.
+const REPAIR: Duration = Duration::from_secs(1);
+/// The longest.
+const REPAIR_CAP: Duration = Duration::from_mins(5);
+/// A template that was left alone for so long begins anew.
+const QUIET: Duration = Duration::from_mins(10);
+
+/// What was found to be as it should, by the name of the object: a digest of what was asked and of what was there. And what was
+/// repaired when, so that it is not done without end.
 #[derive(Debug, Default)]
-pub struct Verified(BTreeMap<String, Digest>);
+pub struct Verified {
+    found: BTreeMap<String, Digest>,
+    repaired: BTreeMap<String, Repaired>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Repaired {
+    at: Instant,
+    times: u32,
+    is_due: bool,
+}
 
 impl Verified {
-    fn holds(&self, name: &str, digest: &Digest) -> bool {
-        self.0.get(name) == Some(digest)
+    /// True when this was found last.
+    pub fn holds(&self, name: &str, digest: &Digest) -> bool {
+        self.found.get(name) == Some(digest)
     }
 
-    fn set(&mut self, name: &str, digest: Digest) {
-        self.0.insert(name.to_owned(), digest);
+    /// This was found.
+    pub fn set(&mut self, name: &str, digest: Digest) {
+        self.found.insert(name.to_owned(), digest);
     }
+
+    /// True when a repair may be done now; one that is put off is due later.
+    fn may_repair(&mut self, name: &str, now: Instant) -> bool {
+        let Some(known) = self.repaired.get_mut(name) else { return true };
+        known.is_due = now.duration_since(known.at) < wait_after(known.times);
+        !known.is_due
+    }
+
+    fn repaired(&mut self, name: &str, now: Instant) {
+        let before = self.repaired.get(name).filter(|known| now.duration_since(known.at) < QUIET);
+        let times = before.map_or(0, |known| known.times).saturating_add(1);
+        self.repaired.insert(name.to_owned(), Repaired { at: now, times, is_due: false });
+    }
+
+    /// How long until a repair that was put off may be done.
+    pub fn pause(&self) -> Option<Duration> {
+        let due = self.repaired.values().filter(|known| known.is_due);
+        due.map(|known| wait_after(known.times).saturating_sub(known.at.elapsed())).min()
+    }
+}
+
+fn wait_after(times: u32) -> Duration {
+    REPAIR.saturating_mul(1 << times.saturating_sub(1).min(16)).min(REPAIR_CAP)
 }
 
 /// A change that somebody had made and that was taken back.
@@ -103,14 +150,23 @@ impl Carrier<'_> {
             verified.set(live.name(), state);
             return Ok(None);
         }
+        if !is_same && !verified.may_repair(live.name(), Instant::now()) {
+            return Ok(None);
+        }
         // What gates have said is about pods of another template.
         let is_tested = !is_same && !self.serves(slot);
         let record =
             if is_tested { SlotRecord { answers: Vec::new(), ..record.clone() } } else { record.clone() };
-        let live = self.calls.hand_over(live, &is_foreign).await?;
+        let live = match is_foreign.as_slice() {
+            [] => live.clone(),
+            [_, ..] => self.calls.take_over(Kind::Deployment, live).await?,
+        };
         let managers = is_foreign.clone();
         // By what it is now: a size that was handed over with the rest is ours to repeat.
         self.calls.apply(Kind::Deployment, BODY, body(&live, &record), &live.guard()).await?;
+        if !is_same {
+            verified.repaired(live.name(), Instant::now());
+        }
         Ok(Some((!is_same).then(|| Repair { name: live.name().to_owned(), managers })))
     }
 
@@ -133,66 +189,6 @@ impl Carrier<'_> {
         Ok(Some(render))
     }
 
-    /// The pointer's body, once what is live is what git asks for; and followers that are missing. True when anything was
-    /// written.
-    async fn keep_services(&self, workload: &Workload, verified: &mut Verified) -> Result<bool, CallError> {
-        let Some(record) = &self.seen.record else { return Ok(false) };
-        let live_slot = record.record.live.and_then(|live| self.seen.slots.get(live).as_ref());
-        let is_asked = live_slot.is_some_and(|seen| seen.record.revision == workload.revision);
-        let selector = |live: &Live| live.value.pointer("/spec/selector").cloned().unwrap_or(Value::Null);
-        let mut wrote = false;
-        if let Some(live) = self.seen.service.as_ref().filter(|_| is_asked) {
-            let body = bodies::service(
-                &workload.service_body(),
-                Some(live),
-                selector(live),
-                Some(record),
-                self.marks,
-            );
-            wrote |= self.keep_service(live, body, verified).await?;
-        }
-        for follower in &workload.followers {
-            let name = &follower.object.reference.name;
-            let recorded =
-                bodies::selector(record.record.selection(), &self.names.app, &follower.base_selector());
-            match self.seen.followers.get(name).and_then(Option::as_ref) {
-                Some(live) if is_asked => {
-                    let body =
-                        bodies::service(&follower.body(), Some(live), selector(live), None, self.marks);
-                    wrote |= self.keep_service(live, body, verified).await?;
-                }
-                Some(_) => {}
-                None => {
-                    let body = bodies::service(&follower.body(), None, recorded, None, self.marks);
-                    self.calls.apply(Kind::Service, BODY, body, &Guard::Nowhere).await?;
-                    wrote = true;
-                }
-            }
-        }
-        Ok(wrote)
-    }
-
-    async fn keep_service(
-        &self,
-        live: &Live,
-        body: Value,
-        verified: &mut Verified,
-    ) -> Result<bool, CallError> {
-        let mut asked = body.clone();
-        // The record changes with every step; it is not what is looked at here.
-        bodies::annotate(&mut asked, POINTER_RECORD, Value::Null);
-        let state = Digest::of(format!("{asked}{}", shape(live)).as_bytes());
-        if verified.holds(live.name(), &state) {
-            return Ok(false);
-        }
-        let after = self.calls.apply(Kind::Service, BODY, body, &live.guard()).await?;
-        let wrote = after.text("/metadata/resourceVersion") != live.text("/metadata/resourceVersion");
-        if !wrote {
-            verified.set(live.name(), state);
-        }
-        Ok(wrote)
-    }
-
     /// A slot that holds what git asks for has git's autoscaler and budget. The least size stays as it is: decisions say it.
     async fn keep_sizing(
         &self,
@@ -205,13 +201,14 @@ impl Carrier<'_> {
         else {
             return Ok(false);
         };
-        let mut wrote = false;
+        let mut wrote = self.drop_sizing(workload, seen, slot, verified).await?;
         for mut body in workload.sizing(slot) {
             let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let is_autoscaler = Kind::of(&body) == Some(Kind::Autoscaler);
             let live = self.seen.autoscalers.get(slot).as_ref().filter(|_| is_autoscaler);
             let missing = is_autoscaler && live.is_none();
-            let state = Digest::of(format!("{body}{}", seen.live.text("/metadata/uid")).as_bytes());
+            let bounds = live.map(bounds).unwrap_or_default();
+            let state = Digest::of(format!("{body}{}{bounds}", seen.live.text("/metadata/uid")).as_bytes());
             if verified.holds(&name, &state) && !missing {
                 continue;
             }
@@ -223,6 +220,38 @@ impl Carrier<'_> {
             wrote |= missing;
         }
         Ok(wrote)
+    }
+
+    /// Autoscalers and budgets of a slot that git no longer asks for, or under another name.
+    async fn drop_sizing(
+        &self,
+        workload: &Workload,
+        seen: &SeenSlot,
+        slot: Slot,
+        verified: &mut Verified,
+    ) -> Result<bool, CallError> {
+        let sizing = workload.sizing(slot);
+        let name = |body: &Value| body.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
+        let asked: BTreeSet<String> = sizing.iter().filter_map(name).collect();
+        let what = format!("sizing of {slot}");
+        let state = Digest::of(format!("{asked:?}{}", seen.live.text("/metadata/uid")).as_bytes());
+        if verified.holds(&what, &state) {
+            return Ok(false);
+        }
+        let mut dropped = false;
+        for kind in [Kind::Autoscaler, Kind::Budget] {
+            for live in self.calls.list(kind, &format!("{APP}={},{SLOT}={slot}", self.names.app)).await? {
+                let stays = sizing
+                    .iter()
+                    .any(|body| Kind::of(body) == Some(kind) && name(body).as_deref() == Some(live.name()));
+                if !stays {
+                    self.calls.delete(kind, &live, &live.guard()).await?;
+                    dropped = true;
+                }
+            }
+        }
+        verified.set(&what, state);
+        Ok(dropped)
     }
 
     /// Takes away what no slot refers to: kept renders, copies of configuration, what sized the Deployment from before.
@@ -272,12 +301,33 @@ impl Carrier<'_> {
     }
 }
 
+/// Takes away what is left of a workload that has left git, once its Deployments and its Service are gone.
+pub async fn sweep(calls: &Calls, kept: &KeptRenders, marks: &Marks, app: &str) -> Result<(), CallError> {
+    for kind in [Kind::Autoscaler, Kind::Budget, Kind::ConfigMap, Kind::Secret] {
+        for live in calls.list(kind, &format!("{APP}={app}")).await? {
+            if live.label(PART_OF) == Some(marks.apply_set.as_str()) {
+                calls.delete(kind, &live, &live.guard()).await?;
+            }
+        }
+    }
+    kept.collect(&[]).await
+}
+
+/// What people could have changed of an autoscaler. Its least size is left out: decisions say it.
+fn bounds(live: &Live) -> String {
+    let mut spec = live.value.get("spec").cloned().unwrap_or_default();
+    if let Some(spec) = spec.as_object_mut() {
+        spec.remove("minReplicas");
+    }
+    spec.to_string()
+}
+
 fn template(value: &Value) -> &Value {
     value.pointer("/spec/template").unwrap_or(&Value::Null)
 }
 
 /// What of an object upkeep is about: all but its status, its size, and what changes with every write.
-fn shape(live: &Live) -> String {
+pub fn shape(live: &Live) -> String {
     let spec = live.value.get("spec").map(|spec| {
         let mut spec = spec.clone();
         if let Some(spec) = spec.as_object_mut() {

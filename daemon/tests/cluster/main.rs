@@ -56,6 +56,7 @@ mod rollback;
 mod rollout_scene;
 mod rollouts;
 mod rollouts_days;
+mod rollouts_git;
 mod rollouts_hands;
 mod scene;
 #[path = "../support/schema.rs"]

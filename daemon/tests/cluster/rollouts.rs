@@ -142,6 +142,14 @@ fn a_workload_that_leaves_git_goes_with_all_that_was_made_for_it() {
     scene.kubectl(&["annotate", "deployment", &blue, "tidegate.dev/prune-"]);
     gone(&scene.world, "service", &scene.world.name, APP);
     gone(&scene.world, "deployment", &scene.world.name, &format!("{APP}-blue"));
+    let of_app = format!("tidegate.dev/app={APP}");
+    let of_environment = format!("{of_app},tidegate.dev/environment={}", scene.world.name);
+    eventually("nothing is kept of it", || {
+        let kept = ["get", "secrets", "-n", "tidegate-system", "-l", &of_environment, "-o", "name"];
+        let kept = scene.world.kube.must(&kept);
+        let copies = scene.kubectl(&["get", "configmaps", "-l", &of_app, "-o", "name"]);
+        check(copies.is_empty() && kept.is_empty(), format!("{kept} {copies}"))
+    });
 }
 
 #[test]

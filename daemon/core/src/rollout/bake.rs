@@ -75,6 +75,18 @@ impl Case<'_> {
         Some(self.close_bake(Phase::Stranded, closed))
     }
 
+    /// S4. The colour that traffic came from stays as large as the one that serves: its own autoscaler sees no load any more,
+    /// and would take away what a rollback needs.
+    pub(super) fn keep_size(&self) -> Option<Decision> {
+        let from = self.from()?;
+        let asked = self.situation.size.autoscaler?;
+        let known = self.situation.slots.get(from.slot).autoscaler_min?;
+        let min = asked.min.max(self.situation.serving(self.live)).min(asked.max);
+        let is_due = known < min && !*self.situation.repair_refused.get(from.slot);
+        let raise = Write::Autoscaler { slot: from.slot, min };
+        is_due.then(|| Decision::carry(Phase::Bake, vec![raise]))
+    }
+
     /// The order to close the bake now.
     pub(super) fn promote(&self) -> Option<Decision> {
         self.record.order.as_ref().filter(|order| order.command == Command::Promote)?;

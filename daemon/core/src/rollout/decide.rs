@@ -28,7 +28,7 @@ fn of_live(case: &Case<'_>, selection: Selection) -> Decision {
 }
 
 /// The rows in their order, each with its number in the table.
-const ROWS: [fn(&Case<'_>, Selection) -> Option<Decision>; 17] = [
+const ROWS: [fn(&Case<'_>, Selection) -> Option<Decision>; 18] = [
     |case, selection| case.torn(selection), // 4
     |case, _| follow_order(case.situation, case.record),
     |case, _| case.note_unready(),   // the times that 5 and 9 count from
@@ -37,6 +37,7 @@ const ROWS: [fn(&Case<'_>, Selection) -> Option<Decision>; 17] = [
     |case, _| case.follow(),         // 7
     |case, _| case.repair(),         // 8
     |case, _| case.stranded(),       // 9
+    |case, _| case.keep_size(),      // S4
     |case, _| case.settle(),         // 10
     |case, _| case.promote(),        // the order
     |case, _| case.bake(),           // 11, 12

@@ -1,8 +1,11 @@
 //! What stands on a slot's Deployment in words of our own: one annotation that [`Deployment`] is read from. The pointer's is
 //! [`super::Record`] itself. Not here: the objects around them.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::finding::Finding;
 use super::gate::{Evidence, Stage};
@@ -46,6 +49,16 @@ pub struct Held {
     /// `spec.replicas`.
     #[serde(default)]
     pub size: u32,
+    /// `spec.ports` of the Services while it had the traffic, by name: they fit its pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<String, Value>,
+}
+
+impl Held {
+    /// Without ports: it has had no traffic.
+    pub const fn new(revision: Revision, commit: String, size: u32) -> Self {
+        Self { revision, commit, size, ports: BTreeMap::new() }
+    }
 }
 
 /// The record of a slot.
@@ -95,7 +108,7 @@ pub struct Answer {
 impl SlotRecord {
     /// Of a template that is written now, at no size yet.
     pub fn prepared(
-        Held { revision, commit, size: _ }: Held,
+        Held { revision, commit, size: _, ports: _ }: Held,
         attempt: Attempt,
         (drain, service): (SignedDuration, String),
         now: Timestamp,
@@ -194,7 +207,7 @@ mod tests {
     }
 
     fn record() -> SlotRecord {
-        let held = Held { revision: Revision::new(u128::MAX), commit: "4f1c2aa".to_owned(), size: 2 };
+        let held = Held::new(Revision::new(u128::MAX), "4f1c2aa".to_owned(), 2);
         let keep = (SignedDuration::from_secs(30), "api".to_owned());
         SlotRecord::prepared(held, Attempt::default(), keep, Timestamp::UNIX_EPOCH)
     }
@@ -239,7 +252,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
         });
         record.order = Some(order);
-        let held = Held { revision: Revision::new(7), commit: "4f1c2aa".to_owned(), size: 2 };
+        let held = Held::new(Revision::new(7), "4f1c2aa".to_owned(), 2);
         let record = PointerRecord {
             app: "api".to_owned(),
             record,

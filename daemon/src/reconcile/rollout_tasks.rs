@@ -1,0 +1,139 @@
+//! What git asks of each workload: its task, in its turn among the waves, and whether what has left git may be deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidegate_core::desired::{Cluster, PruneBudget};
+use tidegate_core::health::HealthState;
+use tidegate_core::object::{DesiredObject, ObjectId};
+use tidegate_core::policy::Reach;
+use tidegate_core::problem::{Code, Problem};
+use tidegate_core::standing::health_of;
+use tidegate_core::workload::Workload;
+
+use super::lane::Lane;
+use super::rollouts::key_of;
+use crate::rollout::lane::{Task, Want};
+use crate::world::DesiredSet;
+
+/// A workload that goes takes so many objects with it: two Deployments and a Service.
+const OBJECTS_OF_ONE: u32 = 3;
+
+fn task(desired: &DesiredSet, want: Want, held: Option<String>) -> Task {
+    let asked = match &want {
+        Want::Rolled(workload) => workload.policy.reach,
+        Want::Gone { .. } => None,
+    };
+    let is_inside = desired.environment.cluster.value == Cluster::InCluster;
+    let reach = asked.unwrap_or(if is_inside { Reach::Direct } else { Reach::ApiServer });
+    Task { want, commit: desired.revision.id(), held, policies: desired.policies.clone(), reach }
+}
+
+impl Lane {
+    /// What git asks of each workload, of those that have left it too.
+    pub(super) fn tasks(
+        &mut self,
+        desired: &Arc<DesiredSet>,
+        known: &BTreeSet<String>,
+        unmatched: &BTreeSet<String>,
+    ) -> BTreeMap<String, Task> {
+        let task = |want, held| task(desired, want, held);
+        let mut tasks = BTreeMap::new();
+        if !desired.environment.decommission {
+            let unfinished = self.unfinished_ordinary(desired);
+            for workload in &desired.workloads {
+                let held = self.held(desired, workload, unfinished);
+                tasks.insert(key_of(workload), task(Want::Rolled(workload.clone()), held));
+            }
+        }
+        let gone: Vec<&String> =
+            known.iter().filter(|name| !tasks.contains_key(*name) && !unmatched.contains(*name)).collect();
+        let may_delete = self.may_delete(desired, gone.len());
+        let gone: Vec<String> = gone.into_iter().cloned().collect();
+        for name in gone {
+            let services = Arc::new(services_in(desired, &name));
+            tasks.insert(name, task(Want::Gone { may_delete, services }, None));
+        }
+        tasks
+    }
+
+    /// Deletes of whole workloads stay within the budget of prunes.
+    fn may_delete(&mut self, desired: &DesiredSet, gone: usize) -> bool {
+        self.rollouts.over_budget = None;
+        let environment = &desired.environment;
+        if environment.decommission {
+            return true;
+        }
+        if !environment.prune.enabled {
+            return false;
+        }
+        let PruneBudget { max, percent } = environment.prune.budget;
+        let gone = u32::try_from(gone).unwrap_or(u32::MAX).saturating_mul(OBJECTS_OF_ONE);
+        let owned = self.memory.inventory.as_ref().map_or(0, |(inventory, _)| inventory.entries.len());
+        let rolled = desired.workloads.len().saturating_mul(OBJECTS_OF_ONE as usize);
+        let all = u32::try_from(owned.saturating_add(rolled)).unwrap_or(u32::MAX).saturating_add(gone);
+        let allowed =
+            max.min((u64::from(all) * u64::from(percent)).div_ceil(100).try_into().unwrap_or(u32::MAX));
+        if gone <= allowed.max(OBJECTS_OF_ONE) {
+            return true;
+        }
+        let message = format!(
+            "workloads that left git would take {gone} objects with them, and the prune budget allows {allowed}; nothing is deleted"
+        );
+        self.rollouts.over_budget = Some(Problem::error(Code::PruneBudget, message).help(
+            "raise spec.prune.budget in the commit that deletes them, or delete them in several commits",
+        ));
+        false
+    }
+
+    /// The lowest wave in which something that does not roll out is not applied and well.
+    fn unfinished_ordinary(&self, desired: &DesiredSet) -> Option<i32> {
+        let Some((observed, plan)) = &self.memory.last else { return Some(i32::MIN) };
+        let waits: BTreeSet<&ObjectId> = plan
+            .waiting
+            .iter()
+            .filter(|waiting| waiting.reason.holds_commit())
+            .map(|waiting| &waiting.object)
+            .collect();
+        let is_unfinished = |object: &&Arc<DesiredObject>| {
+            let id = object.reference.id();
+            let health = health_of(&object.reference.gvk, &id, observed);
+            let is_unwell = matches!(health.state, HealthState::Progressing | HealthState::Degraded);
+            is_unwell || waits.contains(&id) || self.memory.failed.contains_key(&id)
+        };
+        desired.ordinary.iter().filter(is_unfinished).map(|object| object.wave).min()
+    }
+
+    /// What comes first.
+    fn held(&self, desired: &DesiredSet, workload: &Workload, unfinished: Option<i32>) -> Option<String> {
+        if let Some(wave) = unfinished.filter(|wave| *wave < workload.wave) {
+            return Some(format!("wave {wave} is not applied and healthy yet"));
+        }
+        let earlier = desired.workloads.iter().filter(|other| other.wave < workload.wave);
+        let mut waited_for = earlier.filter(|other| !self.is_finished(desired, other));
+        waited_for.next().map(|other| format!("{} of wave {} is not live yet", key_of(other), other.wave))
+    }
+}
+
+/// The tasks of workloads that are known while nothing may be begun.
+pub(super) fn held_tasks(
+    desired: &Arc<DesiredSet>,
+    known: &BTreeSet<String>,
+    why: &str,
+) -> BTreeMap<String, Task> {
+    let workloads = desired.workloads.iter().filter(|workload| known.contains(&key_of(workload)));
+    let held = |workload: &Arc<Workload>| {
+        (key_of(workload), task(desired, Want::Rolled(workload.clone()), Some(why.to_owned())))
+    };
+    workloads.map(held).collect()
+}
+
+/// The Services that git has in the namespace of a workload.
+fn services_in(desired: &DesiredSet, name: &str) -> BTreeSet<String> {
+    let namespace = name.split_once('/').map(|(namespace, _)| namespace);
+    let objects = if desired.environment.decommission { &[][..] } else { &desired.objects[..] };
+    let is_there = |object: &&Arc<DesiredObject>| {
+        object.reference.gvk.kind == "Service" && object.reference.namespace.as_deref() == namespace
+    };
+    objects.iter().filter(is_there).map(|object| object.reference.name.clone()).collect()
+}

@@ -1,0 +1,213 @@
+//! The writes of the Services that traffic goes by: the pointer with its record, and its followers. Beside the carrier of all
+//! other writes ([`super::carry`]); what git asks for in their bodies is kept up in [`super::services`].
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tidegate_core::drift::{handed_on, sole_owner};
+use tidegate_core::rollout::{Held, PointerRecord, Record, Selection, Slot, Slots};
+use tidegate_core::workload::{SlotRender, Workload};
+
+use super::bodies;
+use super::calls::{BODY, Guard, Kind, Live, ROLLOUT};
+use super::carry::Carrier;
+use super::halted;
+use super::observe::SeenSlot;
+use crate::cluster::call::CallError;
+
+/// What a move of traffic changes beside the selector: the ports that fit the pods it goes to.
+#[derive(Debug, Default)]
+pub struct Ports {
+    /// The pointer's.
+    pub pointer: Option<Value>,
+    /// Its followers', by name.
+    pub followers: BTreeMap<String, Value>,
+}
+
+impl Ports {
+    /// Those of a slot's render.
+    pub fn of(render: SlotRender) -> Self {
+        let SlotRender { ports, mut follower_ports, .. } = render;
+        follower_ports.retain(|_, ports| ports.is_array());
+        Self { pointer: Some(ports).filter(Value::is_array), followers: follower_ports }
+    }
+}
+
+impl Carrier<'_> {
+    /// Where traffic goes as it is seen.
+    pub fn selects(&self, slot: Slot) -> bool {
+        let service = self.seen.service.as_ref();
+        service.is_some_and(|live| super::traffic::selection(live, &self.names.app) == Selection::Only(slot))
+    }
+
+    /// What the pointer says that a slot holds.
+    pub fn held(&self, slot: Slot) -> Option<&Held> {
+        self.seen.record.as_ref().and_then(|record| record.held.get(slot).as_ref())
+    }
+
+    /// What the slots hold: as it is seen, and as it was written where a Deployment is gone.
+    fn holds(&self) -> Slots<Option<Held>> {
+        let mut held = Slots::default();
+        for slot in Slot::ALL {
+            let known = self.held(slot);
+            let now = self.slot(slot).map(|SeenSlot { live, record, .. }| {
+                let known = known.filter(|known| known.revision == record.revision);
+                let ports = match known {
+                    _ if self.selects(slot) => self.seen_ports(),
+                    Some(known) => known.ports.clone(),
+                    None => BTreeMap::new(),
+                };
+                let size = live.number("/spec/replicas");
+                Held { ports, ..Held::new(record.revision, record.commit.clone(), size) }
+            });
+            *held.get_mut(slot) = now.or_else(|| known.cloned());
+        }
+        held
+    }
+
+    /// The ports of the Services as they are.
+    fn seen_ports(&self) -> BTreeMap<String, Value> {
+        let services = self.seen.service.iter().chain(self.seen.followers.values().flatten());
+        let ports = |live: &Live| Some((live.name().to_owned(), live.value.pointer("/spec/ports")?.clone()));
+        services.filter_map(ports).collect()
+    }
+
+    /// A record as it stands on the pointer.
+    fn record(&self, record: Record) -> PointerRecord {
+        let halted_because = halted::because(self.seen, self.names, &record);
+        PointerRecord { app: self.names.app.clone(), record, held: self.holds(), halted_because }
+    }
+
+    fn plain_selector(&self) -> BTreeMap<String, String> {
+        self.workload.map(Workload::base_selector).unwrap_or_default()
+    }
+
+    /// The ports that fit a slot's pods: those of when it had the traffic, else those that its render was kept with.
+    pub async fn ports_of(&self, slot: Slot) -> Result<Ports, CallError> {
+        let Some(seen) = self.slot(slot) else { return Ok(Ports::default()) };
+        let revision = seen.record.revision;
+        let held = self.held(slot).filter(|held| held.revision == revision && !held.ports.is_empty());
+        if let Some(held) = held {
+            let mut followers = held.ports.clone();
+            let pointer = followers.remove(&self.names.service);
+            return Ok(Ports { pointer, followers });
+        }
+        let render = self.kept.read(slot, revision).await?;
+        Ok(render.map(Ports::of).unwrap_or_default())
+    }
+
+    /// The pointer with its record; traffic goes where the selection says.
+    pub async fn point(
+        &self,
+        record: &Record,
+        selection: Selection,
+        ports: &Ports,
+    ) -> Result<Option<String>, CallError> {
+        let record = self.record(record.clone());
+        let selector = bodies::selector(selection, &self.names.app, &self.plain_selector());
+        let Some(live) = &self.seen.service else {
+            let Some(workload) = self.workload else { return Ok(Some("the pointer is gone".to_owned())) };
+            let asked = workload.service_body();
+            let body =
+                bodies::new_service(&asked, ports.pointer.as_ref(), selector, Some(&record), self.marks);
+            self.calls.apply(Kind::Service, BODY, body, &Guard::Nowhere).await?;
+            return Ok(None);
+        };
+        let ports = match &ports.pointer {
+            Some(ports) => bodies::ports(ports, live),
+            None => live.value.pointer("/spec/ports").cloned().unwrap_or(Value::Null),
+        };
+        let live = self.alone(live, &ports).await?;
+        let body = bodies::pointer(&live, &record, &selector, &ports);
+        self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
+        Ok(None)
+    }
+
+    /// Ports that go are held by the rollout alone before they do: the API server keeps what somebody else still holds beside
+    /// what takes its place, and refuses two ports of one name.
+    pub async fn alone(&self, live: &Live, ports: &Value) -> Result<Live, CallError> {
+        const PATHS: [&[&str]; 2] = [&["f:spec", "f:ports"], &["f:spec", "f:selector"]];
+        let managed = live.value.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+        if bodies::keeps_ports(live, ports) {
+            return Ok(live.clone());
+        }
+        match sole_owner(managed, ROLLOUT, &PATHS) {
+            Some(managed) => self.calls.own(Kind::Service, live, &managed).await,
+            None => Ok(live.clone()),
+        }
+    }
+
+    /// The record with its epoch one on; traffic stays where it is.
+    pub async fn epoch(&self) -> Result<Option<String>, CallError> {
+        let (Some(live), Some(PointerRecord { record, .. })) = (&self.seen.service, &self.seen.record) else {
+            return Ok(Some("the pointer is gone".to_owned()));
+        };
+        let record = Record { epoch: record.epoch.saturating_add(1), ..record.clone() };
+        let record = self.record(record);
+        let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
+        let body = bodies::pointer(live, &record, &own("/spec/selector"), &own("/spec/ports"));
+        self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
+        Ok(None)
+    }
+
+    /// One more mark on each follower.
+    pub async fn mark_followers(&self) -> Result<Option<String>, CallError> {
+        for live in self.seen.followers.values().flatten() {
+            self.calls.apply(Kind::Service, ROLLOUT, bodies::follower_mark(live), &live.guard()).await?;
+        }
+        Ok(None)
+    }
+
+    /// Followers that select what the pointer selects, by the ports that fit.
+    pub async fn follow(&self, selection: Selection, ports: &Ports) -> Result<Option<String>, CallError> {
+        for (name, live) in &self.seen.followers {
+            let Some(live) = live else { continue };
+            let known = self.workload.and_then(|workload| {
+                workload.followers.iter().find(|follower| follower.object.reference.name == *name)
+            });
+            let plain =
+                known.map_or_else(|| self.plain_selector(), tidegate_core::workload::Follower::base_selector);
+            let selector = bodies::selector(selection, &self.names.app, &plain);
+            let ports = match ports.followers.get(name) {
+                Some(ports) => bodies::ports(ports, live),
+                None => live.value.pointer("/spec/ports").cloned().unwrap_or(Value::Null),
+            };
+            let live = self.alone(live, &ports).await?;
+            let body = bodies::follower(&live, &selector, &ports);
+            self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
+        }
+        Ok(None)
+    }
+
+    /// The Services go.
+    pub async fn delete_pointer(&self) -> Result<Option<String>, CallError> {
+        if let Some(live) = &self.seen.service {
+            self.calls.delete(Kind::Service, live, &live.guard()).await?;
+        }
+        for live in self.seen.followers.values().flatten() {
+            self.calls.delete(Kind::Service, live, &live.guard()).await?;
+        }
+        Ok(None)
+    }
+
+    /// The Services are ordinary ones again: no record, and nothing that the rollout holds.
+    pub async fn forget(&self) -> Result<Option<String>, CallError> {
+        for live in self.seen.followers.values().flatten() {
+            self.hand_on(live).await?;
+        }
+        let Some(live) = &self.seen.service else { return Ok(None) };
+        let live = self.hand_on(live).await?;
+        let annotation = tidegate_core::rollout::POINTER_RECORD;
+        self.calls.drop_annotation(Kind::Service, &live, annotation).await?;
+        Ok(None)
+    }
+
+    /// What the rollout held is git's from now on: a port that leaves git goes with the next ordinary apply.
+    async fn hand_on(&self, live: &Live) -> Result<Live, CallError> {
+        let managed = live.value.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+        match handed_on(managed, ROLLOUT, BODY) {
+            Some(managed) => self.calls.own(Kind::Service, live, &managed).await,
+            None => Ok(live.clone()),
+        }
+    }
+}
