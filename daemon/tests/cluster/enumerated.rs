@@ -45,7 +45,7 @@ impl std::fmt::Display for Case {
 }
 
 /// Says it even where the output of tests is captured.
-fn say(text: &str) {
+pub fn say(text: &str) {
     std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
@@ -73,7 +73,7 @@ fn enumerate(place: &mut Place) -> Vec<Case> {
 }
 
 /// The cases of a seed, in an order that is the same for the same seed: Fisher and Yates, with a multiplicative generator.
-fn shuffled(mut cases: Vec<Case>, seed: u64) -> Vec<Case> {
+pub fn shuffled<T>(mut cases: Vec<T>, seed: u64) -> Vec<T> {
     let mut state = seed % 2_147_483_646 + 1;
     for last in (1..cases.len()).rev() {
         state = state * 48_271 % 2_147_483_647;
@@ -87,14 +87,19 @@ fn chosen(cases: Vec<Case>, seed: u64) -> Vec<Case> {
         return cases.into_iter().filter(|case| case.to_string().contains(&text)).collect();
     }
     let mut cases = shuffled(cases, seed);
-    if std::env::var("TIDEGATE_TEST").is_ok_and(|amount| amount == "full") {
+    if is_full() {
         return cases;
     }
     cases.truncate(SAMPLE);
     cases
 }
 
-fn seed() -> u64 {
+/// All cases are to be run, not a sample of them.
+pub fn is_full() -> bool {
+    std::env::var("TIDEGATE_TEST").is_ok_and(|amount| amount == "full")
+}
+
+pub fn seed() -> u64 {
     match std::env::var("TIDEGATE_TEST_SEED") {
         Ok(text) => text.parse().expect("TIDEGATE_TEST_SEED is a number"),
         Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs(),

@@ -2,12 +2,15 @@
 
 use std::sync::OnceLock;
 
+use futures::StreamExt as _;
 use http::Request;
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::WatchEvent;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Kube;
 
@@ -41,6 +44,26 @@ impl Api {
             let bytes = response.into_body().collect().await.unwrap().to_bytes();
             (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
         })
+    }
+
+    /// Hands every event of a watch over, in order, until the guard is dropped. The API server leaves nothing out.
+    pub fn watch(&self, path: &str, mut seen: impl FnMut(WatchEvent<Value>) + Send + 'static) -> DropGuard {
+        let request = Request::builder().uri(path).body(Vec::new()).unwrap();
+        let (client, end) = (self.client.clone(), CancellationToken::new());
+        let ended = end.clone();
+        runtime().spawn(async move {
+            let mut events = Box::pin(client.request_events::<Value>(request).await.unwrap());
+            loop {
+                tokio::select! {
+                    () = ended.cancelled() => return,
+                    event = events.next() => match event {
+                        Some(event) => seen(event.unwrap()),
+                        None => return,
+                    }
+                }
+            }
+        });
+        end.drop_guard()
     }
 
     /// The object at a path; null when it does not exist.

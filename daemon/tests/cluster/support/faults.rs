@@ -45,8 +45,12 @@ pub enum Fault {
     Silence(Duration),
     /// The daemon is killed before the API server sees the request.
     KillBefore,
-    /// The daemon is killed once the API server has carried the request out.
+    /// The daemon is killed once the API server has carried the request out; it never sees the answer.
     KillAfter,
+    /// The daemon is killed as soon as it has been given the answer.
+    KillAnswered,
+    /// The daemon is killed, and the API server sees the request so long after: its successor is at work by then.
+    KillLate(Duration),
 }
 
 /// A request that came.
@@ -121,7 +125,7 @@ impl FaultProxy {
         self.script(|_| Fault::Pass);
     }
 
-    /// The process that [`Fault::KillBefore`] and [`Fault::KillAfter`] kill.
+    /// The process that the faults kill.
     pub fn victim(&self, pid: u32) {
         self.shared.victim.send_replace(Some(pid));
     }
@@ -254,12 +258,18 @@ async fn exchange(
             parts.uri = uri.parse().unwrap();
             forward(stream, shared, Request::from_parts(parts, body), (&call, index)).await
         }
+        Fault::KillLate(after) => {
+            shared.kill().await;
+            tokio::time::sleep(*after).await;
+            forward(stream, shared, request, (&call, index)).await.map(|_| false)
+        }
         Fault::Pass
         | Fault::LostReply
         | Fault::Half
         | Fault::Slow { .. }
         | Fault::Cut(_)
         | Fault::Silence(_)
+        | Fault::KillAnswered
         | Fault::KillAfter => forward(stream, shared, request, (&call, index)).await,
     }
 }
@@ -303,6 +313,11 @@ async fn forward(
             }
             Ok(true)
         }
+        Fault::KillAnswered => {
+            write_whole(stream, code, &head, &body).await?;
+            shared.kill().await;
+            Ok(false)
+        }
         Fault::Pass
         | Fault::Pages(_)
         | Fault::Cut(_)
@@ -311,6 +326,7 @@ async fn forward(
         | Fault::Status(_)
         | Fault::Answer { .. }
         | Fault::KillBefore
+        | Fault::KillLate(_)
         | Fault::KillAfter => {
             write_whole(stream, code, &head, &body).await?;
             Ok(true)

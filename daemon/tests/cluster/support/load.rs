@@ -54,17 +54,26 @@ enum Connections {
 impl Load {
     /// Some 300 requests a second: two workers with a connection for each request, two that keep theirs.
     pub fn on(address: SocketAddr) -> Self {
-        let answers = Arc::new(Mutex::new(Answers::default()));
-        let stop = Arc::new(AtomicBool::new(false));
         let kinds = [
             (Connections::Fresh, 60),
             (Connections::Fresh, 60),
             (Connections::Kept, 90),
             (Connections::Kept, 90),
         ];
+        Self::of(address, &kinds)
+    }
+
+    /// Some 40 requests a second, half of them with a connection each: where many loads run side by side.
+    pub fn light(address: SocketAddr) -> Self {
+        Self::of(address, &[(Connections::Fresh, 20), (Connections::Kept, 20)])
+    }
+
+    fn of(address: SocketAddr, kinds: &[(Connections, u32)]) -> Self {
+        let answers = Arc::new(Mutex::new(Answers::default()));
+        let stop = Arc::new(AtomicBool::new(false));
         let workers = kinds
-            .into_iter()
-            .map(|(kind, rate)| {
+            .iter()
+            .map(|&(kind, rate)| {
                 let (answers, stop) = (answers.clone(), stop.clone());
                 std::thread::spawn(move || work(address, kind, rate, &answers, &stop))
             })

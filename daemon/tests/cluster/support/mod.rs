@@ -18,7 +18,7 @@ pub use audit::{Audited, Request};
 pub use daemon::{Daemon, Output, tidegate};
 pub use faults::{Call, Fault, FaultProxy, status_of};
 pub use kube::Kube;
-pub use load::Load;
+pub use load::{Answers, Load};
 pub use proxy::Proxy;
 pub use repo::Repo;
 

@@ -1,0 +1,473 @@
+//! One rollout with at most one kill of the daemon, at one of its calls. A place is an environment and a namespace of its own;
+//! what one run leaves is where the next one begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::history::{History, Rule};
+use crate::rollout_scene::{APP, Release, Scene};
+use crate::support::{Answers, Api, Call, Daemon, Fault, FaultProxy, Load, check};
+
+/// Longest wait for the end of a run.
+const ENDED_WITHIN: Duration = Duration::from_secs(90);
+/// More writes of one object than this in one run are a loop.
+const WRITES_CAP: usize = 40;
+/// What stands for a digest in a name.
+const DIGEST: &str = "DIGEST";
+/// What stands in a manifest for the version of a run.
+const VERSION: &str = "@version@";
+/// Pods of each release.
+const SIZE: u32 = 2;
+const RULE: Rule = Rule { gates: &["smoke"], size: SIZE as u64 };
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scenario {
+    /// The first release of a workload.
+    Install,
+    /// A good one: gates, switch, bake, and the old colour is put away.
+    Release,
+    /// A gate before the switch rejects it.
+    Rejected,
+    /// A gate fails while it bakes.
+    Fails,
+    /// Git goes back while it bakes.
+    Revert,
+    /// The workload leaves git.
+    Gone,
+}
+
+impl Scenario {
+    pub const ALL: [Self; 6] =
+        [Self::Install, Self::Release, Self::Rejected, Self::Fails, Self::Revert, Self::Gone];
+
+    /// Added to predictions: one gate before the switch takes up to 1, the one of the bake only 0.
+    const fn offset(self) -> &'static str {
+        match self {
+            Self::Install | Self::Release | Self::Revert | Self::Gone => "0",
+            Self::Rejected => "5",
+            Self::Fails => "0.5",
+        }
+    }
+
+    /// Long enough to go back in, where git does.
+    const fn bake(self) -> &'static str {
+        match self {
+            Self::Revert => "40s",
+            Self::Install | Self::Release | Self::Rejected | Self::Fails | Self::Gone => "1s",
+        }
+    }
+
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Install | Self::Release | Self::Revert | Self::Gone => "live",
+            Self::Rejected | Self::Fails => "degraded",
+        }
+    }
+}
+
+/// A call as it comes again in every run of a scenario: without names of the run, and its number among those alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shape {
+    pub call: String,
+    pub number: usize,
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} #{}", self.call, self.number)
+    }
+}
+
+/// What a run has shown.
+pub struct Ran {
+    /// The mutating calls of the workload's lane, in their order.
+    pub shapes: Vec<Shape>,
+    /// Those of the environment's lane, which come at any time beside them.
+    pub beside: Vec<Shape>,
+    /// The kill came.
+    pub hit: bool,
+    /// Requests of its load; none failed.
+    pub answered: u64,
+}
+
+/// What the script of a run knows.
+struct Armed {
+    namespace: String,
+    /// The slot with traffic when the run began; empty in an installation.
+    live: String,
+    target: Option<(Shape, Fault)>,
+    seen: BTreeMap<String, usize>,
+    copies: BTreeSet<String>,
+    shapes: Vec<Shape>,
+    beside: Vec<Shape>,
+    hit: bool,
+}
+
+impl Armed {
+    fn next(&mut self, call: &Call) -> Fault {
+        let Some(text) = self.text(call) else { return Fault::Pass };
+        // Copies of configuration are the same however often they are written.
+        if text.contains(DIGEST) && !self.copies.insert(format!("{} {}", call.method, call.path)) {
+            return Fault::Pass;
+        }
+        let number = self.seen.entry(text.clone()).or_default();
+        *number += 1;
+        let shape = Shape { call: text, number: *number };
+        let is_beside = shape.call.contains(&format!("/configmaps/{APP} "));
+        if is_beside { &mut self.beside } else { &mut self.shapes }.push(shape.clone());
+        match &self.target {
+            Some((target, fault)) if *target == shape => {
+                self.hit = true;
+                fault.clone()
+            }
+            Some(_) | None => Fault::Pass,
+        }
+    }
+
+    /// None for what is no write of a rollout: Events and the environment's record say what happened, and decide nothing.
+    fn text(&self, call: &Call) -> Option<String> {
+        let ours = format!("/namespaces/{}/", self.namespace);
+        let is_ours = call.path.contains(&ours) && !call.path.contains("/events");
+        let is_kept = call.path.contains("/namespaces/tidegate-system/secrets");
+        if !call.is_write() || !(is_ours || is_kept) {
+            return None;
+        }
+        let mut path = call.path.replace(&ours, "/namespaces/ENV/");
+        for slot in ["blue", "green"] {
+            let place = if slot == self.live { "LIVE" } else { "OTHER" };
+            path = path.replace(&format!("{APP}-{slot}"), &format!("{APP}-{place}"));
+        }
+        let words =
+            path.split('/').map(|word| word.split('-').map(without_digest).collect::<Vec<_>>().join("-"));
+        let path = words.collect::<Vec<_>>().join("/");
+        // Which of several writes of one object it is: by whose fields, and to which size.
+        let manager =
+            call.query.split('&').find_map(|part| part.strip_prefix("fieldManager=")).unwrap_or_default();
+        let body: Value = serde_json::from_str(&call.body).unwrap_or_default();
+        let size =
+            if path.ends_with("/scale") { body["spec"]["replicas"].to_string() } else { String::new() };
+        Some(format!("{} {path} {manager}{size}", call.method))
+    }
+}
+
+/// A part of a name, or [`DIGEST`].
+fn without_digest(part: &str) -> &str {
+    let is_digest = part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { DIGEST } else { part }
+}
+
+/// What stands between two runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// No workload.
+    Absent,
+    /// One slot, which serves.
+    Single,
+    /// One that serves, and one that was put away.
+    Both,
+}
+
+/// Where runs take place.
+pub struct Place {
+    scene: Scene,
+    api: Api,
+    proxy: FaultProxy,
+    daemon: Daemon,
+    standing: Standing,
+    /// The version that serves, and its manifests.
+    serves: String,
+    good: String,
+    runs: u32,
+}
+
+impl Place {
+    pub fn new(name: &str) -> Self {
+        let scene = Scene::new(name);
+        let api = Api::connect(&scene.world.kube);
+        let proxy = FaultProxy::start(&scene.world.kube.kubeconfig());
+        let rest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: rest}\ndata: {a: \"1\"}\n";
+        scene.world.repo.write("policies/blue-green.yaml", &policy("1s"));
+        scene.world.commit("nothing yet", &[("environment.yaml", &scene.environment()), ("rest.yaml", rest)]);
+        let daemon = daemon(&scene, &proxy);
+        Self {
+            scene,
+            api,
+            proxy,
+            daemon,
+            standing: Standing::Absent,
+            serves: String::new(),
+            good: String::new(),
+            runs: 0,
+        }
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Runs a scenario; the error says what is not as it should be, with the end of the daemon's log.
+    pub fn run(&mut self, scenario: Scenario, target: Option<(Shape, Fault)>) -> Result<Ran, String> {
+        let ran = self.stand(scenario).and_then(|()| self.play(scenario, target));
+        ran.map_err(|complaint| {
+            let log = self.daemon.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let told = format!("{complaint}\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+            self.rebuild();
+            told
+        })
+    }
+
+    /// Brings the place to where a scenario begins.
+    fn stand(&mut self, scenario: Scenario) -> Result<(), String> {
+        match (scenario, self.standing) {
+            (Scenario::Install, Standing::Absent) => {}
+            (Scenario::Install, Standing::Single | Standing::Both) => drop(self.play(Scenario::Gone, None)?),
+            (_, Standing::Absent) => {
+                self.play(Scenario::Install, None)?;
+                self.play(Scenario::Release, None)?;
+            }
+            (_, Standing::Single) => drop(self.play(Scenario::Release, None)?),
+            (_, Standing::Both) => {}
+        }
+        Ok(())
+    }
+
+    /// Begins anew where a run left something that no other can begin from.
+    fn rebuild(&mut self) {
+        let name = self.name().to_owned();
+        self.proxy.pass();
+        if self.daemon.is_running() {
+            self.daemon.kill();
+        }
+        self.scene.world.kube.clean(&name);
+        self.scene.world.repo.write("policies/blue-green.yaml", &policy("1s"));
+        if self.scene.world.repo.work().join(format!("environments/{name}/app.yaml")).exists() {
+            self.scene.world.repo.remove(&format!("environments/{name}/app.yaml"));
+        }
+        self.scene.world.repo.commit("begin anew");
+        self.daemon = daemon(&self.scene, &self.proxy);
+        self.standing = Standing::Absent;
+    }
+
+    fn name(&self) -> &str {
+        &self.scene.world.name
+    }
+
+    fn play(&mut self, scenario: Scenario, target: Option<(Shape, Fault)>) -> Result<Ran, String> {
+        self.runs += 1;
+        let (live, old) = (self.selected(), std::mem::take(&mut self.serves));
+        let other = if live == "blue" { "green" } else { "blue" };
+        let new = format!("v{}", self.runs);
+        let history = History::begin(&self.api, self.name());
+        let is_loaded = !matches!(scenario, Scenario::Install | Scenario::Gone);
+        let load = is_loaded.then(|| Load::light(self.scene.address()));
+        let mark = self.proxy.mark();
+        let armed = self.arm(target, &live);
+        let head = self.commit(scenario, &new, other)?;
+        let (serves, version, allowed): (&str, &str, &[&str]) = match scenario {
+            Scenario::Install => (other, &new, &[&new]),
+            Scenario::Release => (other, &new, &[&old, &new]),
+            Scenario::Rejected => (&live, &old, &[&old]),
+            Scenario::Fails | Scenario::Revert => (&live, &old, &[&old, &new]),
+            Scenario::Gone => ("", "", &[]),
+        };
+        self.until(&format!("{} with {serves:?} serving", scenario.end()), |place| {
+            place.ended(scenario, &head, serves)
+        })?;
+        let load = load.map_or_else(Answers::default, Load::end);
+        check(load.failed == 0, format!("{} requests failed: {:?}", load.failed, load.failures))?;
+        let strange = load.versions().into_iter().find(|version| !allowed.contains(version));
+        check(strange.is_none(), format!("{strange:?} answered; allowed are {allowed:?}"))?;
+        let moves = history.judge(&RULE)?;
+        let wanted: &[&str] = match scenario {
+            Scenario::Install | Scenario::Release => &[other],
+            Scenario::Fails | Scenario::Revert => &[other, &live],
+            Scenario::Rejected | Scenario::Gone => &[],
+        };
+        check(moves == wanted, format!("traffic moved to {moves:?}, not to {wanted:?}"))?;
+        self.look_at_writes(mark)?;
+        self.standing = match scenario {
+            Scenario::Install => Standing::Single,
+            Scenario::Gone => Standing::Absent,
+            Scenario::Release | Scenario::Rejected | Scenario::Fails | Scenario::Revert => Standing::Both,
+        };
+        version.clone_into(&mut self.serves);
+        self.proxy.pass();
+        let armed = armed.lock().unwrap();
+        Ok(Ran {
+            shapes: armed.shapes.clone(),
+            beside: armed.beside.clone(),
+            hit: armed.hit,
+            answered: load.total(),
+        })
+    }
+
+    fn arm(&self, target: Option<(Shape, Fault)>, live: &str) -> Arc<Mutex<Armed>> {
+        let armed = Armed {
+            namespace: self.name().to_owned(),
+            live: live.to_owned(),
+            target,
+            seen: BTreeMap::new(),
+            copies: BTreeSet::new(),
+            shapes: Vec::new(),
+            beside: Vec::new(),
+            hit: false,
+        };
+        let armed = Arc::new(Mutex::new(armed));
+        let script = armed.clone();
+        self.proxy.script(move |call| script.lock().unwrap().next(call));
+        armed
+    }
+
+    /// Commits what the scenario is about; the commit that stands at its end.
+    fn commit(&mut self, scenario: Scenario, new: &str, other: &str) -> Result<String, String> {
+        let app = format!("environments/{}/app.yaml", self.name());
+        let repo = &self.scene.world.repo;
+        if scenario == Scenario::Gone {
+            repo.remove(&app);
+            return Ok(repo.commit("without it"));
+        }
+        repo.write("policies/blue-green.yaml", &policy(scenario.bake()));
+        let release = Release { offset: scenario.offset(), replicas: SIZE, ..Release::new(VERSION) };
+        let text = manifests(&self.scene, release).replace(VERSION, new);
+        repo.write(&app, &text);
+        let head = repo.commit(new);
+        match scenario {
+            Scenario::Install | Scenario::Release => self.good = text,
+            Scenario::Rejected | Scenario::Fails | Scenario::Revert | Scenario::Gone => {}
+        }
+        if scenario != Scenario::Revert {
+            return Ok(head);
+        }
+        self.until(&format!("{other} serves"), |place| {
+            let selected = place.selected();
+            check(selected == other, format!("{selected} serves"))
+        })?;
+        let repo = &self.scene.world.repo;
+        repo.write(&app, &self.good);
+        Ok(repo.commit("go back"))
+    }
+
+    /// Starts the daemon again whenever it was killed, until this holds.
+    fn until(&mut self, what: &str, holds: impl Fn(&Self) -> Result<(), String>) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            if !self.daemon.is_running() {
+                self.daemon.restart();
+                self.proxy.victim(self.daemon.pid());
+            }
+            match holds(self) {
+                Ok(()) => return Ok(()),
+                Err(why) => check(start.elapsed() < ENDED_WITHIN, format!("not {what} in time: {why}"))?,
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The record says how it ended, the slot that should serve does, and the other one is put away.
+    fn ended(&self, scenario: Scenario, head: &str, serves: &str) -> Result<(), String> {
+        let status = self.scene_status();
+        let is_told = status["state"] == scenario.end() && status["seen"]["id"] == head;
+        check(is_told, format!("the record: {status:#}"))?;
+        let selected = self.selected();
+        check(selected == serves, format!("{selected:?} serves"))?;
+        let rejected = self.record()["rejected"].clone();
+        let named = ["blue", "green"].into_iter().filter(|slot| {
+            let slot = self.get("/apis/apps/v1", "deployments", &format!("{APP}-{slot}"));
+            let revision = &slot["spec"]["template"]["metadata"]["labels"]["tidegate.dev/revision"];
+            revision.is_string() && *revision == rejected["revision"]
+        });
+        let reason = if named.count() == 0 { &Value::Null } else { &rejected["reason"] };
+        check(*reason == expected(scenario), format!("turned down is {rejected:#}"))?;
+        for slot in ["blue", "green"] {
+            let deployment = self.get("/apis/apps/v1", "deployments", &format!("{APP}-{slot}"));
+            let size = deployment["spec"]["replicas"].as_u64();
+            if slot == serves {
+                check(size == Some(u64::from(SIZE)), format!("{slot} serves at {size:?}"))?;
+                check(deployment["status"]["readyReplicas"] == json!(SIZE), format!("{slot} is not ready"))?;
+            } else if scenario == Scenario::Gone {
+                check(size.is_none(), format!("{slot} is there"))?;
+            } else {
+                check(size.unwrap_or_default() == 0, format!("{slot} is not put away: {size:?}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn scene_status(&self) -> Value {
+        let path = format!("/api/v1/namespaces/tidegate-system/configmaps/tidegate-{}", self.name());
+        let text = self.api.get(&path)["data"]["status.json"].as_str().unwrap_or("null").to_owned();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn get(&self, group: &str, resource: &str, name: &str) -> Value {
+        self.api.get(&format!("{group}/namespaces/{}/{resource}/{name}", self.name()))
+    }
+
+    fn selected(&self) -> String {
+        let service = self.get("/api/v1", "services", APP);
+        service["spec"]["selector"]["tidegate.dev/slot"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn record(&self) -> Value {
+        let service = self.get("/api/v1", "services", APP);
+        let text = service["metadata"]["annotations"]["tidegate.dev/rollout"].as_str().unwrap_or("null");
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn look_at_writes(&self, mark: usize) -> Result<(), String> {
+        let mut writes: BTreeMap<String, usize> = BTreeMap::new();
+        let ours = format!("/namespaces/{}/", self.name());
+        for call in self.proxy.calls_since(mark) {
+            if call.is_write() && call.path.contains(&ours) && !call.path.contains("/events") {
+                *writes.entry(call.path).or_default() += 1;
+            }
+        }
+        let is_a_loop = writes.values().any(|count| *count > WRITES_CAP);
+        check(!is_a_loop, format!("written again and again: {writes:?}"))
+    }
+}
+
+fn daemon(scene: &Scene, proxy: &FaultProxy) -> Daemon {
+    let world = &scene.world;
+    let daemon = Daemon::start(&world.repo.url(), &proxy.kubeconfig(), &["--replica", &world.name]);
+    proxy.victim(daemon.pid());
+    daemon
+}
+
+/// Why the revision of the other slot is turned down, if it is; what was turned down before that may stay on record.
+fn expected(scenario: Scenario) -> Value {
+    match scenario {
+        Scenario::Install | Scenario::Release | Scenario::Revert | Scenario::Gone => Value::Null,
+        Scenario::Rejected => json!({ "gate": "smoke" }),
+        Scenario::Fails => json!({ "gate": "watch" }),
+    }
+}
+
+/// Two gates that differ in what they let through; everything as short as it may be. Pods are asked directly: the proxy of these
+/// tests carries no streams.
+fn policy(bake: &str) -> String {
+    let gate = |name: &str, tolerance: &str| {
+        format!(
+            "      - name: {name}\n        every: 1s\n        http: {{method: POST, path: /predict, body: {{rooms: 6.5}}, requests: 2, \
+             everyPod: true, expect: {{status: 200, json: [{{pointer: /prediction, equals: 20.35, tolerance: {{abs: {tolerance}}}}}]}}}}\n"
+        )
+    };
+    let (smoke, watch) = (gate("smoke", "1"), gate("watch", "0.01"));
+    format!(
+        "apiVersion: tidegate.dev/v1\nkind: RolloutPolicy\nmetadata: {{name: blue-green}}\nspec:\n  reach: direct\n  \
+         match: {{selector: {{matchLabels: {{app: {APP}}}}}}}\n  traffic: {{mode: service}}\n  gates:\n    beforeSwitch:\n{smoke}    \
+         whileBaking:\n{watch}  bake: {{duration: {bake}, max: 60s}}\n  drain: 1s\n  keepFailed: 1s\n  \
+         deadlines: {{warm: 60s, gates: 60s}}\n"
+    )
+}
+
+/// Traffic has left pods before they end, so they need no pause for it; without one the drain is a second.
+fn manifests(scene: &Scene, release: Release) -> String {
+    let text = scene.manifests(release);
+    let text = text.replace("        lifecycle: {preStop: {sleep: {seconds: 2}}}\n", "");
+    text.replace("terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 1")
+}
