@@ -61,6 +61,7 @@ mod rollouts;
 mod rollouts_days;
 mod rollouts_git;
 mod rollouts_hands;
+mod rollouts_sized;
 mod scene;
 #[path = "../support/schema.rs"]
 mod schema;
