@@ -3,18 +3,79 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash as _, Hasher};
+use std::time::{Duration, Instant};
 
 use super::world::{Limits, World, gates};
+
+/// A trace is looked for among so many states: each keeps its step in words.
+const TRACE_CAP: usize = 40_000_000;
+/// Time and memory are looked at once in so many states.
+const LOOK: usize = 1 << 14;
+
+/// Where an exploration stops, however much is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Different states.
+    pub states: usize,
+    /// Since its beginning.
+    pub time: Duration,
+    /// Bytes that the whole process may hold.
+    pub resident: u64,
+}
+
+impl Bounds {
+    /// So many states, and nothing else.
+    pub const fn states(states: usize) -> Self {
+        Self { states, time: Duration::MAX, resident: u64::MAX }
+    }
+
+    fn trace(&self) -> usize {
+        self.states.min(TRACE_CAP)
+    }
+
+    fn is_over(&self, begun: Instant) -> Option<End> {
+        if begun.elapsed() > self.time {
+            Some(End::Time)
+        } else if self.resident < u64::MAX && resident() > self.resident {
+            Some(End::Memory)
+        } else {
+            None
+        }
+    }
+}
+
+/// Bytes that this process holds; 0 where that is not to be read.
+fn resident() -> u64 {
+    const PAGE: u64 = 4096;
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or_default().saturating_mul(PAGE)
+}
+
+/// Why an exploration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Nothing was left to look at.
+    Complete,
+    /// There are more states than were allowed.
+    States,
+    /// Its time was over.
+    Time,
+    /// The process held as much as it may.
+    Memory,
+}
 
 /// What an exploration saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explored {
     /// Different states.
     pub states: usize,
+    /// Those of them from which every way was gone.
+    pub expanded: usize,
     /// Ways from one to another.
     pub transitions: usize,
-    /// Nothing was left to look at; false when the cap was reached first.
-    pub is_complete: bool,
+    /// Why it ended.
+    pub end: End,
 }
 
 /// A violation, and how the world came to it.
@@ -87,37 +148,45 @@ fn fingerprint(world: &World) -> u128 {
     hasher.both()
 }
 
-/// Looks at every state up to `cap` of them; each is handed to `look` too. Ends at the first violation.
+/// Looks at every state within the bounds; each is handed to `look` too. Ends at the first violation.
 pub fn explore(
     limits: &Limits,
-    cap: usize,
+    bounds: &Bounds,
     mut look: impl FnMut(&World) -> Result<(), String>,
 ) -> Result<Explored, Found> {
     let gates = gates();
+    let begun = Instant::now();
     let first = World::new(limits);
     let mut seen = HashSet::from([fingerprint(&first)]);
     let mut queue = VecDeque::from([first]);
-    let mut transitions = 0;
+    let mut explored = Explored { states: 1, expanded: 0, transitions: 0, end: End::Complete };
     while let Some(world) = queue.pop_front() {
+        if explored.expanded.is_multiple_of(LOOK)
+            && let Some(end) = bounds.is_over(begun)
+        {
+            return Ok(Explored { end, ..explored });
+        }
         if let Err(what) = look(&world) {
-            return Err(Found { what, trace: trace(limits, fingerprint(&world), cap) });
+            return Err(Found { what, trace: trace(limits, fingerprint(&world), bounds.trace()) });
         }
         for (step, next) in world.next(limits, &gates) {
-            transitions += 1;
+            explored.transitions += 1;
             let next = next.map_err(|violation| {
-                let mut trace = trace(limits, fingerprint(&world), cap);
+                let mut trace = trace(limits, fingerprint(&world), bounds.trace());
                 trace.push(step);
                 Found { what: violation.0.to_owned(), trace }
             })?;
             if seen.insert(fingerprint(&next)) {
-                if seen.len() > cap {
-                    return Ok(Explored { states: seen.len(), transitions, is_complete: false });
+                explored.states = seen.len();
+                if explored.states > bounds.states {
+                    return Ok(Explored { end: End::States, ..explored });
                 }
                 queue.push_back(next);
             }
         }
+        explored.expanded += 1;
     }
-    Ok(Explored { states: seen.len(), transitions, is_complete: true })
+    Ok(explored)
 }
 
 /// The shortest way to a state, by going the same ways again with the steps kept.

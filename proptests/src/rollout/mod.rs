@@ -27,5 +27,5 @@ mod world;
 
 pub use bugs::Bug;
 pub use calm::{recovers, rest};
-pub use explore::{Explored, Found, explore};
+pub use explore::{Bounds, End, Explored, Found, explore};
 pub use world::{ALWAYS, Limits, World, gates};
