@@ -20,10 +20,11 @@ pub fn because(seen: &Seen, names: &Names, record: &Record) -> Option<String> {
     torn(seen, names, before).or_else(|| halted_because.clone())
 }
 
-/// What a step takes back, where it is something that somebody else has done to the pointer.
+/// What a step takes back, where it is something that somebody else has done.
 pub fn taken_back(seen: &Seen, names: &Names, phase: Phase) -> Option<String> {
     match (phase, &seen.record) {
         (Phase::Restore, _) => Some(lost(names)),
+        (Phase::Repair, _) => Some("a colour that is needed was deleted or scaled to 0".to_owned()),
         (Phase::Torn, Some(before)) => torn(seen, names, &before.record),
         _ => None,
     }

@@ -138,11 +138,11 @@ impl Teller {
         );
     }
 
-    /// What somebody else had done to the pointer was taken back.
+    /// What somebody else had done was taken back.
     pub fn taken_back(&self, app: &str, phase: Phase, what: &str) {
         tracing::warn!(
             environment = %self.environment, workload = %self.workload(app), phase = phase.as_str(), %what,
-            "a changed pointer was taken back"
+            "what somebody else did was taken back"
         );
         self.event(app, phase.as_str(), &format!("{what}; it is as it was again"), true);
     }

@@ -59,8 +59,10 @@ mod rollback;
 mod rollout_scene;
 mod rollouts;
 mod rollouts_days;
+mod rollouts_edits;
 mod rollouts_git;
 mod rollouts_hands;
+mod rollouts_shapes;
 mod rollouts_sized;
 mod scene;
 #[path = "../support/schema.rs"]

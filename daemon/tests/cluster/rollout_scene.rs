@@ -70,7 +70,7 @@ impl Scene {
              - name: smoke\n        every: 1s\n        http: {{method: POST, path: /predict, body: {{rooms: 6.5}}, expect: {before}, \
              requests: 4, everyPod: true}}\n    whileBaking:\n      - name: watch\n        every: 1s\n        \
              http: {{method: POST, path: /predict, body: {{rooms: 6.5}}, expect: {baking}}}\n  \
-             bake: {{duration: {bake}, max: 60s}}\n  drain: 1s\n  keepFailed: 2s\n  deadlines: {{warm: 60s, gates: 60s}}\n"
+             bake: {{duration: {bake}, max: 60s}}\n  drain: 1s\n  keepFailed: 2s\n  deadlines: {{warm: 10m, gates: 10m}}\n"
         )
     }
 
@@ -127,6 +127,57 @@ impl Scene {
         self.call(slot, true);
     }
 
+    /// A load that has been answered often.
+    pub fn answered(load: &Load) {
+        let before = load.so_far().total();
+        eventually("requests are answered", || {
+            let answers = load.so_far();
+            check(answers.total() > before + 100, format!("{answers:?}"))
+        });
+    }
+
+    /// A release of which no request fails when its pods are taken away: they serve while they end, for longer than it takes
+    /// to have others.
+    pub fn lasting(manifests: &str) -> String {
+        manifests
+            .replace("terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 40")
+            .replace("sleep: {seconds: 2}", "sleep: {seconds: 25}")
+    }
+
+    /// A policy whose last gate before the switch cannot tell until [`Self::open_database`].
+    pub fn policy_with_database(judged: Judged, bake: &str) -> String {
+        let gate =
+            "      - {name: database, every: 1s, tcp: {service: database, port: 80}}\n    whileBaking:\n";
+        Self::policy(judged, bake).replace("    whileBaking:\n", gate)
+    }
+
+    /// What stands for a database answers from now on.
+    pub fn open_database(&self) {
+        self.apply(&format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: database}}\nspec:\n  selector: {{app: {APP}}}\n  \
+             ports: [{{port: 80, targetPort: http}}]\n"
+        ));
+    }
+
+    /// Waits until Events say this.
+    pub fn event(&self, words: &str) {
+        eventually(&format!("Events say: {words}"), || {
+            let events = self.kubectl(&["get", "events.events.k8s.io", "-o", "json"]);
+            check(events.contains(words), events)
+        });
+    }
+
+    /// Waits until a slot has so many ready pods.
+    pub fn ready(&self, slot: &str, pods: u64) {
+        eventually(&format!("{slot} has {pods} ready pods"), || {
+            let name = format!("{APP}-{slot}");
+            let deployment = self.world.kube.get("deployment", &self.world.name, &name).unwrap_or_default();
+            let (seen, status) = (&deployment["metadata"]["generation"], &deployment["status"]);
+            let is_ready = status["readyReplicas"] == pods && status["observedGeneration"] == *seen;
+            check(is_ready, status.to_string())
+        });
+    }
+
     /// Writes the policy; it is committed with what follows.
     pub fn set_policy(&self, policy: &str) {
         self.world.repo.write("policies/blue-green.yaml", policy);
@@ -134,7 +185,7 @@ impl Scene {
 
     /// Commits a policy by which the time of a colour that is not ready is over.
     pub fn give_up(&self) -> String {
-        self.set_policy(&Self::policy(Judged::BeforeSwitch, "1s").replace("warm: 60s", "warm: 1s"));
+        self.set_policy(&Self::policy(Judged::BeforeSwitch, "1s").replace("warm: 10m", "warm: 1s"));
         self.world.repo.commit("no longer")
     }
 

@@ -78,13 +78,9 @@ fn a_quota_without_room_for_two_colours_is_told_and_the_rollout_goes_on_when_it_
 #[test]
 fn a_live_colour_that_dies_in_its_bake_gives_the_traffic_back() {
     let (scene, _daemon, load) = Scene::installed("days-bake", Judged::BeforeSwitch, "1s");
-    let long = Scene::policy(Judged::BeforeSwitch, "50s").replace("gates: 60s}", "gates: 60s, grace: 1s}");
+    let long = Scene::policy(Judged::BeforeSwitch, "50s").replace("gates: 10m}", "gates: 10m, grace: 1s}");
     scene.set_policy(&long);
-    // Its pods serve while they end, for longer than it takes to go back.
-    let lasting = scene
-        .called(Release::new("2"))
-        .replace("terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 25")
-        .replace("sleep: {seconds: 2}", "sleep: {seconds: 15}");
+    let lasting = Scene::lasting(&scene.called(Release::new("2")));
     let second = scene.world.commit("version 2", &[("app.yaml", &lasting)]);
     scene.call_ready("green", 2);
     eventually("green serves", || check(scene.selected() == "green", "it does not"));
@@ -124,4 +120,45 @@ fn a_pointer_that_somebody_deletes_comes_back_to_the_live_colour_and_people_look
     scene.world.wait_for("live", &second);
     assert_eq!(scene.selected(), "green");
     load.ends_well(&["1", "2"]);
+}
+
+#[test]
+fn a_colour_that_was_ready_and_is_not_any_more_never_gets_traffic() {
+    let (scene, daemon, load) = Scene::installed("days-flap", Judged::BeforeSwitch, "1s");
+    scene.set_policy(&Scene::policy_with_database(Judged::BeforeSwitch, "1s"));
+    scene.world.commit("version 2", &[("app.yaml", &scene.called(Release::new("2")))]);
+    scene.call_ready("green", 2);
+    eventually("it is asked", || check(daemon.log().contains("verdict=\"unknown\""), daemon.log()));
+    scene.call("green", false);
+    scene.said(&["0 of 2 pods of green are ready (pod house-price-green-", "tidegate.test/called"]);
+    // The last gate would pass now.
+    scene.open_database();
+    let late = scene.give_up();
+    let status = scene.world.wait_for("degraded", &late);
+    let message = problem(&status, "E0407")["message"].to_string();
+    assert!(message.contains("its pods were not ready in time: pod house-price-green-"), "{message}");
+    assert_eq!(scene.selected(), "blue");
+    load.ends_well(&["1"]);
+}
+
+#[test]
+fn a_live_colour_that_dies_while_another_warms_does_not_keep_it_from_the_traffic() {
+    let scene = Scene::new("days-dead");
+    scene.begin(Judged::BeforeSwitch, "1s", Release::new("1"));
+    let called = scene.called(Release::new("1"));
+    let first = scene.world.commit("version 1", &[("app.yaml", &called)]);
+    let _daemon = scene.world.daemon();
+    scene.call_ready("blue", 2);
+    scene.world.wait_for("live", &first);
+    let second = scene.world.commit("version 2", &[("app.yaml", &scene.called(Release::new("2")))]);
+    scene.said(&["0 of 2 pods of green are ready"]);
+    // Those that come after them are called by nobody.
+    scene.kubectl(&["delete", "pods", "-l", "tidegate.dev/slot=blue", "--wait=false"]);
+    scene.said(&["blue house-price-blue", "0 of 2 ready  serves"]);
+    scene.call_ready("green", 2);
+    scene.world.wait_for("live", &second);
+    assert_eq!(scene.selected(), "green");
+    let load = scene.load();
+    Scene::answered(&load);
+    load.ends_well(&["2"]);
 }

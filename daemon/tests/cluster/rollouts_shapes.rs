@@ -1,0 +1,196 @@
+//! Shapes of workloads on a real cluster: pods that keep apart, Services that follow, windows that are closed, tiers in order,
+//! and what cannot roll out in colours.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::rollout_scene::{APP, Judged, Release, Scene};
+use crate::scene::{field_is, problem, record};
+
+#[test]
+fn pods_that_must_keep_apart_get_a_second_colour_on_one_node_and_other_services_go_where_they_say() {
+    let scene = Scene::new("shapes-apart");
+    let manifests = |version| {
+        let apart = format!(
+            "      affinity: {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: kubernetes.io/hostname, \
+             labelSelector: {{matchLabels: {{app: {APP}}}}}}}]}}}}\n      containers:\n"
+        );
+        let service = |name: &str, role: &str| {
+            format!(
+                "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, annotations: {{tidegate.dev/role: {role}}}}}\nspec:\n  \
+                 selector: {{app: {APP}}}\n  ports: [{{port: 81, targetPort: http}}]\n"
+            )
+        };
+        let release = Release { replicas: 1, ..Release::new(version) };
+        let main = scene.manifests(release).replace("      containers:\n", &apart);
+        format!("{main}{}{}", service("metrics", "follow"), service("every", "both"))
+    };
+    scene.begin(Judged::BeforeSwitch, "1s", Release::new("1"));
+    let first = scene.world.commit("version 1", &[("app.yaml", &manifests("1"))]);
+    let _daemon = scene.world.daemon();
+    scene.world.wait_for("live", &first);
+    let load = scene.load();
+    let second = scene.world.commit("version 2", &[("app.yaml", &manifests("2"))]);
+    scene.world.wait_for("live", &second);
+    assert_eq!(scene.selected(), "green");
+    let selector = |service| scene.field("service", service, "/spec/selector/tidegate.dev~1slot");
+    assert_eq!((selector("metrics").as_str(), selector("every")), (Some("green"), Value::Null));
+    load.ends_well(&["1", "2"]);
+}
+
+/// The definition of KEDA's ScaledObject, as far as an API server needs it; it goes with the test.
+struct Keda<'a>(&'a Scene);
+
+impl Keda<'_> {
+    fn new(scene: &Scene) -> Keda<'_> {
+        scene.apply(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: scaledobjects.keda.sh}\nspec:\n  \
+             group: keda.sh\n  scope: Namespaced\n  names: {kind: ScaledObject, plural: scaledobjects, singular: scaledobject, listKind: ScaledObjectList}\n  \
+             versions: [{name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]\n",
+        );
+        Keda(scene)
+    }
+}
+
+impl Drop for Keda<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.world.kube.run(&["delete", "crd", "scaledobjects.keda.sh", "--ignore-not-found"]);
+    }
+}
+
+#[test]
+fn what_cannot_roll_out_in_colours_is_refused_with_the_reason_and_what_is_live_stays() {
+    let (scene, _daemon, load) = Scene::installed("shapes-refused", Judged::BeforeSwitch, "1s");
+    let keda = Keda::new(&scene);
+    let second = scene.manifests(Release::new("2"));
+    let metrics = format!(
+        "{second}---\napiVersion: v1\nkind: Service\nmetadata: {{name: metrics}}\nspec:\n  selector: {{app: {APP}}}\n  ports: [{{port: 81}}]\n"
+    );
+    let (config, rest) = second.split_once("---\n").unwrap();
+    let (_service, deployment) = rest.split_once("---\n").unwrap();
+    let alone = format!("{config}---\n{deployment}");
+    let scaled = format!(
+        "{second}---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: {APP}}}\nspec: {{scaleTargetRef: {{name: {APP}}}}}\n"
+    );
+    let cases = [
+        (metrics, "E0604", "which of them moves the traffic is not said: `house-price`, `metrics`"),
+        (alone, "E0604", "no Service selects its pods"),
+        (scaled, "E0607", "a ScaledObject cannot be split between them"),
+    ];
+    for (manifests, code, words) in cases {
+        let commit = scene.world.commit(words, &[("app.yaml", &manifests)]);
+        let status = scene.world.wait_for("failed", &commit);
+        let told = problem(&status, code);
+        let message = told["message"].as_str().unwrap();
+        assert!(message.contains(words), "{message}");
+        assert!(told["location"]["file"].as_str().unwrap().ends_with("/app.yaml"), "{told:#}");
+        assert!(told["help"].as_str().is_some_and(|help| !help.is_empty()), "what to do is said: {told:#}");
+        assert_eq!((scene.selected().as_str(), scene.replicas("green")), ("blue", None));
+    }
+    let mended = scene.release(Release::new("2"));
+    scene.world.wait_for("live", &mended);
+    drop(keda);
+    load.ends_well(&["1", "2"]);
+}
+
+#[test]
+fn a_rollout_waits_for_its_window_and_switches_by_itself_when_it_opens() {
+    let (scene, _daemon, load) = Scene::installed("shapes-window", Judged::BeforeSwitch, "1s");
+    let freeze = |lasts: SignedDuration| {
+        let until = Timestamp::now() + lasts;
+        let window = format!(
+            "apiVersion: tidegate.dev/v1\nkind: ChangeWindow\nmetadata: {{name: freeze}}\nspec:\n  \
+             freezes: [{{from: 2026-01-01T00:00:00Z, until: {until:.0}, reason: stock-taking}}]\n"
+        );
+        scene.world.repo.write("policies/freeze.yaml", &window);
+    };
+    freeze(SignedDuration::from_hours(1));
+    let environment = scene.environment().replace("[blue-green]", "[blue-green, freeze]");
+    let second = scene.world.commit(
+        "version 2",
+        &[("environment.yaml", &environment), ("app.yaml", &scene.manifests(Release::new("2")))],
+    );
+    let status = scene.world.wait_for("waiting", &second);
+    let workload = &status["workloads"][0];
+    let reason = workload["reason"].as_str().unwrap();
+    assert!(reason.starts_with("green has passed its gates; a change window is closed: "), "{reason}");
+    assert!(reason.contains("frozen by freeze (stock-taking) until "), "{reason}");
+    assert_eq!(workload["next"], "the window opens");
+    assert_eq!(scene.selected(), "blue");
+    freeze(SignedDuration::from_secs(4));
+    let soon = scene.world.repo.commit("it ends soon");
+    scene.world.wait_for("live", &soon);
+    assert_eq!(scene.selected(), "green");
+    load.ends_well(&["1", "2"]);
+}
+
+/// The manifests of one tier: the same program under another name.
+fn tier(scene: &Scene, name: &str, wave: u8, release: Release) -> String {
+    let release = Release { replicas: 1, ..release };
+    let plain = scene
+        .manifests(release)
+        .replace(APP, name)
+        .replace(&format!("args: [{name}]"), "args: [house-price]");
+    let head = format!("metadata: {{name: {name}, labels: {{app: {name}}}}}");
+    let rolled = format!(
+        "metadata: {{name: {name}, labels: {{app: {name}, tier: rolled}}, annotations: {{tidegate.dev/wave: \"{wave}\"}}}}"
+    );
+    plain.replace(&head, &rolled)
+}
+
+/// A time that an object's record in an annotation has.
+fn time(scene: &Scene, (kind, name): (&str, &str), annotation: &str, key: &str) -> Timestamp {
+    let text = scene.field(kind, name, &format!("/metadata/annotations/tidegate.dev~1{annotation}"));
+    let record: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+    record[key].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn three_tiers_go_in_their_order_and_a_wrong_middle_one_keeps_the_last_one_back() {
+    let scene = Scene::new("shapes-tiers");
+    let policy = Scene::policy_with_database(Judged::BeforeSwitch, "1s");
+    scene.set_policy(&policy.replace(&format!("{{app: {APP}}}"), "{tier: rolled}"));
+    let database = scene.manifests(Release { replicas: 1, ..Release::new("1") });
+    let database = database.replace(APP, "database").replace("args: [database]", "args: [house-price]");
+    let commit = |api: Release, web: Release| {
+        let (api, web) = (tier(&scene, "api", 1, api), tier(&scene, "web", 2, web));
+        let files = [
+            ("environment.yaml", scene.environment()),
+            ("database.yaml", database.clone()),
+            ("api.yaml", api),
+            ("web.yaml", web),
+        ];
+        scene.world.commit("tiers", &files.each_ref().map(|(path, text)| (*path, text.as_str())))
+    };
+    let namespace = scene.world.name.as_str();
+    // Each tier has a time of its own.
+    let serve = |slot: &str| {
+        for service in ["api", "web"] {
+            field_is(&scene.world, "service", namespace, service, "/spec/selector/tidegate.dev~1slot", slot);
+        }
+    };
+    let first = commit(Release::new("1"), Release::new("1"));
+    let _daemon = scene.world.daemon();
+    serve("blue");
+    scene.world.wait_for("live", &first);
+    let second = commit(Release::new("2"), Release::new("2"));
+    serve("green");
+    scene.world.wait_for("live", &second);
+    let switched = time(&scene, ("service", "api"), "rollout", "switchedAt");
+    let prepared = time(&scene, ("deployment", "web-green"), "slot-record", "preparedAt");
+    assert!(
+        switched < prepared,
+        "the API's traffic had moved ({switched}) before the web's began ({prepared})"
+    );
+    let third = commit(Release::wrong("3"), Release::new("3"));
+    let wave = format!("{namespace}/api of wave 1 is not live yet");
+    let status = record(&scene.world, namespace, "the API is turned down", |status| {
+        let told = status["workloads"].to_string();
+        status["seen"]["id"] == third && told.contains("gate `smoke` failed") && told.contains(&wave)
+    });
+    let told = problem(&status, "E0407");
+    assert_eq!(told["object"]["name"], "api", "{told:#}");
+    serve("green");
+    let prepared = time(&scene, ("deployment", "web-blue"), "slot-record", "preparedAt");
+    assert!(prepared < switched, "the web's other colour still holds the first release");
+}
