@@ -305,6 +305,7 @@ impl Lane {
         }
         let entries = self.rollouts.board.all();
         let mut all_settled = true;
+        let asked: BTreeSet<String> = asked_of(desired).iter().map(|workload| key_of(workload)).collect();
         for workload in asked_of(desired) {
             let name = key_of(workload);
             if self.rollouts.plain.contains(&name) {
@@ -317,6 +318,12 @@ impl Lane {
                 state => worsen(standings, state, &told(&name, desired, &entry)),
             }
             standings.problems.extend(problem_of(workload, desired, &entry));
+        }
+        for name in self.known_workloads().difference(&asked) {
+            let entry = entries.get(name).cloned().unwrap_or_default();
+            let goes = entry.status.is_some() && entry.stays.is_none();
+            all_settled &= !goes;
+            standings.problems.extend(entry.stays.map(|why| left_behind(name, &why)));
         }
         standings.settled = standings.state.is_settled() && all_settled;
     }
@@ -489,6 +496,11 @@ fn problem_of(workload: &Workload, desired: &DesiredSet, entry: &Entry) -> Optio
 /// A rollout that does not go on.
 pub fn stuck(trouble: &str) -> Problem {
     Problem::error(Code::RolloutStuck, format!("the rollout does not go on: {trouble}"))
+}
+
+fn left_behind(name: &str, why: &str) -> Problem {
+    Problem::warning(Code::RolloutStuck, format!("{name} has left git and stays with its colours: {why}"))
+        .help("lift what keeps it, or take it into git again; `status` shows what it runs")
 }
 
 fn unmatched(name: &str) -> Problem {

@@ -17,6 +17,8 @@ pub struct Entry {
     pub trouble: Option<String>,
     /// Nothing will change by itself.
     pub is_settled: bool,
+    /// It has left git, and stays for this reason.
+    pub stays: Option<String>,
     /// Nothing of it is left in the cluster.
     pub is_gone: bool,
 }
@@ -61,8 +63,14 @@ impl Board {
             let trouble = entry.trouble.take().filter(|_| is_same);
             let status = Some(status.clone());
             let commit = commit.to_owned();
-            *entry = Entry { status, commit, trouble, is_settled: entry.is_settled, is_gone: false };
+            let (is_settled, stays) = (entry.is_settled, entry.stays.take());
+            *entry = Entry { status, commit, trouble, is_settled, stays, is_gone: false };
         });
+    }
+
+    /// It has left git, and stays for this reason, or goes.
+    pub fn left(&self, app: &str, stays: Option<String>) {
+        self.change(app, |entry| entry.stays = stays);
     }
 
     /// A step was carried out.

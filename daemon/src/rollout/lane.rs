@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_core::inventory::{Marks, PART_OF};
+use tidegate_core::inventory::{Marks, PART_OF, PRUNE, PRUNE_DISABLED};
 use tidegate_core::policy::{Policies, Reach, WindowState};
 use tidegate_core::rollout::{
     Attempt, Decision, Desired, Gates, Phase, Pointer, Reported, Situation, Size, Slot, Slots, Step, Timing,
@@ -189,6 +189,9 @@ impl WorkloadLane {
                 self.teller.failed(&self.app, &error);
                 self.board.failed(&self.app, &error.to_string());
             }
+        }
+        if let Want::Gone { may_delete, services } = &task.want {
+            self.board.left(&self.app, stays(&names, *may_delete, services));
         }
         let parts = Parts::of(task, &seen, &names);
         let situation = self.situation(&seen, &parts);
@@ -436,9 +439,7 @@ impl Parts {
                 }
             }
             Want::Gone { may_delete, services } => Self {
-                desired: Desired::Gone {
-                    may_delete: *may_delete && !names.is_kept && !services.contains(&names.service),
-                },
+                desired: Desired::Gone { may_delete: stays(names, *may_delete, services).is_none() },
                 size: Size { replicas: 0, autoscaler: None },
                 gates: Gates::default(),
                 timing: super::names::timing_of_gone(names.drain),
@@ -447,6 +448,17 @@ impl Parts {
             },
         }
     }
+}
+
+/// Why a workload that has left git stays; none for one that goes.
+fn stays(names: &Names, may_delete: bool, services: &BTreeSet<String>) -> Option<String> {
+    if names.is_kept {
+        return Some(format!("`{PRUNE}: {PRUNE_DISABLED}` stands on it"));
+    }
+    if services.contains(&names.service) {
+        return Some(format!("Service {}, which sends it traffic, is still in git", names.service));
+    }
+    (!may_delete).then(|| "the environment's `spec.prune` does not let it go".to_owned())
 }
 
 /// Every follower selects what the pointer's record says.

@@ -136,6 +136,10 @@ fn a_workload_that_leaves_git_goes_with_all_that_was_made_for_it() {
     );
     let commit = scene.world.repo.commit("without it");
     scene.world.wait_for("live", &commit);
+    eventually("that it stays is said", || {
+        let said = scene.world.tidegate(&["status", &scene.world.name]).stdout;
+        check(said.contains("has left git and stays") && said.contains("tidegate.dev/prune: disabled"), said)
+    });
     throughout(Duration::from_secs(3), "the Service is there", || {
         scene.world.kube.get("service", &scene.world.name, APP).is_some()
     });
