@@ -27,10 +27,12 @@ test: prerequisites ## Check and test everything, on a Kubernetes of its own
 test-full: prerequisites ## The same with every case of every suite, without samples
 	deploy/test/suites.sh full
 
-# Parts by BENCH (p1,p2,p3,p4,p5,p6,p7,p13), apps by SIZE, environments by ENVIRONMENTS; `bench --help` has the rest. A build of its own.
+# Parts by BENCH (p1,p2,p3,p4,p5,p6,p7,p8,p9,p10,p13), apps by SIZE, environments by ENVIRONMENTS, requests during rollouts by REQUESTS
+# (the long form: REQUESTS=1000000, more than an hour); `bench --help` has the rest. A build of its own.
 bench: prerequisites ## Measure the daemon beside a raw client (BENCH=p1,p4 SIZE=100)
-	nice $(CARGO) build --locked --profile measured --package tidegate --package bench
-	BENCH_DAEMON=$(or $(CARGO_TARGET_DIR),target)/measured/tidegate timeout --signal=INT --kill-after=60 $(BENCH_SECONDS) $(or $(CARGO_TARGET_DIR),target)/measured/bench
+	nice $(CARGO) build --locked --profile measured --package tidegate --package bench --package local-cluster
+	VERSIONS=1.0.0 LOCAL_CLUSTER=$(or $(CARGO_TARGET_DIR),target)/measured/local-cluster nice deploy/demo/images.sh build
+	BENCH_IMAGE=$(or $(CARGO_TARGET_DIR),target)/images/shop-1.0.0.tar BENCH_DAEMON=$(or $(CARGO_TARGET_DIR),target)/measured/tidegate timeout --signal=INT --kill-after=60 $(BENCH_SECONDS) $(or $(CARGO_TARGET_DIR),target)/measured/bench
 
 lint: ## Format, clippy, licences and bans
 	$(CARGO) fmt --all --check

@@ -20,6 +20,15 @@ pub struct Options {
     /// Edits by hand
     #[arg(long, env = "EDITS", default_value_t = 100)]
     pub edits: usize,
+    /// Requests that must be answered during rollouts, in colours and plainly: 1000000 for the long form of P9
+    #[arg(long, env = "REQUESTS", default_value_t = 30_000)]
+    pub requests: u64,
+    /// Requests a second during rollouts
+    #[arg(long, env = "RATE", default_value_t = 500)]
+    pub rate: u32,
+    /// The archive of the image of the shop, for rollouts
+    #[arg(long, env = "BENCH_IMAGE")]
+    pub image: Option<PathBuf>,
     /// The daemon's program
     #[arg(long, env = "BENCH_DAEMON")]
     pub daemon: PathBuf,
@@ -45,19 +54,45 @@ pub enum Part {
     P6,
     /// Storm of commits
     P7,
+    /// Switch of a rollout
+    P8,
+    /// Requests that fail in rollouts
+    P9,
+    /// Rollback of a rollout
+    P10,
     /// Start
     P13,
 }
 
 impl Part {
     /// All of them.
-    const ALL: [Self; 8] = [Self::P1, Self::P2, Self::P3, Self::P4, Self::P5, Self::P6, Self::P7, Self::P13];
+    const ALL: [Self; 11] = [
+        Self::P1,
+        Self::P2,
+        Self::P3,
+        Self::P4,
+        Self::P5,
+        Self::P6,
+        Self::P7,
+        Self::P8,
+        Self::P9,
+        Self::P10,
+        Self::P13,
+    ];
 
     /// True for those that compare with what a raw client installs and updates.
     pub fn needs_raw_client(self) -> bool {
         match self {
             Self::P1 | Self::P4 => true,
-            Self::P2 | Self::P3 | Self::P5 | Self::P6 | Self::P7 | Self::P13 => false,
+            Self::P2
+            | Self::P3
+            | Self::P5
+            | Self::P6
+            | Self::P7
+            | Self::P8
+            | Self::P9
+            | Self::P10
+            | Self::P13 => false,
         }
     }
 
@@ -65,7 +100,15 @@ impl Part {
     pub fn needs_installation(self) -> bool {
         match self {
             Self::P1 | Self::P2 | Self::P3 | Self::P4 | Self::P5 | Self::P13 => true,
-            Self::P6 | Self::P7 => false,
+            Self::P6 | Self::P7 | Self::P8 | Self::P9 | Self::P10 => false,
+        }
+    }
+
+    /// True for those that one run of rollouts measures together.
+    pub fn is_of_rollouts(self) -> bool {
+        match self {
+            Self::P8 | Self::P9 | Self::P10 => true,
+            Self::P1 | Self::P2 | Self::P3 | Self::P4 | Self::P5 | Self::P6 | Self::P7 | Self::P13 => false,
         }
     }
 }
@@ -80,6 +123,9 @@ impl std::fmt::Display for Part {
             Self::P5 => "p5",
             Self::P6 => "p6",
             Self::P7 => "p7",
+            Self::P8 => "p8",
+            Self::P9 => "p9",
+            Self::P10 => "p10",
             Self::P13 => "p13",
         })
     }

@@ -45,7 +45,12 @@ impl Repo {
         git(&self.work(), &["add", "--all"])?;
         git(&self.work(), &["commit", "--quiet", "--allow-empty", "-m", subject])?;
         git(&self.work(), &["push", "--quiet", "--force", "origin", "HEAD:refs/heads/staged"])?;
-        Ok(Staged(git(&self.work(), &["rev-parse", "HEAD"])?.trim().to_owned()))
+        Ok(Staged(self.head()?))
+    }
+
+    /// The newest stored commit.
+    pub fn head(&self) -> Result<String> {
+        Ok(git(&self.work(), &["rev-parse", "HEAD"])?.trim().to_owned())
     }
 
     /// Moves the branch to a stored commit.
