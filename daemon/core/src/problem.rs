@@ -178,6 +178,9 @@ pub struct Problem {
     /// The dotted path of the field, e.g. `spec.template.spec.containers[0].image`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// What else there is to say, each on a line of its own, or on several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -203,6 +206,7 @@ impl Problem {
             related: Vec::new(),
             object: None,
             field: None,
+            notes: Vec::new(),
             help: None,
         }
     }
@@ -216,6 +220,13 @@ impl Problem {
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {
         self.location = Some(location);
+        self
+    }
+
+    /// Says something more.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
         self
     }
 

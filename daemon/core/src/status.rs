@@ -406,6 +406,7 @@ impl EnvironmentStatus {
         self.workloads.truncate(objects);
         for workload in &mut self.workloads {
             cut_text(&mut workload.reason, text);
+            workload.failure.iter_mut().for_each(|failure| failure.cut(text, cut_text));
             workload.gates.truncate(MAX_GATES);
             workload.gates.iter_mut().for_each(|gate| cut_text(&mut gate.summary, text.min(MAX_SUMMARY)));
         }
@@ -440,11 +441,17 @@ const MAX_SUMMARY: usize = 400;
 const MAX_RELATED: usize = 8;
 
 fn cut_problem(problem: &mut Problem, text: usize) {
-    let Problem { severity: _, code: _, message, location: _, related, object: _, field, help } = problem;
+    let Problem { severity: _, code: _, message, location: _, related, object: _, field, notes, help } =
+        problem;
     cut_text(message, text);
     related.truncate(MAX_RELATED);
     for related in related {
         cut_text(&mut related.note, text);
+    }
+    notes.truncate(MAX_RELATED);
+    // The end of a log is one of them.
+    for note in notes {
+        cut_text(note, text.saturating_mul(2));
     }
     field.iter_mut().chain(help).for_each(|words| cut_text(words, text));
 }

@@ -11,7 +11,7 @@ const EXCERPT_CAP: usize = 120;
 
 /// One problem as people read it; `files` gives the excerpt when it has the file.
 pub fn render(problem: &Problem, files: Option<&FileTree>, style: Style) -> String {
-    let Problem { severity, code, message, location, related, object, field: _, help } = problem;
+    let Problem { severity, code, message, location, related, object, field: _, notes, help } = problem;
     let (tone, word) = match severity {
         Severity::Error => (Tone::Bad, "error"),
         Severity::Warning => (Tone::Notice, "warning"),
@@ -32,6 +32,12 @@ pub fn render(problem: &Problem, files: Option<&FileTree>, style: Style) -> Stri
     for other in related {
         let place = style.paint(Tone::Place, &visible(&other.location.to_string()));
         text.push_str(&format!("  = {}: {place}\n", visible(&other.note)));
+    }
+    for note in notes {
+        for (index, line) in note.lines().enumerate() {
+            let sign = if index == 0 { "  = " } else { "      " };
+            text.push_str(&format!("{sign}{}\n", visible(line)));
+        }
     }
     if let Some(help) = help {
         text.push_str(&format!("  {}: {}\n", style.paint(Tone::Strong, "help"), visible(help)));
@@ -70,4 +76,38 @@ fn excerpt(files: &FileTree, path: &str, line: u32) -> Option<String> {
     let line = text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
     let shown: String = line.chars().take(EXCERPT_CAP).collect();
     Some(if shown.len() < line.len() { format!("{shown}…") } else { shown })
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::location::{Location, Position};
+    use tidegate_core::problem::Code;
+
+    use super::super::style::Style;
+    use super::*;
+
+    fn place(file: &str, line: u32, column: u32) -> Location {
+        Location { file: file.into(), position: Position { line, column } }
+    }
+
+    #[test]
+    fn a_problem_with_all_its_parts_is_a_block_that_nothing_in_it_can_break() {
+        let problem = Problem::error(Code::RolloutRejected, "gate `smoke` failed; traffic never left blue")
+            .at(place("policies/blue-green.yaml", 21, 7))
+            .related("changed by 9b03d7e, ConfigMap shop/api data.A: \"0\" -> \"5\"", place("api.yaml", 4, 7))
+            .note("4 of 4 requests failed\u{1b}[31m")
+            .note("pod api-green-x7, the end of the log of main:\nloads\nKeyError: 'model_v' (x 211)")
+            .help("git revert 9b03d7e");
+        let golden = "\
+error[E0407]: gate `smoke` failed; traffic never left blue
+  --> policies/blue-green.yaml:21:7
+  = changed by 9b03d7e, ConfigMap shop/api data.A: \"0\" -> \"5\": api.yaml:4:7
+  = 4 of 4 requests failed\\u{1b}[31m
+  = pod api-green-x7, the end of the log of main:
+      loads
+      KeyError: 'model_v' (x 211)
+  help: git revert 9b03d7e
+";
+        assert_eq!(render(&problem, None, Style::plain()), golden);
+    }
 }

@@ -29,6 +29,7 @@ fn block(workload: &WorkloadStatus, style: Style) -> String {
         gates,
         can_go_back,
         rejected: _,
+        failure: _,
     } = workload;
     let (tone, mark) = style.health(health(*state));
     let word = style.paint(tone, &format!("{mark} {state}"));

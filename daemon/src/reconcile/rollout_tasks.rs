@@ -13,20 +13,33 @@ use tidegate_core::workload::Workload;
 
 use super::lane::Lane;
 use super::rollouts::key_of;
-use crate::rollout::lane::{Task, Want};
+use crate::rollout::lane::{Around, Task, Want};
 use crate::world::DesiredSet;
 
 /// A workload that goes takes so many objects with it: two Deployments and a Service.
 const OBJECTS_OF_ONE: u32 = 3;
 
-fn task(desired: &DesiredSet, want: Want, held: Option<String>) -> Task {
+fn task(desired: &DesiredSet, around: &Arc<Around>, want: Want, held: Option<String>) -> Task {
     let asked = match &want {
         Want::Rolled(workload) => workload.policy.reach,
         Want::Gone { .. } => None,
     };
     let is_inside = desired.environment.cluster.value == Cluster::InCluster;
     let reach = asked.unwrap_or(if is_inside { Reach::Direct } else { Reach::ApiServer });
-    Task { want, commit: desired.revision.id(), held, policies: desired.policies.clone(), reach }
+    let (policies, around) = (desired.policies.clone(), around.clone());
+    Task { want, commit: desired.revision.id(), held, policies, reach, around }
+}
+
+/// What a workload's lane has to know of its environment to tell people of a failure.
+fn around(desired: &DesiredSet) -> Around {
+    let is_secret = |object: &&Arc<DesiredObject>| {
+        let gvk = &object.reference.gvk;
+        gvk.kind == "Secret" && gvk.group.is_empty()
+    };
+    Around {
+        prefix: desired.prefix.clone(),
+        secrets: desired.objects.iter().filter(is_secret).cloned().collect(),
+    }
 }
 
 impl Lane {
@@ -37,7 +50,8 @@ impl Lane {
         known: &BTreeSet<String>,
         unmatched: &BTreeSet<String>,
     ) -> BTreeMap<String, Task> {
-        let task = |want, held| task(desired, want, held);
+        let around = Arc::new(around(desired));
+        let task = |want, held| task(desired, &around, want, held);
         let mut tasks = BTreeMap::new();
         if !desired.environment.decommission {
             let unfinished = self.unfinished_ordinary(desired);
@@ -122,8 +136,10 @@ pub(super) fn held_tasks(
     why: &str,
 ) -> BTreeMap<String, Task> {
     let workloads = desired.workloads.iter().filter(|workload| known.contains(&key_of(workload)));
+    let around = Arc::new(around(desired));
     let held = |workload: &Arc<Workload>| {
-        (key_of(workload), task(desired, Want::Rolled(workload.clone()), Some(why.to_owned())))
+        let want = Want::Rolled(workload.clone());
+        (key_of(workload), task(desired, &around, want, Some(why.to_owned())))
     };
     workloads.map(held).collect()
 }

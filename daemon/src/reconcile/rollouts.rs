@@ -462,35 +462,26 @@ fn problem_of(workload: &Workload, desired: &DesiredSet, entry: &Entry) -> Optio
         return Some(stuck(trouble).at(location).object(&workload.reference).help(help));
     }
     let status = entry.status.as_ref()?;
-    let (code, help) = match status.state {
-        WorkloadState::Rejected => (
-            Code::RolloutRejected,
-            "revert the commit, or mend it with another one; where something else kept it, `tidegate retry` tries the same again",
-        ),
+    let failure = status.failure.as_ref().map(|failure| failure.problem(&workload.reference));
+    let problem = match status.state {
+        WorkloadState::Rejected => failure.unwrap_or_else(|| {
+            Problem::error(Code::RolloutRejected, status.reason.clone())
+                .help("revert the commit, or mend it with another one; where something else kept it, `tidegate retry` tries the same again")
+        }),
         WorkloadState::Halted => {
-            (Code::RolloutHalted, "look at what serves; then `tidegate resume`, or commit another revision")
+            let halted = Problem::error(Code::RolloutHalted, status.reason.clone())
+                .help("look at what serves; then `tidegate resume`, or commit another revision");
+            match failure {
+                Some(Problem { related, notes, .. }) => Problem { related, notes, ..halted },
+                None => halted,
+            }
         }
         WorkloadState::Live | WorkloadState::Moving | WorkloadState::Baking | WorkloadState::Waiting => {
             return None;
         }
     };
-    let mut message = status.reason.clone();
-    let failed = status.gates.iter().find(|gate| gate.verdict == Some(tidegate_core::rollout::Verdict::Fail));
-    if let Some(gate) = failed {
-        message = format!("{message}; {}", gate.summary);
-    }
-    let mut problem = Problem::error(code, message).at(location).object(&workload.reference).help(help);
-    let policy = &workload.policy;
-    let rule = failed.and_then(|failed| {
-        let mut all = policy.before_switch.iter().chain(&policy.while_baking);
-        all.find(|gate| gate.name == failed.name)
-    });
-    if let Some(gate) = rule {
-        let mut place = gate.location.clone();
-        place.file = format!("{}{}", desired.prefix, place.file).into();
-        problem = problem.related(format!("the gate `{}`", gate.name), place);
-    }
-    Some(problem)
+    let location = problem.location.clone().unwrap_or(location);
+    Some(problem.at(location).object(&workload.reference))
 }
 
 /// A rollout that does not go on.

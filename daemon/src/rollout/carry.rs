@@ -174,7 +174,7 @@ impl Carrier<'_> {
     }
 
     /// Writes a slot's record anew.
-    async fn note(
+    pub(super) async fn note(
         &self,
         slot: Slot,
         change: impl FnOnce(SlotRecord) -> SlotRecord,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_core::inventory::{Marks, PART_OF, PRUNE, PRUNE_DISABLED};
+use tidegate_core::object::DesiredObject;
 use tidegate_core::policy::{Policies, Reach, WindowState};
 use tidegate_core::rollout::{
-    Attempt, Decision, Desired, Gates, Phase, Pointer, Reported, Situation, Size, Slot, Slots, Step, Timing,
-    Waiting, WorkloadState, WorkloadStatus, decide,
+    Attempt, Changes, Decision, Desired, Gates, Phase, Pointer, Reported, Revision, Situation, Size, Slot,
+    Slots, Step, Timing, Waiting, WorkloadState, WorkloadStatus, decide,
 };
 use tidegate_core::workload::{Colours, Workload};
 use tokio::sync::{Notify, watch};
@@ -54,6 +55,17 @@ pub struct Task {
     pub policies: Arc<Policies>,
     /// How gates get to pods.
     pub reach: Reach,
+    /// What there is to know for telling.
+    pub around: Arc<Around>,
+}
+
+/// What a workload's lane has to know of its environment to tell people of a failure.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// In front of the files' paths: the folder that is followed within the repository.
+    pub prefix: String,
+    /// Secrets of the environment in git: their values are not told.
+    pub secrets: Vec<Arc<DesiredObject>>,
 }
 
 /// What git asks for.
@@ -100,6 +112,10 @@ struct Memory {
     failures: u32,
     is_collected: bool,
     last: Option<WorkloadStatus>,
+    /// What the revision that was turned down changes, and of which commit, against which revision.
+    changes: Option<(String, Revision, Changes)>,
+    /// What its pods said last could not be written down; not tried again for this revision.
+    unheard: Option<Revision>,
 }
 
 impl WorkloadLane {
@@ -193,10 +209,15 @@ impl WorkloadLane {
         if let Want::Gone { may_delete, services } = &task.want {
             self.board.left(&self.app, stays(&names, *may_delete, services));
         }
+        if self.keep_last_words(task, workload.as_deref(), &names, &seen).await? {
+            return Ok(SOON);
+        }
+        let changes = self.changes(task, workload.as_deref(), &seen).await;
         let parts = Parts::of(task, &seen, &names);
         let situation = self.situation(&seen, &parts);
         let decision = decide(&situation);
-        let mut status = self.status(workload.as_deref(), &names, &seen, &situation, &decision);
+        let mut status = self.status(workload.as_deref(), &names, &seen, &situation, &decision, &changes);
+        complete(&mut status, workload.as_deref(), &task.around.prefix);
         // What people wait for, in the words of whoever makes them wait.
         if let (WorkloadState::Waiting, Some(closed)) = (status.state, &parts.closed) {
             status.reason = format!("{}: {closed}", status.reason);
@@ -210,6 +231,56 @@ impl WorkloadLane {
         }
         self.report(status, &task.commit, &decision);
         self.follow(task, workload.as_deref(), &names, &seen, decision).await
+    }
+
+    /// Keeps what the pods of a revision that was turned down said last. True when it was written.
+    async fn keep_last_words(
+        &mut self,
+        task: &Task,
+        workload: Option<&Workload>,
+        names: &Names,
+        seen: &Seen,
+    ) -> Result<bool, CallError> {
+        let rejected = seen.record.as_ref().and_then(|record| record.record.rejected.as_ref());
+        let Some(revision) = rejected.map(|rejected| rejected.revision) else { return Ok(false) };
+        if self.memory.unheard == Some(revision) {
+            return Ok(false);
+        }
+        let carrier = self.carrier(names, workload, task, seen);
+        match carrier.keep_last_words(&task.around.secrets).await {
+            Err(error @ CallError::Conflict(_)) => Err(error),
+            Err(error) => {
+                self.teller.failed(&self.app, &error);
+                self.memory.unheard = Some(revision);
+                Ok(false)
+            }
+            Ok(wrote) => Ok(wrote),
+        }
+    }
+
+    /// What the revision that was turned down changes against what is live. Of interest while git asks for it.
+    async fn changes(&mut self, task: &Task, workload: Option<&Workload>, seen: &Seen) -> Changes {
+        let none = Changes::default();
+        let (Some(workload), Some(record)) = (workload, &seen.record) else { return none };
+        let rejected = record.record.rejected.as_ref();
+        let is_asked = rejected.is_some_and(|rejected| rejected.revision == workload.revision);
+        let live = record.record.live.filter(|_| is_asked);
+        let Some((slot, held)) = live.and_then(|live| Some((live, seen.slots.get(live).as_ref()?))) else {
+            return none;
+        };
+        let against = held.record.revision;
+        if let Some((commit, revision, changes)) = &self.memory.changes
+            && *commit == task.commit
+            && *revision == against
+        {
+            return changes.clone();
+        }
+        // Without it the Deployment's own place is told.
+        let Ok(Some(kept)) = self.kept.read(slot, against).await else { return none };
+        let secrets: Vec<&DesiredObject> = task.around.secrets.iter().map(AsRef::as_ref).collect();
+        let changes = workload.changes_from(slot, &kept, held.is_adopted, &secrets);
+        self.memory.changes = Some((task.commit.clone(), against, changes.clone()));
+        changes
     }
 
     /// A slot or a pointer that another environment owns.
@@ -360,6 +431,7 @@ impl WorkloadLane {
         seen: &Seen,
         situation: &Situation<'_>,
         decision: &Decision,
+        changes: &Changes,
     ) -> WorkloadStatus {
         let reference = workload.map_or_else(
             || super::names::reference(&self.calls.namespace, &self.app),
@@ -379,6 +451,7 @@ impl WorkloadLane {
             decision,
             records: Slots { blue: records(Slot::Blue), green: records(Slot::Green) },
             names: Slots { blue: name(Slot::Blue), green: name(Slot::Green) },
+            changes,
         }
         .status();
         self.asking.overlay(&mut status);
@@ -391,6 +464,18 @@ impl WorkloadLane {
         self.board.stands(&self.app, &status, commit);
         self.memory.last = Some(status);
     }
+}
+
+/// A gate that does not say which of its rules failed is told with its own place; all places are those in the repository.
+fn complete(status: &mut WorkloadStatus, workload: Option<&Workload>, prefix: &str) {
+    let Some(failure) = &mut status.failure else { return };
+    if let (Some(failed), Some(workload)) = (&mut failure.gate, workload) {
+        let policy = &workload.policy;
+        let mut gates = policy.before_switch.iter().chain(&policy.while_baking);
+        let gate = gates.find(|gate| gate.name == failed.name);
+        failed.finding.rule = failed.finding.rule.take().or_else(|| gate.map(|gate| gate.location.clone()));
+    }
+    failure.below(prefix);
 }
 
 /// True when nothing that people wait for changes by itself any more.

@@ -17,6 +17,7 @@
 //! | `ask` | gates, asked beside the passes |
 //! | `halted` | who took the pointer away, or moved traffic |
 //! | `board`, `tell` | status for the environment's record; logs, metrics, Events |
+//! | `last_words` | what pods of a revision that was turned down said last |
 //! | `calls` | requests and their guards |
 
 pub mod ask;
@@ -27,6 +28,7 @@ mod carry;
 mod halted;
 pub mod kept;
 pub mod lane;
+mod last_words;
 mod names;
 mod observe;
 mod point;

@@ -210,6 +210,7 @@ fn rebuilt(live: &Live, names: &Names) -> Option<SlotRecord> {
         service: names.service.clone(),
         marks: 0,
         answers: Vec::new(),
+        last_words: None,
     })
 }
 

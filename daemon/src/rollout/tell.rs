@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
-use tidegate_core::rollout::{Decision, Finding, Phase, Verdict, WorkloadState, WorkloadStatus, Write};
+use tidegate_core::location::Location;
+use tidegate_core::problem::Code;
+use tidegate_core::rollout::{
+    Decision, Failure, Finding, Phase, Verdict, WorkloadState, WorkloadStatus, Write,
+};
 
 use super::carry::Carried;
 use super::upkeep::Repair;
@@ -61,8 +65,30 @@ impl Teller {
                 | WorkloadState::Baking
                 | WorkloadState::Waiting => false,
             };
-            self.event(app, status.state.as_str(), &status.reason, is_bad);
+            let failure = status.failure.as_deref().filter(|_| is_bad);
+            if let Some(failure) = failure {
+                self.turned_down(&workload, failure);
+            }
+            let note = failure.map_or_else(|| status.reason.clone(), Failure::short);
+            self.event(app, status.state.as_str(), &note, is_bad);
         }
+    }
+
+    /// One line with everything by which it can be found again.
+    fn turned_down(&self, workload: &str, failure: &Failure) {
+        let finding = failure.gate.as_ref().map(|gate| &gate.finding);
+        let place = |location: Option<&Location>| location.map(ToString::to_string).unwrap_or_default();
+        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+        tracing::warn!(
+            environment = %self.environment, %workload, code = %Code::RolloutRejected, commit = %failure.commit,
+            gate = failure.gate.as_ref().map(|gate| gate.name.as_str()).unwrap_or_default(),
+            value = text(finding.and_then(|finding| finding.value.as_ref())),
+            threshold = text(finding.and_then(|finding| finding.threshold.as_ref())),
+            rule = place(finding.and_then(|finding| finding.rule.as_ref())),
+            change = place(failure.changes.fields.first().map(|change| &change.location)),
+            pod = failure.last_words.as_ref().map(|words| words.pod.as_str()).unwrap_or_default(),
+            reason = %failure.headline(), "turned down"
+        );
     }
 
     /// A step was carried out, or ended early.

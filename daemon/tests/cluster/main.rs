@@ -73,6 +73,7 @@ mod support;
 mod tampered;
 #[path = "../support/tls_front.rs"]
 mod tls_front;
+mod told;
 mod tree;
 mod unreadable;
 mod unseen;

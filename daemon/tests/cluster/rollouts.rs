@@ -35,8 +35,7 @@ fn a_wrong_release_is_stopped_by_its_gate_and_its_colour_is_put_away() {
     let message = problem["message"].as_str().unwrap();
     assert!(message.contains("gate `smoke` failed"), "{message}");
     assert!(message.contains("25.35"), "the measured value is told: {message}");
-    let related = problem["related"][0]["location"]["file"].as_str().unwrap();
-    assert_eq!(related, "policies/blue-green.yaml");
+    assert_eq!(problem["location"]["file"], "policies/blue-green.yaml");
     assert_eq!(scene.selected(), "blue");
     eventually("green is put away", || check(scene.replicas("green") == Some(0), "it has pods"));
     load.ends_well(&["1"]);

@@ -43,6 +43,9 @@ async fn run(arguments: &[String]) -> anyhow::Result<()> {
                 version: behaviour.version.clone(),
                 offset: behaviour.prediction_offset,
             };
+            if model.offset != 0.0 {
+                println!("the model is loaded with an offset of {}", model.offset);
+            }
             server::serve(house_price::routes(model), server::Ready::always(), behaviour).await
         }
         ["api"] => {

@@ -136,10 +136,11 @@ pub const ROLLOUT_REJECTED: Explanation = Explanation {
               colour is untouched; in a bake traffic went back to it. The revision is held until git asks for another one.",
     example: Example::Situation {
         when: "The smoke gate of a policy expects a prediction of 20.35, and the new image answers 31.7.",
-        says: "turned down: gate `smoke` failed; blue serves with 2 of 2",
+        says: "gate `smoke` failed (/prediction = 31.7, expected 20.35 ± 0.01); traffic never left blue (4f1c2aa), which serves with 2 of 2",
     },
-    remedy: "Look at what the gate measured and at the pods of the other colour, which stay for a while (`keepFailed`). Then revert \
-             the commit or mend it with another one; `tidegate retry` tries the same revision again.",
+    remedy: "`tidegate status` names the rule that does not hold, the fields that the revision changes, and the end of a failing \
+             pod's log. The pods of the other colour stay for a while (`keepFailed`). Revert the commit or mend it with another \
+             one; `tidegate retry` tries the same revision again.",
 };
 
 pub const ROLLOUT_HALTED: Explanation = Explanation {

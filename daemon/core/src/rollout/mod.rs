@@ -11,6 +11,7 @@
 //! | `pointer` | who is live, as the pointer object records it |
 //! | `gate` | evidence, and what it says about a set of gates |
 //! | `finding` | what a gate has said, in full |
+//! | `failure` | why a revision was turned down, told whole |
 //! | `situation` | all that a decision reads, and how readiness is counted |
 //! | `stored` | what stands on a slot's Deployment in words of our own |
 //! | `step` | phases, steps and the writes of a step in their order |
@@ -26,6 +27,7 @@
 
 mod bake;
 mod decide;
+mod failure;
 mod finding;
 mod forward;
 mod gate;
@@ -42,6 +44,7 @@ mod unrecorded;
 mod upkeep;
 
 pub use decide::decide;
+pub use failure::{CHANGES_CAP, ChangedField, Changes, FailedGate, Failure, LastWords, last_lines};
 pub use finding::{Finding, SUMMARY_CAP};
 pub use gate::{Evidence, Gate, GateName, Gates, Stage, Verdict};
 pub use order::{Command, Order};

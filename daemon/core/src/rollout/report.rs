@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::failure::{Changes, Failure, stage_word};
 use super::gate::{Stage, Verdict};
 use super::pointer::{Bake, Pointer, Reason, Record, Rejected};
 use super::situation::Situation;
@@ -47,6 +48,9 @@ pub struct WorkloadStatus {
     /// What was turned down, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<Rejected>,
+    /// The same, told whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Box<Failure>>,
 }
 
 /// How a workload stands.
@@ -143,6 +147,8 @@ pub struct Reported<'a> {
     pub records: Slots<Option<&'a SlotRecord>>,
     /// The names of the slots' Deployments.
     pub names: Slots<String>,
+    /// What the revision that git asks for changes against what is live; of interest where it was turned down.
+    pub changes: &'a Changes,
 }
 
 impl Reported<'_> {
@@ -164,6 +170,10 @@ impl Reported<'_> {
             gates: self.gates(),
             can_go_back: self.can_go_back(),
             rejected: record.and_then(|record| record.rejected.clone()).filter(|_| self.shows_rejected()),
+            failure: record
+                .filter(|_| self.shows_rejected())
+                .and_then(|record| self.failure(record))
+                .map(Box::new),
         }
     }
 
@@ -262,7 +272,8 @@ impl Reported<'_> {
 
     fn why_rejected(&self, serving: &str) -> String {
         let rejected = self.record().and_then(|record| record.rejected.as_ref());
-        rejected.map_or_else(
+        // One that is turned down only now is not on record yet: another one may be.
+        rejected.filter(|_| self.shows_rejected()).map_or_else(
             || "the revision is turned down".to_owned(),
             |rejected| {
                 let cause = rejected.cause.as_ref().map_or(String::new(), |cause| format!(": {cause}"));
@@ -358,12 +369,10 @@ impl Reported<'_> {
     fn gates(&self) -> Vec<GateStatus> {
         let Some(record) = self.record() else { return Vec::new() };
         let baking = record.live.filter(|_| record.is_baking());
-        let gates = self.situation.gates;
-        let (slot, stage, gates, name) = if let Some(live) = baking {
-            (live, Stage::Baking(record.switched_at), &gates.while_baking, "whileBaking")
-        } else {
-            let other = record.live.map_or(Slot::Blue, Slot::other);
-            (other, Stage::BeforeSwitch, &gates.before_switch, "beforeSwitch")
+        let other = record.live.map_or(Slot::Blue, Slot::other);
+        let (slot, stage) = match baking {
+            Some(live) => (live, Stage::Baking(record.switched_at)),
+            None => (other, self.failed_stage(record, other).unwrap_or(Stage::BeforeSwitch)),
         };
         let is_of_interest = baking.is_some()
             || self
@@ -373,6 +382,10 @@ impl Reported<'_> {
         if !is_of_interest {
             return Vec::new();
         }
+        let gates = match stage {
+            Stage::BeforeSwitch => &self.situation.gates.before_switch,
+            Stage::Baking(_) => &self.situation.gates.while_baking,
+        };
         gates
             .iter()
             .map(|gate| {
@@ -380,7 +393,7 @@ impl Reported<'_> {
                 let finding = answer.map(|answer| &answer.finding);
                 GateStatus {
                     name: gate.name.0.to_string(),
-                    stage: name.to_owned(),
+                    stage: stage_word(stage).to_owned(),
                     verdict: finding.map(|finding| finding.verdict),
                     value: finding.and_then(|finding| finding.value.clone()),
                     threshold: finding.and_then(|finding| finding.threshold.clone()),
@@ -390,6 +403,13 @@ impl Reported<'_> {
                 }
             })
             .collect()
+    }
+
+    /// The stage in which what a slot holds was turned down by a gate.
+    fn failed_stage(&self, record: &Record, slot: Slot) -> Option<Stage> {
+        let rejected = record.rejected.as_ref().filter(|_| self.shows_rejected())?;
+        let Reason::Gate(name) = &rejected.reason else { return None };
+        Some((*self.records.get(slot))?.failed(name)?.evidence.stage)
     }
 
     fn can_go_back(&self) -> bool {

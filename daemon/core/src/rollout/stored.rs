@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::failure::LastWords;
 use super::finding::Finding;
-use super::gate::{Evidence, Stage};
+use super::gate::{Evidence, Stage, Verdict};
 use super::pointer::Record;
 use super::slot::{Attempt, Deployment, Revision, Slots};
 
@@ -91,6 +92,9 @@ pub struct SlotRecord {
     /// What gates have said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// What its pods said last, once what it holds was turned down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_words: Option<LastWords>,
 }
 
 /// What one gate has said, and when it was first asked.
@@ -125,6 +129,7 @@ impl SlotRecord {
             service,
             marks: 0,
             answers: Vec::new(),
+            last_words: None,
         }
     }
 
@@ -162,6 +167,13 @@ impl SlotRecord {
         self.answers.iter().find(|known| known.evidence.gate.name == *gate && known.evidence.stage == stage)
     }
 
+    /// The answer by which a gate failed, in whichever stage it is asked.
+    pub fn failed(&self, gate: &super::GateName) -> Option<&Answer> {
+        let is_it =
+            |answer: &&Answer| answer.evidence.gate.name == *gate && answer.evidence.verdict == Verdict::Fail;
+        self.answers.iter().rev().find(is_it)
+    }
+
     /// The slot as decisions read it; the rest is seen on its Deployment.
     pub fn deployment(&self, replicas: u32, is_current: bool, is_adopted: bool) -> Deployment {
         Deployment {
@@ -183,7 +195,7 @@ impl SlotRecord {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Command, Gate, GateName, Order, Reason, Verdict};
+    use super::super::{Command, Gate, GateName, Order, Reason};
     use super::*;
 
     fn answer(name: &str, stage: Stage, verdict: Verdict) -> Answer {

@@ -26,7 +26,7 @@ pub(super) enum ConfigKind {
 }
 
 impl ConfigKind {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",
@@ -134,7 +134,7 @@ fn references(template: &Value) -> BTreeSet<(ConfigKind, String)> {
 }
 
 /// Every name of a ConfigMap or Secret that the containers and volumes of a template refer to.
-fn each_reference(template: &mut Value, visit: &mut dyn FnMut(ConfigKind, &mut String)) {
+pub(super) fn each_reference(template: &mut Value, visit: &mut dyn FnMut(ConfigKind, &mut String)) {
     let mut at = |value: Option<&mut Value>, kind: ConfigKind, key: &str| {
         if let Some(Value::String(name)) = value.and_then(|value| value.get_mut(key)) {
             visit(kind, name);

@@ -19,6 +19,7 @@
 //! | `configs` | configuration under names that follow from its contents |
 //! | `revision` | what a slot runs, as a number |
 //! | `slot` | the objects of a slot |
+//! | `changes` | what a revision changes against the one that is live, for people |
 //! | `selectors` | rules of placement that mean the workload itself |
 //! | `timing` | the durations of a policy, and the effective drain |
 //! | `drain_safe` | whether pods can go without a lost request, as far as a manifest shows it |
@@ -27,6 +28,7 @@
 
 mod balancer;
 mod build;
+mod changes;
 mod configs;
 mod drain_safe;
 mod matching;

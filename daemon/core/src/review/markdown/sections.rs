@@ -94,7 +94,7 @@ pub(super) fn problems(out: &mut String, review: &Review, bytes: usize) {
 }
 
 fn problem_block(environment: &str, problem: &Problem, base: bool) -> Block {
-    let Problem { severity, code, message, location, related, object, field: _, help } = problem;
+    let Problem { severity, code, message, location, related, object, field: _, notes, help } = problem;
     let (sign, word) = match severity {
         Severity::Error => (Sign::Old, "error"),
         Severity::Warning => (Sign::Changed, "warning"),
@@ -107,6 +107,8 @@ fn problem_block(environment: &str, problem: &Problem, base: bool) -> Block {
     lines.extend(location.iter().map(|place| Line::new(Sign::Plain, 1, &format!("--> {place}"))));
     let others = related.iter().map(|other| format!("= {}: {}", other.note, other.location));
     lines.extend(others.map(|text| Line::new(Sign::Plain, 1, &text)));
+    let notes = notes.iter().flat_map(|note| note.lines());
+    lines.extend(notes.map(|note| Line::new(Sign::Plain, 1, &format!("= {note}"))));
     lines.extend(help.iter().map(|help| Line::new(Sign::Plain, 1, &format!("help: {help}"))));
     lines
 }

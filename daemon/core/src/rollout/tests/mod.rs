@@ -3,6 +3,7 @@
 
 mod bake;
 mod ends;
+mod failure;
 mod forward;
 mod orders;
 mod report;

@@ -24,6 +24,7 @@ fn status(scene: &Scene) -> WorkloadStatus {
         decision: &decision,
         records: Slots::default(),
         names,
+        changes: &super::super::Changes::default(),
     }
     .status()
 }
@@ -46,7 +47,7 @@ fn a_revision_that_was_turned_down_is_told_with_its_gate_and_with_what_serves() 
     let status = status(&scene);
     assert_eq!(
         (status.state, status.reason.as_str()),
-        (WorkloadState::Rejected, says(Code::RolloutRejected))
+        (WorkloadState::Rejected, "turned down: gate `smoke` failed; blue serves with 2 of 2")
     );
     assert_eq!(status.rejected, Some(rejected));
 }

@@ -1,5 +1,6 @@
 //! Behaviour of workloads, on a small shop; each test changes what it is about. Properties stand in `proptests/`.
 
+mod changes;
 mod drain;
 mod refused;
 mod shop;
