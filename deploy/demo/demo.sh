@@ -17,6 +17,8 @@ bin=$folder/bin
 work=$folder/work
 pid_file=$folder/daemon.pid
 log=$folder/daemon.log
+load_pid_file=$folder/load.pid
+load_log=$folder/load.log
 address=${DEMO_LISTEN:-127.0.0.1:8700}
 export CLUSTER=${DEMO_CLUSTER:-demo}
 # The longest that anything is waited for; normally it is seconds.
@@ -113,12 +115,12 @@ lacks_variables() {
   [ "$(kubectl --namespace "$1" get deployment "$2" --output 'jsonpath={.spec.template.spec.containers[0].env[*].name}')" = API_URL ]
 }
 
-# Ends the daemon of an earlier run by its recorded id, if it still is that program.
-end_daemon() {
+# Ends a program of an earlier run by its recorded id, if it still is that program: its id's file, what its command line has.
+end_program() {
   local pid
-  pid=$(cat "$pid_file" 2>/dev/null) || return 0
+  pid=$(cat "$1" 2>/dev/null) || return 0
   # In braces: the shell itself complains of a file that is gone.
-  if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "tidegate run --repo $TIDEGATE_REPO"; then
+  if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$2"; then
     kill "$pid"
     for _ in $(seq 60); do
       [ -e "/proc/$pid" ] || break
@@ -126,7 +128,7 @@ end_daemon() {
     done
     kill -KILL "$pid" 2>/dev/null || true
   fi
-  rm -f "$pid_file"
+  rm -f "$1"
 }
 
 link_programs() {
@@ -141,7 +143,8 @@ link_programs() {
 down() {
   cd "$root"
   link_programs
-  end_daemon
+  end_program "$load_pid_file" "shop load "
+  end_program "$pid_file" "tidegate run --repo $TIDEGATE_REPO"
   deploy/demo/postgres.sh down
   local-cluster down --name "$CLUSTER"
   rm -rf "$folder"
@@ -171,7 +174,7 @@ make_repository() {
   # For whoever commits there later: in this repository only.
   git_work config user.name "$GIT_AUTHOR_NAME"
   git_work config user.email "$GIT_AUTHOR_EMAIL"
-  cp -R "$root/environments" "$work/"
+  cp -R "$root/environments" "$root/policies" "$work/"
   push "The shop: dev, staging, production"
 }
 
@@ -192,14 +195,94 @@ start_daemon() {
   ask "http://$(service shop-production web)/" | sed -n 's/<[^>]*>/ /g; /[0-9a-z]/p'
 }
 
+# A steady load on production's house-price, for as long as its releases are played.
+start_load() {
+  local program
+  program=$(deploy/demo/images.sh program)
+  say "Some 200 requests a second ask production for predictions from now on, half of them over a new connection each:"
+  printf '%s$ shop load http://%s/predict 200 >%s &%s\n' "$dim" "$(service shop-production house-price)" "$load_log" "$plain"
+  "$program" load "http://$(service shop-production house-price)/predict" 200 </dev/null >"$load_log" 2>&1 &
+  echo $! >"$load_pid_file"
+}
+
+load_so_far() { say "The load so far: $(tail -n 1 "$load_log")"; }
+
+# Ends the load; one failed request fails the demo.
+end_load() {
+  local pid code=0
+  pid=$(cat "$load_pid_file")
+  kill "$pid"
+  wait "$pid" || code=$?
+  rm -f "$load_pid_file"
+  say "The load, over all releases: $(tail -n 1 "$load_log")"
+  [ "$code" = 0 ]
+}
+
+# Changes production's release: the image, and a setting of its container.
+set_release() {
+  local file=$work/environments/production/environment.yaml
+  sed -i "s/HOUSE_PRICE_VERSION: \"[0-9.]*\"/HOUSE_PRICE_VERSION: \"$1\"/" "$file"
+  [ $# = 1 ] || sed -i "s/^  patches:\$/&\n    - target: {kind: ConfigMap, name: house-price}\n      merge: {data: {$2}}/" "$file"
+}
+
+# A release that is not to become live: `wait` says why, and ends with 3.
+wait_turned_down() {
+  local code=0
+  show tidegate wait "${commit:0:7}" --env production --for live --timeout "${patience}s" || code=$?
+  [ "$code" = 3 ] || { echo "demo.sh: it ended with $code and not with 3" >&2; return 1; }
+}
+
+revert() {
+  git_work revert --no-edit HEAD >/dev/null
+  git_work --no-pager show --no-patch --format='%h %an: %s' HEAD
+  git_work push --quiet origin HEAD:main
+  pushed_at=$(now)
+  commit=$(git_work rev-parse HEAD)
+  wait_live --env production
+  say "Live $(since "$pushed_at") after the push."
+}
+
+is_put_away() {
+  [ "$(kubectl --namespace shop-production get deployment "house-price-$1" --output 'jsonpath={.spec.replicas}/{.status.replicas}')" = 0/ ]
+}
+
 release() {
-  heading "A commit changes one image"
+  heading "A release that is good: its colour proves itself, gets the traffic, and stays"
+  start_load
   predict production
-  sed -i 's/HOUSE_PRICE_VERSION: "1.0.0"/HOUSE_PRICE_VERSION: "1.1.0"/' "$work/environments/production/environment.yaml"
+  set_release 1.1.0
   push "production: house-price 1.1.0"
   wait_live --env production
-  say "Live $(since "$pushed_at") after the push: new pods are ready, old ones are drained."
+  say "Live $(since "$pushed_at") after the push: gates have passed, traffic has moved, gates have watched."
   predict production
+  load_so_far
+}
+
+wrong_release() {
+  heading "A release with a wrong prediction: its gate stops it before anybody is served by it"
+  set_release 1.2.0 'PREDICTION_OFFSET: "5"'
+  push "production: house-price 1.2.0, with a new model"
+  wait_turned_down
+  show tidegate status production
+  predict production
+  load_so_far
+  say "Its colour stays for people to look at, here for 5 s, then it is put away:"
+  going_on "still waiting" until_true is_put_away blue
+  show kubectl --namespace shop-production get deployments --selector tidegate.dev/app=house-price
+  say "A revert clears it:"
+  revert
+}
+
+slow_release() {
+  heading "A release that is too slow: its gate notices in the bake, and traffic goes back by itself"
+  set_release 1.2.0 'DELAY: "1s"'
+  push "production: house-price 1.2.0, which takes its time"
+  wait_turned_down
+  show tidegate status production
+  load_so_far
+  say "The commit is held: nothing tries it again until git asks for something else."
+  revert
+  end_load
 }
 
 repair() {
@@ -276,6 +359,8 @@ up() {
   make_repository
   start_daemon
   release
+  wrong_release
+  slow_release
   repair
   prune
   mistakes

@@ -3,6 +3,7 @@
 #
 #   images.sh build          builds the program and packs its images
 #   images.sh load           and loads them into the cluster (again: changes nothing)
+#   images.sh program        says where the program is
 #
 # Settings: LOCAL_CLUSTER (the program), CLUSTER (the cluster's name), IMAGES (where the archives go), VERSIONS.
 # The versions differ in the baked variable VERSION only: enough to see which one answers, and one build serves all.
@@ -50,8 +51,9 @@ load() {
 case "${1:-}" in
   build) build ;;
   load) load ;;
+  program) echo "$program" ;;
   *)
-    echo "usage: images.sh build | load" >&2
+    echo "usage: images.sh build | load | program" >&2
     exit 64
     ;;
 esac

@@ -39,6 +39,21 @@ impl Address {
         Ok(Self { host: host.to_owned(), port, path: format!("/{path}") })
     }
 
+    /// The host as it was written, for a header.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Host and port to connect to.
+    pub fn authority(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// The path, from `/`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The same host with another path (that begins with `/`).
     pub fn with_path(&self, path: &str) -> Self {
         Self { path: path.to_owned(), ..self.clone() }

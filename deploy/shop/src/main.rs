@@ -1,7 +1,8 @@
 //! The sample applications of `environments/`: one static binary, a role for each tier.
 //!
 //! `shop house-price` predicts prices, `shop api` reads items from PostgreSQL, `shop web` shows them as a page, and
-//! `shop get URL` is a tiny client for images without a shell. Not a product: it is what the demo and the tests deploy, and
+//! `shop get URL` is a tiny client for images without a shell,
+//! `shop load URL RATE` a steady load that counts answers. Not a product: it is what the demo and the tests deploy, and
 //! it can be told by its environment to be a bad release ([`behaviour`]).
 
 mod api;
@@ -9,6 +10,7 @@ mod behaviour;
 mod client;
 mod database;
 mod house_price;
+mod load;
 mod server;
 mod web;
 
@@ -19,7 +21,7 @@ use anyhow::{Context as _, bail};
 use crate::behaviour::{Behaviour, Variables};
 use crate::database::Database;
 
-const USAGE: &str = "usage: shop house-price | api | web | get URL";
+const USAGE: &str = "usage: shop house-price | api | web | get URL | load URL RATE";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -66,6 +68,11 @@ async fn run(arguments: &[String]) -> anyhow::Result<()> {
                 .with_context(|| format!("failed to get {url}"))?;
             println!("{}", answer.body);
             if answer.status == 200 { Ok(()) } else { bail!("{url} answered {}", answer.status) }
+        }
+        ["load", url, rate] => {
+            let rate =
+                rate.parse().with_context(|| format!("{rate} is not a number of requests a second"))?;
+            load::run(client::Address::parse(url)?, rate).await
         }
         _ => bail!(USAGE),
     }
