@@ -13,8 +13,10 @@ use program::{text, tidegate};
 fn example() -> (tempfile::TempDir, PathBuf) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the daemon stands below the root");
     let folder = tempfile::tempdir().expect("a folder");
-    let copied = Command::new("cp").arg("-a").arg(root.join("environments")).arg(folder.path()).status();
-    assert!(copied.expect("cp runs").success());
+    for part in ["environments", "policies"] {
+        let copied = Command::new("cp").arg("-a").arg(root.join(part)).arg(folder.path()).status();
+        assert!(copied.expect("cp runs").success());
+    }
     let staging = folder.path().join("environments/staging/environment.yaml");
     (folder, staging)
 }
