@@ -128,3 +128,115 @@ fn the_schema_of_every_kind_of_policy_is_printed() {
         assert_eq!(schema["title"].as_str(), Some(title.as_str()));
     }
 }
+
+const WEB: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}\n---\n\
+                   apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  selector: {matchLabels: {app: web}}\n  \
+                   template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - name: web\n        \
+                   image: example.com/web:1\n        readinessProbe: {tcpSocket: {port: 8080}}\n";
+
+/// What `validate` prints where an environment names these rollout policies for `WEB`, each with the rest of its `spec`.
+fn told(policies: &[(&str, &str)], web: &str) -> (i32, String) {
+    let names: Vec<&str> = policies.iter().map(|(name, _)| *name).collect();
+    let folder = repository(&names.join(", "), web);
+    for (name, spec) in policies {
+        let text = format!(
+            "apiVersion: tidegate.dev/v1\nkind: RolloutPolicy\nmetadata: {{name: {name}}}\nspec:\n{spec}"
+        );
+        std::fs::write(folder.path().join(format!("policies/{name}.yaml")), text).expect("a file");
+    }
+    let output = tidegate(folder.path(), &["validate"]);
+    (output.status.code().unwrap_or(-1), text(&output.stdout))
+}
+
+/// Policies, the manifests, the exit code, and what is said: code and message, place, what to do.
+type Case = (Vec<(&'static str, String)>, String, i32, [&'static str; 3]);
+
+fn bad_policies() -> Vec<Case> {
+    const OF_WEB: &str = "  match: {names: [web]}\n";
+    let gate = |gate: &str| format!("{OF_WEB}  gates:\n    beforeSwitch:\n    - name: smoke\n      {gate}\n");
+    let json = |json: &str| gate(&format!("http: {{expect: {{json: [{json}]}}}}"));
+    let query = gate("prometheus: {url: 'http://p:9090', query: 'errors{slot=\"${nope}\"}', max: 1}");
+    let without_probe = WEB.replace("        readinessProbe: {tcpSocket: {port: 8080}}\n", "");
+    let one = |spec: String| vec![("ours", spec)];
+    vec![
+        (
+            one("  match: {names: [wbe]}\n".to_owned()),
+            WEB.to_owned(),
+            0,
+            [
+                "warning[E0602]: the rollout policy `ours` matches nothing",
+                "policies/ours.yaml:1:1",
+                "correct its `match`",
+            ],
+        ),
+        (
+            vec![("ours", OF_WEB.to_owned()), ("theirs", OF_WEB.to_owned())],
+            WEB.to_owned(),
+            2,
+            [
+                "error[E0601]: Deployment shop/web: several rollout policies match it: `ours`, `theirs`",
+                "environments/dev/web.yaml:6:1",
+                "narrow `match` of the policies",
+            ],
+        ),
+        (
+            one(query),
+            WEB.to_owned(),
+            2,
+            [
+                "error[E0204]: nothing is known of ${nope}",
+                "policies/ours.yaml:9:49",
+                "known: ${slot}, ${pods}",
+            ],
+        ),
+        (
+            one(json("{pointer: /a, equals: 1, tolerance: {}}")),
+            WEB.to_owned(),
+            2,
+            [
+                "error[E0201]: a tolerance needs a number",
+                "policies/ours.yaml:9:63",
+                "write `tolerance: {abs: 0.01}`",
+            ],
+        ),
+        (
+            one(json("{pointer: /a, equals: '1', tolerance: {abs: 1}}")),
+            WEB.to_owned(),
+            2,
+            [
+                "error[E0201]: a tolerance has a meaning beside `equals` with a number only",
+                "policies/ours.yaml:9:65",
+                "without quotes",
+            ],
+        ),
+        (
+            one(OF_WEB.to_owned()),
+            without_probe,
+            2,
+            [
+                "error[E0609]: Deployment shop/web: none of its containers has a readinessProbe",
+                "environments/dev/web.yaml:14:7",
+                "add a readinessProbe",
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn every_bad_rollout_policy_is_told_with_its_code_its_place_and_what_to_do() {
+    for (policies, web, code, [said, place, help]) in bad_policies() {
+        let policies: Vec<(&str, &str)> =
+            policies.iter().map(|(name, spec)| (*name, spec.as_str())).collect();
+        let (ended, text) = told(&policies, &web);
+        assert_eq!(ended, code, "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        let at =
+            lines.iter().position(|line| line.starts_with(said)).unwrap_or_else(|| panic!("{said}\n{text}"));
+        assert_eq!(lines[at + 1].trim(), format!("--> {place}"), "{text}");
+        let helps = lines[at..]
+            .iter()
+            .take_while(|line| !line.is_empty())
+            .any(|line| line.trim_start().starts_with("help: ") && line.contains(help));
+        assert!(helps, "{help}\n{text}");
+    }
+}

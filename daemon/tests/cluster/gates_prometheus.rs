@@ -20,18 +20,22 @@ use crate::support::{check, eventually};
 /// The revision of the metered pod.
 const METERED: u128 = 8;
 
-/// A Prometheus of this test; ended when dropped.
-struct Prometheus {
+/// A Prometheus of one test; ended when dropped.
+pub struct Prometheus {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
 impl Prometheus {
     /// Scrapes these every second.
-    fn start(address: IpAddr, targets: &[(SocketAddr, &str)]) -> Self {
+    pub fn start(address: IpAddr, targets: &[(SocketAddr, &str)]) -> Self {
         let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
-        let address = SocketAddr::from((address, port));
+        Self::start_at(SocketAddr::from((address, port)), targets)
+    }
+
+    /// The same at an address that is known.
+    pub fn start_at(address: SocketAddr, targets: &[(SocketAddr, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let scraped: Vec<String> = targets
             .iter()
@@ -57,7 +61,7 @@ impl Prometheus {
         Self { child, address, _folder: folder }
     }
 
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

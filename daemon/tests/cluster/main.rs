@@ -62,6 +62,7 @@ mod rollouts_days;
 mod rollouts_edits;
 mod rollouts_git;
 mod rollouts_hands;
+mod rollouts_prometheus;
 mod rollouts_shapes;
 mod rollouts_sized;
 mod scene;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::values;
 use crate::desired::fields::{Fields, Section, Spot};
 use crate::policy::{Expectation, HttpAnswer, HttpGate, HttpRequest, Json, JsonCheck, ScalarType, Tolerance};
+use crate::problem::{Code, Problem};
 use crate::yaml::NodeValue;
 
 /// The fields of a request.
@@ -157,7 +158,9 @@ fn json(fields: &mut Fields, spot: &Spot<'_>) -> Option<Json> {
     };
     let tolerance = section.given("tolerance");
     if let Some(spot) = tolerance.as_ref().filter(|_| !matches!(place.node.value, NodeValue::Number(_))) {
-        values::refuse(fields, spot, "a tolerance has a meaning beside `equals` with a number only");
+        let message = "a tolerance has a meaning beside `equals` with a number only";
+        let help = "take it out, or write `equals` with a number, without quotes";
+        fields.report(spot, Problem::error(Code::ConfigField, message).help(help));
         return None;
     }
     let check = match what {
@@ -196,11 +199,10 @@ fn tolerance(fields: &mut Fields, spot: &Spot<'_>) -> Option<Tolerance> {
     };
     let (absolute, relative) = (one(fields, "abs"), one(fields, "rel"));
     if absolute.is_none() && relative.is_none() {
-        values::refuse(
-            fields,
-            spot,
-            "a tolerance needs a number: abs (by so much), rel (by this share), or both",
-        );
+        let message = "a tolerance needs a number: abs (by so much), rel (by this share), or both";
+        let help =
+            "write `tolerance: {abs: 0.01}`, or take it out where the number has to be exactly the same";
+        fields.report(spot, Problem::error(Code::ConfigField, message).help(help));
         return None;
     }
     Some(Tolerance {

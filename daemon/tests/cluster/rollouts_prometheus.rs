@@ -1,0 +1,61 @@
+//! A bake whose gate asks a real Prometheus, which is down for a while.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::gates_prometheus::Prometheus;
+use crate::rollout_scene::{Judged, Release, Scene};
+use crate::scene::throughout;
+use crate::support::{check, eventually};
+
+/// Watched for a second by a query, for three while it cannot tell.
+fn policy(prometheus: SocketAddr) -> String {
+    let policy = Scene::policy(Judged::BeforeSwitch, "1s").replace("max: 60s}", "max: 3s}");
+    let (before, rest) = policy.split_once("    whileBaking:\n").unwrap();
+    let (_, times) = rest.split_once("  bake:").unwrap();
+    let gate = format!("{{url: 'http://{prometheus}', query: 'vector(0)', max: 1}}");
+    format!(
+        "{before}    whileBaking:\n      - name: errors\n        every: 1s\n        prometheus: {gate}\n  bake:{times}"
+    )
+}
+
+/// The workload, once it stands in this phase.
+fn in_phase(scene: &Scene, phase: &str) -> Value {
+    eventually(&format!("it is {phase}"), || {
+        let status = scene.world.status();
+        let workload = status["workloads"][0].clone();
+        check(workload["phase"] == phase, format!("{status:#}"))?;
+        Ok(workload)
+    })
+}
+
+#[test]
+fn prometheus_down_in_a_bake_extends_and_holds_it_never_rolls_back_and_closes_it_once_it_answers() {
+    let scene = Scene::new("rollout-prometheus");
+    let host = scene.world.kube.cluster().host_address().unwrap();
+    let nobody = [((host, 9).into(), "nobody")];
+    let mut prometheus = Prometheus::start(host, &nobody);
+    let first = scene.begin(Judged::BeforeSwitch, "1s", Release::new("1"));
+    let _daemon = scene.world.daemon_with(&["--allow-gate-address", &format!("{host}/32")]);
+    scene.world.wait_for("live", &first);
+    let load = scene.load();
+    scene.world.repo.write("policies/blue-green.yaml", &policy(prometheus.address));
+    prometheus.end();
+    let second = scene.release(Release::new("2"));
+    let held = in_phase(&scene, "inconclusive");
+    assert_eq!((&held["state"], &held["serves"]), (&"baking".into(), &"green".into()), "{held:#}");
+    let gate = &held["gates"][0];
+    assert_eq!((&gate["name"], &gate["verdict"]), (&"errors".into(), &"unknown".into()), "{held:#}");
+    assert!(gate["summary"].as_str().unwrap().contains("the query was not answered"), "{held:#}");
+    assert_eq!(held["canGoBack"], true, "{held:#}");
+    assert!(held["next"].as_str().unwrap().contains("`tidegate promote` or `abort`"), "{held:#}");
+    throughout(Duration::from_secs(2), "green serves, and blue stands by", || {
+        scene.selected() == "green" && scene.replicas("blue") == Some(2)
+    });
+    let _again = Prometheus::start_at(prometheus.address, &nobody);
+    scene.world.wait_for("live", &second);
+    assert_eq!(scene.selected(), "green");
+    load.ends_well(&["1", "2"]);
+}
