@@ -45,6 +45,7 @@ mod moved;
 mod once;
 mod order;
 mod pace;
+mod pages;
 mod partial;
 mod plan;
 mod policies;
