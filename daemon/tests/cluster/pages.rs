@@ -105,17 +105,17 @@ fn play(page: &str, name: &str) {
 
 #[test]
 fn my_first_rollout_goes_as_its_page_says() {
-    play(include_str!("../../../docs/my-first-rollout.md"), "first");
+    play(include_str!("../../../policies/how-to/my-first-rollout.md"), "first");
 }
 
 #[test]
 fn a_gate_is_written_as_its_page_says() {
-    play(include_str!("../../../docs/write-a-gate.md"), "gated");
+    play(include_str!("../../../policies/how-to/write-a-gate.md"), "gated");
 }
 
 #[test]
 fn a_running_service_is_adopted_as_its_page_says() {
-    play(include_str!("../../../docs/adopt-a-running-service.md"), "adopted");
+    play(include_str!("../../../policies/how-to/adopt-a-running-service.md"), "adopted");
 }
 
 #[test]
