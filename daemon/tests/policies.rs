@@ -195,7 +195,7 @@ fn bad_policies() -> Vec<Case> {
             2,
             [
                 "error[E0201]: a tolerance needs a number",
-                "policies/ours.yaml:9:63",
+                "policies/ours.yaml:9:55",
                 "write `tolerance: {abs: 0.01}`",
             ],
         ),
@@ -205,7 +205,7 @@ fn bad_policies() -> Vec<Case> {
             2,
             [
                 "error[E0201]: a tolerance has a meaning beside `equals` with a number only",
-                "policies/ours.yaml:9:65",
+                "policies/ours.yaml:9:57",
                 "without quotes",
             ],
         ),
