@@ -96,7 +96,10 @@ impl Lane {
             })
             .collect();
         set.ordinary.retain(|object| !kept_back.iter().any(|deployment| belongs_to(object, deployment)));
-        let finished = desired.workloads.iter().filter(|workload| plain.contains(&key_of(workload)));
+        // One that gets colours with this commit is no longer the ordinary engine's.
+        let is_finished =
+            |workload: &&Arc<Workload>| workload.mode == Colours::Plain && plain.contains(&key_of(workload));
+        let finished = desired.workloads.iter().filter(is_finished);
         set.ordinary.extend(finished.flat_map(|workload| workload.plain()));
         set.ordinary.sort_by_cached_key(|object| (object.wave, object.reference.id()));
         set.ordinary.dedup_by_key(|object| object.reference.id());
@@ -252,7 +255,8 @@ impl Lane {
     }
 
     pub(super) fn is_finished(&self, desired: &DesiredSet, workload: &Workload) -> bool {
-        self.rollouts.plain.contains(&key_of(workload)) || self.rollouts.is_live(desired, workload)
+        let is_plain = workload.mode == Colours::Plain && self.rollouts.plain.contains(&key_of(workload));
+        is_plain || self.rollouts.is_live(desired, workload)
     }
 
     fn start(&self, cluster: &Arc<Cluster>, name: &str, task: Task) -> Running {
@@ -308,7 +312,7 @@ impl Lane {
         let asked: BTreeSet<String> = asked_of(desired).iter().map(|workload| key_of(workload)).collect();
         for workload in asked_of(desired) {
             let name = key_of(workload);
-            if self.rollouts.plain.contains(&name) {
+            if workload.mode == Colours::Plain && self.rollouts.plain.contains(&name) {
                 continue;
             }
             let entry = entries.get(&name).cloned().unwrap_or_default();

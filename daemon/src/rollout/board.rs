@@ -15,6 +15,8 @@ pub struct Entry {
     pub commit: String,
     /// What keeps it from going on, in words.
     pub trouble: Option<String>,
+    /// What keeps it is about a pass as a whole, and over with the next one that does not meet it.
+    pub is_of_pass: bool,
     /// Nothing will change by itself.
     pub is_settled: bool,
     /// It has left git, and stays for this reason.
@@ -64,7 +66,8 @@ impl Board {
             let status = Some(status.clone());
             let commit = commit.to_owned();
             let (is_settled, stays) = (entry.is_settled, entry.stays.take());
-            *entry = Entry { status, commit, trouble, is_settled, stays, is_gone: false };
+            let is_of_pass = entry.is_of_pass;
+            *entry = Entry { status, commit, trouble, is_of_pass, is_settled, stays, is_gone: false };
         });
     }
 
@@ -78,6 +81,15 @@ impl Board {
         self.change(app, |entry| (entry.trouble, entry.is_settled) = (None, false));
     }
 
+    /// A pass met nothing that keeps it from going on.
+    pub fn passed(&self, app: &str) {
+        self.change(app, |entry| {
+            if std::mem::take(&mut entry.is_of_pass) {
+                entry.trouble = None;
+            }
+        });
+    }
+
     /// Whether anything will change by itself.
     pub fn settled(&self, app: &str, is_settled: bool) {
         self.change(app, |entry| entry.is_settled = is_settled);
@@ -85,13 +97,13 @@ impl Board {
 
     /// A pass failed.
     pub fn failed(&self, app: &str, why: &str) {
-        self.change(app, |entry| entry.trouble = Some(why.to_owned()));
+        self.change(app, |entry| (entry.trouble, entry.is_of_pass) = (Some(why.to_owned()), true));
     }
 
     /// The API server refused a step.
     pub fn refused(&self, app: &str, phase: Phase, why: &str) {
         self.change(app, |entry| {
-            (entry.trouble, entry.is_settled) = (Some(refusal(phase, why)), true);
+            (entry.trouble, entry.is_of_pass, entry.is_settled) = (Some(refusal(phase, why)), false, true);
         });
     }
 
@@ -101,7 +113,9 @@ impl Board {
             "{name} in {} stands in the way and is not this workload's: rename one of them, or move traffic off it and delete it",
             self.namespace
         );
-        self.change(app, |entry| (entry.trouble, entry.is_settled) = (Some(why), true));
+        self.change(app, |entry| {
+            (entry.trouble, entry.is_of_pass, entry.is_settled) = (Some(why), true, true);
+        });
     }
 
     /// Nothing of it is left.

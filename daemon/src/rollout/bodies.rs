@@ -115,6 +115,7 @@ pub fn keeps_ports(live: &Live, ports: &Value) -> bool {
 /// The ports that are asked for, with the node ports that they have: callers from outside the cluster know them.
 pub fn ports(asked: &Value, live: &Live) -> Value {
     let known = live.value.pointer("/spec/ports").and_then(Value::as_array);
+    let has_node_ports = matches!(live.text("/spec/type"), "NodePort" | "LoadBalancer");
     let with_node_port = |port: &Value| {
         let mut port = port.clone();
         let same = known.into_iter().flatten().find(|known| port_key(known) == port_key(&port));
@@ -122,6 +123,10 @@ pub fn ports(asked: &Value, live: &Live) -> Value {
             (port.as_object_mut(), same.and_then(|same| same.get("nodePort")))
         {
             fields.entry("nodePort").or_insert_with(|| node_port.clone());
+        }
+        // The type may be another one than when these ports were written down.
+        if !has_node_ports && let Some(fields) = port.as_object_mut() {
+            fields.remove("nodePort");
         }
         port
     };

@@ -39,6 +39,8 @@ const SOON: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(1);
 /// Longest pause after failures.
 const RETRY_CAP: Duration = Duration::from_mins(1);
+/// So often it is tried to keep what the pods of a revision said last.
+const HEARINGS: u32 = 5;
 /// A repair that was refused is tried again after this time.
 const REFUSED: Duration = Duration::from_secs(30);
 
@@ -115,7 +117,7 @@ struct Memory {
     /// What the revision that was turned down changes, and of which commit, against which revision.
     changes: Option<(String, Revision, Changes)>,
     /// What its pods said last could not be written down; not tried again for this revision.
-    unheard: Option<Revision>,
+    unheard: Option<(Revision, u32)>,
 }
 
 impl WorkloadLane {
@@ -190,11 +192,13 @@ impl WorkloadLane {
         let carrier = self.carrier(&names, workload.as_deref(), task, &seen);
         let kept_up = carrier.keep_up(&mut verified).await;
         self.memory.verified = verified;
+        let is_kept_up = kept_up.is_ok();
         match kept_up {
             Ok(kept_up) => {
                 for repair in &kept_up.repairs {
                     self.teller.repaired(&self.app, repair);
                 }
+                self.board.passed(&self.app);
                 if kept_up.wrote {
                     return Ok(SOON);
                 }
@@ -230,7 +234,8 @@ impl WorkloadLane {
             status.reason = format!("{}; {held}", status.reason);
         }
         self.report(status, &task.commit, &decision);
-        self.follow(task, workload.as_deref(), &names, &seen, decision).await
+        let next = self.follow(task, workload.as_deref(), &names, &seen, decision).await?;
+        Ok(if is_kept_up { next } else { next.min(RETRY_CAP) })
     }
 
     /// Keeps what the pods of a revision that was turned down said last. True when it was written.
@@ -243,15 +248,21 @@ impl WorkloadLane {
     ) -> Result<bool, CallError> {
         let rejected = seen.record.as_ref().and_then(|record| record.record.rejected.as_ref());
         let Some(revision) = rejected.map(|rejected| rejected.revision) else { return Ok(false) };
-        if self.memory.unheard == Some(revision) {
+        let tries =
+            self.memory.unheard.filter(|(unheard, _)| *unheard == revision).map_or(0, |(_, tries)| tries);
+        if tries >= HEARINGS {
             return Ok(false);
         }
         let carrier = self.carrier(names, workload, task, seen);
         match carrier.keep_last_words(&task.around.secrets).await {
-            Err(error @ CallError::Conflict(_)) => Err(error),
+            // The slot has moved on meanwhile; what is decided about the live one does not wait for it.
+            Err(CallError::Conflict(_)) => {
+                self.memory.unheard = Some((revision, tries + 1));
+                Ok(false)
+            }
             Err(error) => {
                 self.teller.failed(&self.app, &error);
-                self.memory.unheard = Some(revision);
+                self.memory.unheard = Some((revision, HEARINGS));
                 Ok(false)
             }
             Ok(wrote) => Ok(wrote),

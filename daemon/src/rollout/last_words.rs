@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::LogParams;
 use kube::{Api, ResourceExt as _};
+use serde_json::Value;
 use tidegate_core::diff::repeats_secret;
 use tidegate_core::object::DesiredObject;
 use tidegate_core::review::visible::{cut_middle, visible};
@@ -22,8 +23,8 @@ use crate::cluster::call::{CallError, once};
 const DEADLINE: Duration = Duration::from_secs(3);
 /// Of the log, so many lines.
 const LOG_LINES: i64 = 40;
-/// Of the log, so many bytes.
-const LOG_BYTES: i64 = 32 * 1024;
+/// Of the log, so many bytes. They are counted from the first of these lines on.
+const LOG_BYTES: i64 = 256 * 1024;
 /// Words of an API server are cut here, in characters.
 const TROUBLE_CHARS: usize = 300;
 
@@ -58,12 +59,16 @@ impl Carrier<'_> {
             pod.labels().get(SLOT) == Some(&slot.to_string()) && pod.labels().get(REVISION) == Some(&revision)
         };
         let pods: Vec<&Pod> = self.seen.pods.iter().filter(is_of_it).collect();
-        let words = self.heard(&pods, summary, secrets).await;
+        // Its own Secrets may be others than those of git by now.
+        let own = self.kept.read(slot, rejected.revision).await?.map(|render| render.configs);
+        let own = own.unwrap_or_default();
+        let secrets: Vec<&Value> = secrets.iter().map(|secret| secret.value()).chain(&own).collect();
+        let words = self.heard(&pods, summary, &secrets).await;
         let ended = self.note(slot, |record| SlotRecord { last_words: Some(words), ..record }).await?;
         Ok(ended.is_none())
     }
 
-    async fn heard(&self, pods: &[&Pod], summary: &str, secrets: &[Arc<DesiredObject>]) -> LastWords {
+    async fn heard(&self, pods: &[&Pod], summary: &str, secrets: &[&Value]) -> LastWords {
         let mut words = LastWords::default();
         let Some(pod) = pods.iter().max_by_key(|pod| telling(pod, summary)) else { return words };
         let (container, previous) = container(pod);
@@ -79,15 +84,20 @@ impl Carrier<'_> {
         let api: Api<Pod> = Api::namespaced(self.calls.client().clone(), &self.calls.namespace);
         match tokio::time::timeout(DEADLINE, once(api.logs(&words.pod, &params))).await {
             Ok(Ok(log)) => {
-                let is_secret =
-                    |line: &str| secrets.iter().any(|secret| repeats_secret(secret.value(), line));
-                words.lines = last_lines(&log, is_secret);
+                let is_secret = |line: &str| secrets.iter().any(|secret| repeats_secret(secret, line));
+                words.lines = last_lines(whole_lines(&log), is_secret);
             }
             Ok(Err(error)) => words.trouble = Some(cut_middle(&visible(&error.to_string()), TROUBLE_CHARS)),
             Err(_) => words.trouble = Some(format!("no answer within {} s", DEADLINE.as_secs())),
         }
         words
     }
+}
+
+/// A log that was cut ends in the middle of a line, and half of a Secret's value would not be known as one.
+fn whole_lines(log: &str) -> &str {
+    let is_cut = i64::try_from(log.len()).unwrap_or(i64::MAX) >= LOG_BYTES;
+    if is_cut { log.rsplit_once('\n').map_or("", |(whole, _)| whole) } else { log }
 }
 
 /// The pod that a gate named comes first, then those that are not ready, then those that were started again most often.

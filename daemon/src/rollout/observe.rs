@@ -245,10 +245,12 @@ async fn view(
         record.deployment(live.number("/spec/replicas"), is_current, *is_adopted)
     });
     let min = |live: &Live| live.number("/spec/minReplicas").max(1);
-    let autoscaler_min = autoscalers.get(slot).as_ref().filter(|_| seen.is_some()).map(min);
+    let autoscaler = autoscalers.get(slot).as_ref().filter(|_| seen.is_some());
+    let autoscaler_min = autoscaler.map(min);
+    let autoscaler_max = autoscaler.map(|live| live.number("/spec/maxReplicas"));
     let is_short = seen.is_some_and(|seen| counted.ready < seen.live.number("/spec/replicas"));
     let cause = seen.filter(|_| is_short).and_then(|seen| cause(seen, slot, pods));
-    Ok(SlotView { deployment, pods: counted, autoscaler_min, cause })
+    Ok(SlotView { deployment, pods: counted, autoscaler_min, autoscaler_max, cause })
 }
 
 /// Why not all pods of a slot are ready. Pods of other revisions say nothing of this one.
@@ -258,10 +260,26 @@ fn cause(seen: &SeenSlot, slot: Slot, pods: &[Pod]) -> Option<Arc<str>> {
         .iter()
         .filter(|pod| pod.labels().get(SLOT) == Some(&slot) && pod.labels().get(REVISION) == Some(&revision));
     let words = why_not_created(&seen.live.value).or_else(|| {
-        let own: Vec<_> = own.take(PODS_CAP).filter_map(|pod| serde_json::to_value(pod).ok()).collect();
+        let own: Vec<_> = own.take(PODS_CAP).map(without_last_messages).collect();
+        let own: Vec<_> = own.iter().filter_map(|pod| serde_json::to_value(pod).ok()).collect();
         assess_pods(&own).as_ref().map(sentence)
     })?;
     Some(Arc::from(summary(&words)))
+}
+
+/// Without what containers said when they ended: it may be the end of a log, and that is told elsewhere, without Secrets.
+fn without_last_messages(pod: &Pod) -> Pod {
+    let mut pod = pod.clone();
+    let Some(status) = &mut pod.status else { return pod };
+    let all = [&mut status.init_container_statuses, &mut status.container_statuses];
+    for container in all.into_iter().flatten().flatten() {
+        for state in [&mut container.state, &mut container.last_state].into_iter().flatten() {
+            if let Some(ended) = &mut state.terminated {
+                ended.message = None;
+            }
+        }
+    }
+    pod
 }
 
 /// Selects the pods of a Deployment that have no colour.

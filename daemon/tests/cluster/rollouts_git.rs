@@ -80,6 +80,13 @@ fn autoscalers_and_budgets_come_to_the_colours_and_go_with_git_and_hand_made_bou
         let slot = scene.field("deployment", &format!("{APP}-blue"), "/metadata/labels/tidegate.dev~1slot");
         check(slot == "blue", slot.to_string())
     });
+    // A port that somebody has put in the place of git's goes again.
+    let edited = r#"[{"op":"replace","path":"/spec/ports","value":[{"name":"http","port":8080,"targetPort":"http"}]}]"#;
+    scene.kubectl(&["patch", "service", APP, "--type=json", "-p", edited]);
+    eventually("the port is git's again", || {
+        let now = ports(&scene);
+        check(now == json!([["http", 80]]), now.to_string())
+    });
     let renamed = sized.replace("{name: sized}", "{name: other}");
     scene.world.commit("another name", &[("app.yaml", &renamed)]);
     eventually("the copy has the new name", || {

@@ -237,6 +237,7 @@ impl SlotObject {
             deployment: self.deployment.clone(),
             pods,
             autoscaler_min: self.autoscaler_min,
+            autoscaler_max: None,
             cause: None,
         }
     }

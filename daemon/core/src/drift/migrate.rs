@@ -100,7 +100,7 @@ fn split(fields: &Value, ignored: &[String]) -> (Map<String, Value>, Map<String,
 }
 
 /// Moves one path. The nodes above it that are owned themselves (`.`) go with it: the owner of a field needs its parents.
-fn take(from: &mut Map<String, Value>, path: &[&str], into: &mut Map<String, Value>) {
+pub(super) fn take(from: &mut Map<String, Value>, path: &[&str], into: &mut Map<String, Value>) {
     let Some((step, rest)) = path.split_first() else { return };
     if rest.is_empty() {
         if let Some(leaf) = from.remove(*step) {

@@ -15,7 +15,7 @@ pub use evidence::Evidence;
 pub use fields::{FieldPath, FieldsError, PathElement, parse_fields};
 pub use flips::{ADDED_FIELDS, Fight, FlipSettings, Flips, MAX_FLIPS, WHOLE_OBJECT};
 pub use migrate::migrate_kubectl;
-pub use owners::{handed_on, holds, sole_owner};
+pub use owners::{handed_on, sole_owner};
 pub use summary::{AllowList, ForeignEntry, ManagedSummary};
 pub use suspect::{SETTLE_SECONDS, Suspicion, is_settled, suspect};
 

@@ -5,34 +5,52 @@ use serde_json::{Map, Value};
 
 use super::entry::Entry;
 use super::fields::union;
+use super::migrate::take;
 
-/// True when the Apply entry of `manager` holds this field.
-pub fn holds(managed_fields: &Value, manager: &str, path: &[&str]) -> bool {
-    let entries = managed_fields.as_array();
-    entries.into_iter().flatten().any(|value| is_apply_of(value, manager) && at(value, path).is_some())
-}
-
-/// The managed fields in which `manager` alone holds these fields; none where it already does, or does not hold all of them
-/// (they would be nobody's then, and stay for ever).
+/// The managed fields in which the Apply entry of `manager` holds whatever anybody holds of these fields, and nobody else does;
+/// none where that is so. Handed on, not dropped: what nobody holds no apply removes.
 pub fn sole_owner(managed_fields: &Value, manager: &str, paths: &[&[&str]]) -> Option<Value> {
-    if !paths.iter().all(|path| holds(managed_fields, manager, path)) {
-        return None;
-    }
-    let mut changed = false;
+    let mut moved = Map::new();
+    let mut model = None;
     let mut kept = Vec::new();
     for value in managed_fields.as_array()? {
-        let mut value = value.clone();
-        if !is_apply_of(&value, manager)
-            && let Some(fields) = value.get_mut("fieldsV1").and_then(Value::as_object_mut)
+        let mut rest = value.clone();
+        if !is_apply_of(value, manager)
+            && Entry::read(value).subresource.is_empty()
+            && let Some(fields) = rest.get_mut("fieldsV1").and_then(Value::as_object_mut)
         {
-            changed |= paths.iter().filter(|path| removed(fields, path)).count() > 0;
+            let mut taken = Map::new();
+            for path in paths {
+                take(fields, path, &mut taken);
+            }
+            if !taken.is_empty() {
+                union(&mut moved, &taken);
+                model.get_or_insert(value);
+            }
             if fields.is_empty() {
                 continue;
             }
         }
-        kept.push(value);
+        kept.push(rest);
     }
-    changed.then_some(Value::Array(kept))
+    merge(&mut kept, manager, model?, moved);
+    Some(Value::Array(kept))
+}
+
+/// Adds fields to the Apply entry of `manager`, which is made after `model` where there is none.
+fn merge(entries: &mut Vec<Value>, manager: &str, model: &Value, fields: Map<String, Value>) {
+    let own = entries.iter_mut().find(|value| is_apply_of(value, manager));
+    if let Some(own) = own.and_then(|own| own.get_mut("fieldsV1")).and_then(Value::as_object_mut) {
+        union(own, &fields);
+        return;
+    }
+    let mut entry = model.clone();
+    if let Some(entry) = entry.as_object_mut() {
+        entry.insert("manager".to_owned(), Value::String(manager.to_owned()));
+        entry.insert("operation".to_owned(), Value::String("Apply".to_owned()));
+        entry.insert("fieldsV1".to_owned(), Value::Object(fields));
+    }
+    entries.push(entry);
 }
 
 /// The managed fields in which the Apply entry of `from` is merged into that of `into`; none where there is none.
@@ -41,40 +59,13 @@ pub fn handed_on(managed_fields: &Value, from: &str, into: &str) -> Option<Value
     let given = entries.iter().find(|value| is_apply_of(value, from))?;
     let mut kept: Vec<Value> = entries.iter().filter(|value| !is_apply_of(value, from)).cloned().collect();
     let fields = given.get("fieldsV1").and_then(Value::as_object).cloned().unwrap_or_default();
-    let own = kept.iter_mut().find(|value| is_apply_of(value, into));
-    if let Some(own) = own.and_then(|own| own.get_mut("fieldsV1")).and_then(Value::as_object_mut) {
-        union(own, &fields);
-    } else {
-        let mut entry = given.clone();
-        if let Some(entry) = entry.as_object_mut() {
-            entry.insert("manager".to_owned(), Value::String(into.to_owned()));
-        }
-        kept.push(entry);
-    }
+    merge(&mut kept, into, given, fields);
     Some(Value::Array(kept))
 }
 
 fn is_apply_of(value: &Value, manager: &str) -> bool {
     let entry = Entry::read(value);
     entry.manager == manager && entry.operation == "Apply" && entry.subresource.is_empty()
-}
-
-fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter().try_fold(value.get("fieldsV1")?, |fields, step| fields.get(step))
-}
-
-/// Takes a field out, and what is empty above it.
-fn removed(fields: &mut Map<String, Value>, path: &[&str]) -> bool {
-    let Some((step, rest)) = path.split_first() else { return false };
-    if rest.is_empty() {
-        return fields.remove(*step).is_some();
-    }
-    let Some(child) = fields.get_mut(*step).and_then(Value::as_object_mut) else { return false };
-    let was_there = removed(child, rest);
-    if was_there && child.is_empty() {
-        fields.remove(*step);
-    }
-    was_there
 }
 
 #[cfg(test)]
@@ -111,11 +102,22 @@ mod tests {
     }
 
     #[test]
-    fn nobody_lets_go_of_what_would_be_nobodys_then() {
-        let managed = json!([entry("mover", "Update", &ports()), entry("tidegate", "Apply", &ports())]);
-        assert_eq!(sole_owner(&managed, "mover", &[PORTS]), None);
-        assert!(!holds(&managed, "mover", PORTS));
-        assert!(holds(&managed, "tidegate", PORTS));
+    fn what_only_others_hold_is_the_movers_then_so_that_its_apply_removes_it() {
+        let added = json!({"f:spec": {"f:ports": {"k:{\"port\":8080,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}});
+        let mut scale = entry("kubectl", "Update", &added);
+        scale["subresource"] = json!("status");
+        let managed = json!([entry("kubectl-edit", "Update", &added), scale]);
+        assert_eq!(
+            sole_owner(&managed, "mover", &[PORTS]),
+            Some(json!([scale, entry("mover", "Apply", &added)]))
+        );
+        let mut both = added.clone();
+        both["f:spec"]["f:ports"]
+            .as_object_mut()
+            .unwrap()
+            .extend(ports()["f:spec"]["f:ports"].as_object().unwrap().clone());
+        let managed = json!([entry("mover", "Apply", &ports()), entry("kubectl-edit", "Update", &added)]);
+        assert_eq!(sole_owner(&managed, "mover", &[PORTS]), Some(json!([entry("mover", "Apply", &both)])));
     }
 
     #[test]

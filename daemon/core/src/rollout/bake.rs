@@ -80,8 +80,9 @@ impl Case<'_> {
     pub(super) fn keep_size(&self) -> Option<Decision> {
         let from = self.from()?;
         let asked = self.situation.size.autoscaler?;
-        let known = self.situation.slots.get(from.slot).autoscaler_min?;
-        let min = asked.min.max(self.situation.serving(self.live)).min(asked.max);
+        let view = self.situation.slots.get(from.slot);
+        let (known, max) = (view.autoscaler_min?, view.autoscaler_max.unwrap_or(asked.max));
+        let min = asked.min.max(self.situation.serving(self.live)).min(max);
         let is_due = known < min && !*self.situation.repair_refused.get(from.slot);
         let raise = Write::Autoscaler { slot: from.slot, min };
         is_due.then(|| Decision::carry(Phase::Bake, vec![raise]))

@@ -133,9 +133,10 @@ impl Way<'_> {
     /// As many as serve now are the least: an autoscaler that sees no traffic yet would take them away again.
     fn autoscaler(&self) -> Option<Decision> {
         let asked = self.situation.size.autoscaler?;
-        let known = self.situation.slots.get(self.other).autoscaler_min?;
+        let view = self.situation.slots.get(self.other);
+        let (known, max) = (view.autoscaler_min?, view.autoscaler_max.unwrap_or(asked.max));
         let serving = self.record.live.map_or(0, |live| self.situation.serving(live));
-        let min = asked.min.max(serving).min(asked.max);
+        let min = asked.min.max(serving).min(asked.max).min(max);
         let raise = Write::Autoscaler { slot: self.other, min };
         (known < min).then(|| Decision::carry(Phase::ScaleUp, vec![raise]))
     }

@@ -136,6 +136,8 @@ pub struct SlotView {
     pub pods: Pods,
     /// `minReplicas` of its autoscaler, where it has one.
     pub autoscaler_min: Option<u32>,
+    /// `maxReplicas` of it: of another commit, it may be another one than git's.
+    pub autoscaler_max: Option<u32>,
     /// Why not all of its pods are ready, in the words of who keeps them from it: the scheduler, the kubelet, the API server.
     /// Nothing is decided by it.
     pub cause: Option<Arc<str>>,

@@ -49,7 +49,10 @@ impl Workload {
         // What is released, mostly: it comes first.
         found.sort_by_key(|(_, change)| change.path.rsplit('.').next() != Some("image"));
         let further = found.len().saturating_sub(CHANGES_CAP);
-        let shown = found.into_iter().take(CHANGES_CAP).map(|change| told(change, secrets));
+        // Old values of Secrets stand in old values of other fields.
+        let mut secrets: Vec<&Value> = secrets.iter().map(|secret| secret.value()).collect();
+        secrets.extend(&kept.configs);
+        let shown = found.into_iter().take(CHANGES_CAP).map(|change| told(change, &secrets));
         Changes { fields: shown.collect(), further }
     }
 
@@ -115,7 +118,7 @@ fn contents<'a>(old: &Value, config: &'a Config) -> Vec<Found<'a>> {
     diff(&of(old), &of(sent.value())).into_iter().map(|change| (config.object.as_ref(), change)).collect()
 }
 
-fn told((object, change): Found, secrets: &[&DesiredObject]) -> ChangedField {
+fn told((object, change): Found, secrets: &[&Value]) -> ChangedField {
     let FieldChange { path, pointer, old, new } = change;
     // What goes has no place any more: it stood in what is around it.
     let place = if new.is_some() {
@@ -127,7 +130,7 @@ fn told((object, change): Found, secrets: &[&DesiredObject]) -> ChangedField {
     let words = |value: Value| {
         let text = value.to_string();
         let plain = value.as_str().unwrap_or(&text);
-        let is_repeated = secrets.iter().any(|secret| repeats_secret(secret.value(), plain));
+        let is_repeated = secrets.iter().any(|secret| repeats_secret(secret, plain));
         let shown = if is_repeated { "***".to_owned() } else { cut_middle(&visible(&text), VALUE_CHARS) };
         (!is_secret).then_some(shown)
     };

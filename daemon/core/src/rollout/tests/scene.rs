@@ -91,6 +91,7 @@ pub fn running(number: u128, pods: u32) -> SlotView {
         deployment: Some(deployment),
         pods: Pods { ready: pods, others: 0, total: pods },
         autoscaler_min: None,
+        autoscaler_max: None,
         cause: None,
     }
 }
