@@ -153,7 +153,7 @@ fn a_live_colour_that_dies_while_another_warms_does_not_keep_it_from_the_traffic
     scene.said(&["0 of 2 pods of green are ready"]);
     // Those that come after them are called by nobody.
     scene.kubectl(&["delete", "pods", "-l", "tidegate.dev/slot=blue", "--wait=false"]);
-    scene.said(&["blue house-price-blue", "0 of 2 ready  serves"]);
+    scene.said(&["house-price-blue", "0 of 2 ready  serves"]);
     scene.call_ready("green", 2);
     scene.world.wait_for("live", &second);
     assert_eq!(scene.selected(), "green");

@@ -119,7 +119,7 @@ fn a_log_that_cannot_be_read_is_told_so_and_a_gate_of_a_bake_with_its_stage() {
     assert_eq!(workload["gates"][0]["stage"], "whileBaking", "{workload:#}");
     assert_eq!(workload["gates"][0]["verdict"], "fail", "{workload:#}");
     // An image that is nowhere starts no container, which has no log then.
-    let policy = Scene::policy(Judged::WhileBaking, "20s").replace("warm: 60s", "warm: 4s");
+    let policy = Scene::policy(Judged::WhileBaking, "20s").replace("warm: 10m", "warm: 4s");
     scene.world.repo.write("policies/blue-green.yaml", &policy);
     let app = scene.manifests(Release::new("3")).replace("/shop:1.0.0", "/nowhere:1.0.0");
     let third = scene.world.commit("version 3", &[("app.yaml", &app)]);

@@ -1,7 +1,7 @@
 //! The end of a workload's colours: git asks for it without them (`mode: none`), or it has left git. In each instant something
 //! serves as long as git asks for it.
 
-use super::decide::{Case, next, point};
+use super::decide::{Case, next, point, put_away};
 use super::pointer::{Pointer, Record};
 use super::situation::{Desired, Situation};
 use super::slot::Slot;
@@ -34,6 +34,13 @@ impl Case<'_> {
         let parity = situation.parity(Some(*live)).max(1);
         if !is_adopted {
             match situation.uncoloured {
+                // The one that was taken over has the name that is needed, and another revision: it goes first.
+                None if self.is_other_adopted() => {
+                    if !situation.is_drained(record) {
+                        return Decision::wait(Phase::Leave, Waiting::Time);
+                    }
+                    return Decision::carry(Phase::Leave, put_away(situation, self.other));
+                }
                 None => {
                     let make = Write::MakeUncoloured { replicas: parity };
                     return Decision::carry(Phase::Leave, vec![Write::Epoch, make]);
@@ -46,6 +53,10 @@ impl Case<'_> {
         }
         let leaving = Record { is_leaving: true, settled_at: None, halted: None, ..next(record) };
         Decision::carry(Phase::Leave, vec![Write::MarkFollowers, point(leaving)])
+    }
+
+    fn is_other_adopted(&self) -> bool {
+        self.situation.deployment(self.other).is_some_and(|held| held.is_adopted)
     }
 
     /// The colours go when traffic has settled and drained, the record last.

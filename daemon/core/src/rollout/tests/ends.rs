@@ -79,6 +79,20 @@ fn a_deployment_that_was_taken_over_and_never_rolled_out_gets_its_own_pods_back(
 }
 
 #[test]
+fn the_deployment_that_was_taken_over_goes_before_another_of_its_name_is_made() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Plain;
+    scene.slots.green = running(2, 2);
+    scene.held(Slot::Green).is_adopted = true;
+    scene.record().settled_at = Some(NOW);
+    scene.waits(Phase::Leave, Waiting::Time);
+    scene.record().settled_at = Some(ago(1));
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Delete(Slot::Green)]);
+    scene.slots.green = SlotView::default();
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::MakeUncoloured { replicas: 2 }]);
+}
+
+#[test]
 fn a_change_of_mind_on_the_way_out_brings_the_colour_back() {
     let mut scene = Scene::steady();
     scene.record().is_leaving = true;
