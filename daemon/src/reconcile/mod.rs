@@ -15,7 +15,7 @@
 //! | `parent`, `claim` | the parent object: read, written, marked with the commit that is begun and the one that is applied |
 //! | `rescue` | a parent that was deleted by hand, made again |
 //! | `rollback` | back to the last good commit, and what is held meanwhile |
-//! | `rollouts` | workloads that roll out in colours: told what git asks for, and how they stand |
+//! | `rollouts`, `rollout_tasks` | workloads that roll out in colours: told what git asks for, and how they stand; their tasks |
 //! | `rewind` | who allowed a rewound branch to be followed |
 //! | `inventory`, `account` | what is owned: noted, corrected, written; what came of the actions |
 //! | `examine` | what has drifted while nothing may be written |
