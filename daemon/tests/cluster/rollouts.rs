@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::rollout_scene::{APP, Judged, Release, Scene};
-use crate::scene::{gone, problem, throughout};
+use crate::scene::{gone, problem, problems, record, throughout};
 use crate::support::{check, eventually};
 
 #[test]
@@ -175,8 +175,16 @@ fn another_name_for_the_same_service_is_refused_and_traffic_stays() {
     );
     let commit = scene.world.commit("another name", &[("app.yaml", &renamed)]);
     let status = scene.world.wait_for("degraded", &commit);
-    let message = problem(&status, "E0413")["message"].as_str().unwrap().to_owned();
+    // The old name, which has left git and stays, is told beside it some moments later.
+    let refused: Vec<_> =
+        problems(&status, "E0413").into_iter().filter(|one| one["object"]["name"] == "renamed").collect();
+    assert_eq!(refused.len(), 1, "{status:#}");
+    let message = refused[0]["message"].as_str().unwrap();
     assert!(message.contains(&format!("Service {APP} of workload {APP}")), "{message}");
+    record(&scene.world, &scene.world.name, "why the old name stays is told", |status| {
+        let stays = format!("/{APP} has left git and stays with its colours");
+        problems(status, "E0413").iter().any(|one| one["message"].as_str().unwrap().contains(&stays))
+    });
     throughout(Duration::from_secs(3), "blue serves", || scene.selected() == "blue");
     load.ends_well(&["1"]);
 }
