@@ -68,6 +68,25 @@ impl Absent {
         Ok(Absence::Doubtful(doubt))
     }
 
+    /// An aggregated API of the kind's group that is down: it may be why its API server has answered 503. Whatever cannot
+    /// be read is none.
+    pub async fn service_that_is_down(&self, gvk: &Gvk) -> Option<String> {
+        let key = (gvk.group.clone(), gvk.kind.clone());
+        let known = self.doubts().get(&key).filter(|(at, _)| at.elapsed() < DOUBT_LASTS).cloned();
+        if let Some((_, doubt)) = known {
+            return Some(doubt);
+        }
+        if gvk.group.is_empty() {
+            return None;
+        }
+        let down = self.service_down(gvk).await.ok().flatten()?;
+        let mut doubts = self.doubts();
+        if doubts.len() < DOUBTS_CAP {
+            doubts.insert(key, (Instant::now(), down.clone()));
+        }
+        Some(down)
+    }
+
     /// The first reason to think that objects of the kind may exist; none when nothing speaks for it.
     async fn doubt(&self, gvk: &Gvk) -> Result<Option<String>, CallError> {
         if gvk.group.is_empty() {

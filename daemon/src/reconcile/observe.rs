@@ -218,7 +218,7 @@ async fn read_unseen(
                 singles.extend(ids.into_iter().map(|id| (id, gvk.clone(), kind.clone())));
             }
             Err(error) => {
-                let reason = unreadable(cluster, &gvk, &error);
+                let reason = unreadable(cluster, &gvk, &error).await;
                 observed.unread.extend(ids.into_iter().map(|id| (id, reason.clone())));
             }
         }
@@ -239,24 +239,28 @@ async fn read_unseen(
             Ok(Some(live)) => drop(observed.objects.insert(id, Arc::new(live))),
             Ok(None) => {}
             Err(error @ CallError::Unreachable(_)) => return Err(error),
-            Err(error) => drop(observed.unread.insert(id, unreadable(cluster, &gvk, &error))),
+            Err(error) => drop(observed.unread.insert(id, unreadable(cluster, &gvk, &error).await)),
         }
     }
     Ok(())
 }
 
 /// Why a read failed. Not found, in answer to a list or in other words than about the object, is about the kind.
-fn unreadable(cluster: &Cluster, gvk: &Gvk, error: &CallError) -> String {
+/// Busy may be what stands before an aggregated API that is down, whose kinds discovery goes on naming for a while.
+async fn unreadable(cluster: &Cluster, gvk: &Gvk, error: &CallError) -> String {
     match error {
         CallError::NotFound(_) => {
             cluster.kinds.doubt();
             gvk.unserved()
         }
+        CallError::Busy { .. } => match cluster.absent.service_that_is_down(gvk).await {
+            Some(down) => format!("{error}: {down}"),
+            None => error.to_string(),
+        },
         CallError::Conflict(_)
         | CallError::Refused(_)
         | CallError::Forbidden(_)
         | CallError::Unauthorized(_)
-        | CallError::Busy { .. }
         | CallError::Damaged(_)
         | CallError::Server(_)
         | CallError::Unreachable(_) => error.to_string(),

@@ -246,6 +246,35 @@ fn an_aggregated_api_that_is_down_is_said_and_nothing_of_it_is_forgotten() {
     assert!(forgotten(&daemon) > 0, "{}", daemon.log());
 }
 
+#[test]
+fn an_aggregated_api_that_goes_down_while_its_kind_is_known_is_named() {
+    let world = World::new("kinds-known");
+    let definition = Definition::new(&world);
+    let service = Service::new(&world, &definition);
+    definition.serve(&[("v1", true)]);
+    world.commit("settings", &[("c.yaml", &config_map("c", "k", "one"))]);
+    let first = world.commit(
+        "widget",
+        &[("environment.yaml", &world.environment("")), ("w.yaml", &definition.widget("v1"))],
+    );
+    let daemon = world.daemon();
+    world.wait_for("live", &first);
+    // It sleeps through the deletion, so that what it knows of the kinds is from before.
+    daemon.signal("-STOP");
+    definition.delete();
+    service.start();
+    world.repo.remove(&format!("environments/{}/w.yaml", world.name));
+    let second = world.repo.commit("no widget");
+    daemon.signal("-CONT");
+    record(&world, "kinds-known", "the service that is down is named", |status| {
+        let text = status.to_string();
+        status["seen"]["id"] == second && text.contains(&service.name) && text.contains("is not available")
+    });
+    assert_eq!(forgotten(&daemon), 0, "{}", daemon.log());
+    service.delete();
+    world.wait_for("live", &second);
+}
+
 /// An aggregated API of the definition's group, whose program is not there; gone with the test.
 struct Service<'a> {
     world: &'a World,

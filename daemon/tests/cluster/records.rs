@@ -111,7 +111,7 @@ fn a_parent_that_another_repository_made_in_the_same_moment_is_left_to_it() {
     world.wait_for_environment(other, "live", &commit);
     let source = parent_annotation(&world, other, "tidegate.dev/source");
     // Its Lease is alive for 15 s more; awake, it would find a parent that its git does not name, and take it down.
-    signal(&neighbour, "-STOP");
+    neighbour.signal("-STOP");
 
     one(&world);
     let proxy = FaultProxy::start(&world.kube.kubeconfig());
@@ -136,12 +136,7 @@ fn a_parent_that_another_repository_made_in_the_same_moment_is_left_to_it() {
     let seen = || parent_annotation(&world, &world.name, "tidegate.dev/seen");
     throughout(Duration::from_secs(2), "it is not claimed", || seen().is_empty());
     assert_eq!(parent_annotation(&world, &world.name, "tidegate.dev/source"), source);
-    signal(&neighbour, "-CONT");
-}
-
-fn signal(daemon: &Daemon, name: &str) {
-    let status = std::process::Command::new("kill").args([name, &daemon.pid().to_string()]).status();
-    assert!(status.unwrap().success());
+    neighbour.signal("-CONT");
 }
 
 #[test]

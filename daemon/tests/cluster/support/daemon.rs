@@ -105,6 +105,12 @@ impl Daemon {
         (start.elapsed(), status.code().unwrap_or(-1))
     }
 
+    /// Sends the process a signal, as `kill` names it: `-STOP`, `-CONT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.pid().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
