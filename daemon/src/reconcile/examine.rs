@@ -27,6 +27,8 @@ impl Lane {
             return Ok(());
         }
         let Some(applied) = self.applied(cluster).await? else { return Ok(()) };
+        self.read_held_services(cluster, &applied).await?;
+        let applied = self.without_rollouts(applied);
         let settings = settings(&self.name, &applied.environment);
         for _ in 0..ROUNDS {
             let plan = self.plan(cluster, &applied, &settings, Unseen::Read).await?;

@@ -16,6 +16,7 @@
 //! | `rescue` | a parent that was deleted by hand, made again |
 //! | `rollback` | back to the last good commit, and what is held meanwhile |
 //! | `rollouts`, `rollout_tasks` | workloads that roll out in colours: told what git asks for, and how they stand; their tasks |
+//! | `rollout_services` | the Services that are theirs, whatever git says of them |
 //! | `rewind` | who allowed a rewound branch to be followed |
 //! | `inventory`, `account` | what is owned: noted, corrected, written; what came of the actions |
 //! | `examine` | what has drifted while nothing may be written |
@@ -44,6 +45,7 @@ mod reports;
 mod rescue;
 mod rewind;
 mod rollback;
+mod rollout_services;
 mod rollout_tasks;
 mod rollouts;
 mod settings;
@@ -175,6 +177,7 @@ impl Lane {
             self.rollouts.stop();
             return self.record(cluster, wanted, None).await;
         }
+        self.read_held_services(cluster, &desired).await?;
         let desired = self.without_rollouts(desired);
         self.hand_over(&desired);
         let rolled_back_from = self.hold().map(|held| short(&held.commit.id).to_owned());

@@ -35,6 +35,7 @@ impl Lane {
         let now = Timestamp::now();
         self.memory.progress.away |= rounds.is_none();
         let desired = self.memory.examined.clone().or_else(|| self.worked_for());
+        let desired = desired.map(|desired| self.without_rollouts(desired));
         let mut standings = self.standings(cluster, wanted, desired.as_deref(), rounds, now).await;
         if let (Some(desired), Some(Rounds::Settled)) = (&desired, rounds) {
             match self.decide(cluster, desired, &standings.unhealthy).await? {

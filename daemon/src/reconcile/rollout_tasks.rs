@@ -14,20 +14,27 @@ use tidegate_core::workload::Workload;
 use super::lane::Lane;
 use super::rollouts::key_of;
 use crate::rollout::lane::{Around, Task, Want};
+use crate::rollout::leaving::Leaving;
 use crate::world::DesiredSet;
 
 /// A workload that goes takes so many objects with it: two Deployments and a Service.
 const OBJECTS_OF_ONE: u32 = 3;
 
-fn task(desired: &DesiredSet, around: &Arc<Around>, want: Want, held: Option<String>) -> Task {
+fn task(
+    desired: &DesiredSet,
+    around: &Arc<Around>,
+    (want, leaving): (Want, Leaving),
+    held: Option<String>,
+) -> Task {
     let asked = match &want {
         Want::Rolled(workload) => workload.policy.reach,
-        Want::Gone { .. } => None,
+        Want::Gone => None,
     };
+    let leaving = Leaving { is_held: held.is_some(), ..leaving };
     let is_inside = desired.environment.cluster.value == Cluster::InCluster;
     let reach = asked.unwrap_or(if is_inside { Reach::Direct } else { Reach::ApiServer });
     let (policies, around) = (desired.policies.clone(), around.clone());
-    Task { want, commit: desired.revision.id(), held, policies, reach, around }
+    Task { want, commit: desired.revision.id(), held, policies, reach, leaving, around }
 }
 
 /// What a workload's lane has to know of its environment to tell people of a failure.
@@ -51,28 +58,34 @@ impl Lane {
         unmatched: &BTreeSet<String>,
     ) -> BTreeMap<String, Task> {
         let around = Arc::new(around(desired));
-        let task = |want, held| task(desired, &around, want, held);
-        let mut tasks = BTreeMap::new();
-        if !desired.environment.decommission {
-            let unfinished = self.unfinished_ordinary(desired);
-            for workload in &desired.workloads {
-                let held = self.held(desired, workload, unfinished);
-                tasks.insert(key_of(workload), task(Want::Rolled(workload.clone()), held));
-            }
-        }
+        let asked: BTreeMap<String, &Arc<Workload>> = if desired.environment.decommission {
+            BTreeMap::new()
+        } else {
+            desired.workloads.iter().map(|workload| (key_of(workload), workload)).collect()
+        };
         let gone: Vec<&String> =
-            known.iter().filter(|name| !tasks.contains_key(*name) && !unmatched.contains(*name)).collect();
-        let may_delete = self.may_delete(desired, gone.len());
-        let gone: Vec<String> = gone.into_iter().cloned().collect();
+            known.iter().filter(|name| !asked.contains_key(*name) && !unmatched.contains(*name)).collect();
+        let services = ServicesInGit::of(desired);
+        let may_delete = self.may_delete(desired, gone.len(), &services);
+        let leaving = |name: &str| {
+            let services = services.beside(name);
+            Leaving { may_delete, is_held: false, services }
+        };
+        let mut tasks = BTreeMap::new();
+        let unfinished = self.unfinished_ordinary(desired);
+        for (name, workload) in asked {
+            let held = self.held(desired, workload, unfinished);
+            let want = (Want::Rolled(workload.clone()), leaving(&name));
+            tasks.insert(name, task(desired, &around, want, held));
+        }
         for name in gone {
-            let services = Arc::new(services_in(desired, &name));
-            tasks.insert(name, task(Want::Gone { may_delete, services }, None));
+            tasks.insert(name.clone(), task(desired, &around, (Want::Gone, leaving(name)), None));
         }
         tasks
     }
 
     /// Deletes of whole workloads stay within the budget of prunes.
-    fn may_delete(&mut self, desired: &DesiredSet, gone: usize) -> bool {
+    fn may_delete(&mut self, desired: &DesiredSet, gone: usize, services: &ServicesInGit) -> bool {
         self.rollouts.over_budget = None;
         let environment = &desired.environment;
         if environment.decommission {
@@ -82,7 +95,10 @@ impl Lane {
             return false;
         }
         let PruneBudget { max, percent } = environment.prune.budget;
+        let followers = self.rollouts.held.left(desired, |name| (*services.beside(name)).clone());
+        let followers = u32::try_from(followers).unwrap_or(u32::MAX);
         let gone = u32::try_from(gone).unwrap_or(u32::MAX).saturating_mul(OBJECTS_OF_ONE);
+        let gone = gone.saturating_add(followers);
         let owned = self.memory.inventory.as_ref().map_or(0, |(inventory, _)| inventory.entries.len());
         let rolled = desired.workloads.len().saturating_mul(OBJECTS_OF_ONE as usize);
         let all = u32::try_from(owned.saturating_add(rolled)).unwrap_or(u32::MAX).saturating_add(gone);
@@ -92,7 +108,7 @@ impl Lane {
             return true;
         }
         let message = format!(
-            "workloads that left git would take {gone} objects with them, and the prune budget allows {allowed}; nothing is deleted"
+            "workloads that left git, and Services that followed, are {gone} objects, and the prune budget allows {allowed}; nothing of them is deleted"
         );
         self.rollouts.over_budget = Some(Problem::error(Code::PruneBudget, message).help(
             "raise spec.prune.budget in the commit that deletes them, or delete them in several commits",
@@ -137,19 +153,33 @@ pub(super) fn held_tasks(
 ) -> BTreeMap<String, Task> {
     let workloads = desired.workloads.iter().filter(|workload| known.contains(&key_of(workload)));
     let around = Arc::new(around(desired));
+    let services = ServicesInGit::of(desired);
     let held = |workload: &Arc<Workload>| {
-        let want = Want::Rolled(workload.clone());
-        (key_of(workload), task(desired, &around, want, Some(why.to_owned())))
+        let name = key_of(workload);
+        let leaving = Leaving { services: services.beside(&name), ..Leaving::default() };
+        let want = (Want::Rolled(workload.clone()), leaving);
+        (name, task(desired, &around, want, Some(why.to_owned())))
     };
     workloads.map(held).collect()
 }
 
-/// The Services that git has in the namespace of a workload.
-fn services_in(desired: &DesiredSet, name: &str) -> BTreeSet<String> {
-    let namespace = name.split_once('/').map(|(namespace, _)| namespace);
-    let objects = if desired.environment.decommission { &[][..] } else { &desired.objects[..] };
-    let is_there = |object: &&Arc<DesiredObject>| {
-        object.reference.gvk.kind == "Service" && object.reference.namespace.as_deref() == namespace
-    };
-    objects.iter().filter(is_there).map(|object| object.reference.name.clone()).collect()
+/// The Services that git has, by namespace; none of an environment that is taken down.
+struct ServicesInGit(BTreeMap<String, Arc<BTreeSet<String>>>);
+
+impl ServicesInGit {
+    fn of(desired: &DesiredSet) -> Self {
+        let objects = if desired.environment.decommission { &[][..] } else { &desired.objects[..] };
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for object in objects.iter().filter(|object| object.reference.gvk.kind == "Service") {
+            let namespace = object.reference.namespace.clone().unwrap_or_default();
+            found.entry(namespace).or_default().insert(object.reference.name.clone());
+        }
+        Self(found.into_iter().map(|(namespace, names)| (namespace, Arc::new(names))).collect())
+    }
+
+    /// Those in the namespace of a workload.
+    fn beside(&self, workload: &str) -> Arc<BTreeSet<String>> {
+        let namespace = workload.split_once('/').map_or("", |(namespace, _)| namespace);
+        self.0.get(namespace).cloned().unwrap_or_default()
+    }
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::Rounds;
 use super::lane::Lane;
+use super::rollout_services::HeldServices;
 use super::rollout_tasks::held_tasks;
 use super::standings::Standings;
 use crate::cluster::call::CallError;
@@ -26,6 +27,7 @@ use crate::rollout::board::{Board, Entry, key};
 use crate::rollout::calls::Calls;
 use crate::rollout::kept::Kept;
 use crate::rollout::lane::{Task, WorkloadLane};
+use crate::rollout::leaving::Stays;
 use crate::rollout::tell::Teller;
 use crate::world::DesiredSet;
 
@@ -38,6 +40,8 @@ pub struct Rollouts {
     plain: BTreeSet<String>,
     /// Those that had colours, are in git, and no policy matches any more.
     unmatched: BTreeSet<String>,
+    /// Services that are theirs.
+    pub(super) held: HeldServices,
     /// Deletes that go beyond the budget.
     pub(super) over_budget: Option<Problem>,
 }
@@ -82,9 +86,10 @@ impl Rollouts {
 impl Lane {
     /// What the ordinary engine enforces: all that rolls out in colours is left to its lane.
     pub(super) fn without_rollouts(&self, desired: Arc<DesiredSet>) -> Arc<DesiredSet> {
-        let Rollouts { plain, .. } = &self.rollouts;
+        let Rollouts { plain, held, .. } = &self.rollouts;
         let unmatched = self.unmatched(&desired);
-        if unmatched.is_empty() && plain.is_empty() {
+        let is_held = desired.ordinary.iter().any(|object| held.hold(object));
+        if unmatched.is_empty() && plain.is_empty() && !is_held {
             return desired;
         }
         let mut set = DesiredSet::clone(&desired);
@@ -101,6 +106,7 @@ impl Lane {
             |workload: &&Arc<Workload>| workload.mode == Colours::Plain && plain.contains(&key_of(workload));
         let finished = desired.workloads.iter().filter(is_finished);
         set.ordinary.extend(finished.flat_map(|workload| workload.plain()));
+        set.ordinary.retain(|object| !held.hold(object));
         set.ordinary.sort_by_cached_key(|object| (object.wave, object.reference.id()));
         set.ordinary.dedup_by_key(|object| object.reference.id());
         Arc::new(set)
@@ -316,6 +322,8 @@ impl Lane {
                 continue;
             }
             let entry = entries.get(&name).cloned().unwrap_or_default();
+            let follow = entry.followers.iter();
+            standings.problems.extend(follow.map(|(service, why)| follower_left(service, &name, why)));
             all_settled &= entry.is_settled;
             match judged(&entry, desired, workload) {
                 State::Live => {}
@@ -327,7 +335,7 @@ impl Lane {
             let entry = entries.get(name).cloned().unwrap_or_default();
             let goes = entry.status.is_some() && entry.stays.is_none();
             all_settled &= !goes;
-            standings.problems.extend(entry.stays.map(|why| left_behind(name, &why)));
+            standings.problems.extend(entry.stays.as_ref().map(|why| left_behind(name, why)));
         }
         standings.settled = standings.state.is_settled() && all_settled;
     }
@@ -493,9 +501,17 @@ pub fn stuck(trouble: &str) -> Problem {
     Problem::error(Code::RolloutStuck, format!("the rollout does not go on: {trouble}"))
 }
 
-fn left_behind(name: &str, why: &str) -> Problem {
+fn left_behind(name: &str, why: &Stays) -> Problem {
     Problem::warning(Code::RolloutStuck, format!("{name} has left git and stays with its colours: {why}"))
-        .help("lift what keeps it, or take it into git again; `status` shows what it runs")
+        .help(why.help())
+}
+
+fn follower_left(service: &str, workload: &str, why: &Stays) -> Problem {
+    let namespace = workload.split_once('/').map_or("", |(namespace, _)| namespace);
+    let message = format!(
+        "Service {namespace}/{service} has left git and stays, where it follows the traffic of {workload}: {why}"
+    );
+    Problem::warning(Code::RolloutStuck, message).help(why.help())
 }
 
 fn unmatched(name: &str) -> Problem {

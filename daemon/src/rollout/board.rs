@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_core::rollout::{Phase, WorkloadStatus};
 use tokio::sync::Notify;
 
+use super::leaving::Stays;
+
 /// What is known of one workload.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Entry {
@@ -20,7 +22,9 @@ pub struct Entry {
     /// Nothing will change by itself.
     pub is_settled: bool,
     /// It has left git, and stays for this reason.
-    pub stays: Option<String>,
+    pub stays: Option<Stays>,
+    /// Services that followed it, have left git, and stay, each for its reason.
+    pub followers: BTreeMap<String, Stays>,
     /// Nothing of it is left in the cluster.
     pub is_gone: bool,
 }
@@ -65,15 +69,18 @@ impl Board {
             let trouble = entry.trouble.take().filter(|_| is_same);
             let status = Some(status.clone());
             let commit = commit.to_owned();
-            let (is_settled, stays) = (entry.is_settled, entry.stays.take());
-            let is_of_pass = entry.is_of_pass;
-            *entry = Entry { status, commit, trouble, is_of_pass, is_settled, stays, is_gone: false };
+            *entry = Entry { status, commit, trouble, is_gone: false, ..std::mem::take(entry) };
         });
     }
 
     /// It has left git, and stays for this reason, or goes.
-    pub fn left(&self, app: &str, stays: Option<String>) {
+    pub fn left(&self, app: &str, stays: Option<Stays>) {
         self.change(app, |entry| entry.stays = stays);
+    }
+
+    /// These Services followed it, have left git, and stay.
+    pub fn followers_left(&self, app: &str, stay: BTreeMap<String, Stays>) {
+        self.change(app, |entry| entry.followers = stay);
     }
 
     /// A step was carried out.

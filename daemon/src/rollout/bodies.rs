@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tidegate_core::inventory::{Marks, Precondition, marked};
 use tidegate_core::rollout::{POINTER_RECORD, PointerRecord, SLOT_RECORD, Selection, SlotRecord};
+use tidegate_core::workload::names::APP;
 
 use super::calls::{Live, SCALE};
 use super::traffic;
@@ -32,15 +33,24 @@ fn noted(live: &Live, annotation: &str, value: &Value) -> Value {
     })
 }
 
+/// The same of a Service that a rollout moves. It says whose it is: git may no longer name it.
+fn moved(live: &Live, app: &str, annotation: &str, value: &Value) -> Value {
+    let mut body = noted(live, annotation, value);
+    if let Some(metadata) = body.get_mut("metadata").filter(|_| !app.is_empty()) {
+        put(metadata, "labels", json!({ APP: app }));
+    }
+    body
+}
+
 /// A slot's record, and nothing else.
 pub fn slot_record(live: &Live, record: &SlotRecord) -> Value {
     noted(live, SLOT_RECORD, &text(record))
 }
 
 /// One more mark on a follower.
-pub fn follower_mark(live: &Live) -> Value {
+pub fn follower_mark(live: &Live, app: &str) -> Value {
     let marks: u64 = live.annotation(MARKS).and_then(|text| text.parse().ok()).unwrap_or_default();
-    let mut body = noted(live, MARKS, &json!(marks.saturating_add(1).to_string()));
+    let mut body = moved(live, app, MARKS, &json!(marks.saturating_add(1).to_string()));
     let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
     put(&mut body, "spec", json!({ "selector": own("/spec/selector"), "ports": own("/spec/ports") }));
     body
@@ -48,22 +58,22 @@ pub fn follower_mark(live: &Live) -> Value {
 
 /// The pointer's record, where it sends traffic, and by which ports.
 pub fn pointer(live: &Live, record: &PointerRecord, selector: &Value, ports: &Value) -> Value {
-    let mut body = noted(live, POINTER_RECORD, &text(record));
+    let mut body = moved(live, &record.app, POINTER_RECORD, &text(record));
     put(&mut body, "spec", json!({ "selector": selector, "ports": ports }));
     body
 }
 
 /// A follower that selects what the pointer selects.
-pub fn follower(live: &Live, selector: &Value, ports: &Value) -> Value {
-    let mut body = follower_mark(live);
+pub fn follower(live: &Live, app: &str, selector: &Value, ports: &Value) -> Value {
+    let mut body = follower_mark(live, app);
     put(&mut body, "spec", json!({ "selector": selector, "ports": ports }));
     body
 }
 
 /// A follower with other ports, without a further mark.
-pub fn moved_follower(live: &Live, selector: &Value, ports: &Value) -> Value {
+pub fn moved_follower(live: &Live, app: &str, selector: &Value, ports: &Value) -> Value {
     let marks = live.annotation(MARKS).map_or(Value::Null, |marks| json!(marks));
-    let mut body = noted(live, MARKS, &marks);
+    let mut body = moved(live, app, MARKS, &marks);
     put(&mut body, "spec", json!({ "selector": selector, "ports": ports }));
     body
 }

@@ -15,6 +15,7 @@ use tidegate_core::workload::{SlotRender, Workload};
 use super::bodies;
 use super::calls::{BODY, COLOUR, Calls, Guard, Kind, Live, ROLLOUT};
 use super::kept::Kept;
+use super::leaving::Leaving;
 use super::names::Names;
 use super::observe::{MADE_TO_LEAVE, Seen, SeenSlot, SeenUncoloured, count};
 use super::point::Ports;
@@ -36,6 +37,8 @@ pub struct Carrier<'a> {
     pub marks: &'a Marks,
     /// What the step was decided from.
     pub seen: &'a Seen,
+    /// What of git says how to part with what it does not ask for.
+    pub leaving: &'a Leaving,
     /// What a gate has said, where the step writes it down.
     pub finding: Option<&'a Finding>,
 }

@@ -1,11 +1,10 @@
 //! The lane of one workload: observe, keep up, decide, carry one step out or ask a gate, report. It keeps nothing that matters:
 //! a daemon that is killed at any instant finds the same step again from what stands on the objects.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_core::inventory::{Marks, PART_OF, PRUNE, PRUNE_DISABLED};
+use tidegate_core::inventory::{Marks, PART_OF};
 use tidegate_core::object::DesiredObject;
 use tidegate_core::policy::{Policies, Reach, WindowState};
 use tidegate_core::rollout::{
@@ -21,6 +20,7 @@ use super::calls::{Calls, Live};
 use super::carry::{Carried, Carrier};
 use super::halted;
 use super::kept::Kept;
+use super::leaving::{Leaving, why_it_stays};
 use super::names::Names;
 use super::observe::{Seen, observe};
 use super::tell::Teller;
@@ -57,6 +57,8 @@ pub struct Task {
     pub policies: Arc<Policies>,
     /// How gates get to pods.
     pub reach: Reach,
+    /// How to part with what git does not ask for.
+    pub leaving: Leaving,
     /// What there is to know for telling.
     pub around: Arc<Around>,
 }
@@ -76,12 +78,7 @@ pub enum Want {
     /// This workload.
     Rolled(Arc<Workload>),
     /// Nothing any more.
-    Gone {
-        /// It may be deleted.
-        may_delete: bool,
-        /// Services that git has in its namespace: one that it went by may be another one's now.
-        services: Arc<BTreeSet<String>>,
-    },
+    Gone,
 }
 
 /// One workload's lane.
@@ -172,46 +169,36 @@ impl WorkloadLane {
     /// One pass: at most one step.
     async fn pass(&mut self, task: &Task) -> Result<Duration, CallError> {
         self.asking.reach(task.reach);
-        let Some(names) = self.names(task).await? else {
-            if matches!(task.want, Want::Gone { may_delete: true, .. }) {
-                super::upkeep::sweep(&self.calls, &self.kept, &self.marks, &self.app).await?;
+        let Some(mut names) = self.names(task).await? else {
+            if task.leaving.may_delete {
+                let Self { calls, kept, marks, app, .. } = &*self;
+                super::upkeep::sweep(calls, kept, marks, app, &task.leaving).await?;
             }
             self.board.gone(&self.app);
             return Ok(AT_REST);
         };
-        let seen = Box::pin(observe(&self.calls, &names)).await?;
+        let mut seen = Box::pin(observe(&self.calls, &names, &self.marks)).await?;
+        let mut task = task.clone();
+        let mut led_otherwise = None;
+        if let Some(service) = seen.led_by.take() {
+            led_otherwise = task.lead_by(&service, &names.service);
+            names.lead_by(&service);
+            seen = Box::pin(observe(&self.calls, &names, &self.marks)).await?;
+        }
+        let task = &task;
         if let Some(stranger) = seen.strangers.first().cloned().or_else(|| self.of_others(&seen)) {
             self.board.stranger(&self.app, &stranger);
             return Ok(WAITING);
         }
         let workload = match &task.want {
             Want::Rolled(workload) => Some(workload.clone()),
-            Want::Gone { .. } => None,
+            Want::Gone => None,
         };
-        let mut verified = std::mem::take(&mut self.memory.verified);
-        let carrier = self.carrier(&names, workload.as_deref(), task, &seen);
-        let kept_up = carrier.keep_up(&mut verified).await;
-        self.memory.verified = verified;
-        let is_kept_up = kept_up.is_ok();
-        match kept_up {
-            Ok(kept_up) => {
-                for repair in &kept_up.repairs {
-                    self.teller.repaired(&self.app, repair);
-                }
-                self.board.passed(&self.app);
-                if kept_up.wrote {
-                    return Ok(SOON);
-                }
-            }
-            Err(error @ (CallError::Conflict(_) | CallError::Unreachable(_))) => return Err(error),
-            // What keeps a Service or an autoscaler from being as git asks does not keep traffic from going back.
-            Err(error) => {
-                self.teller.failed(&self.app, &error);
-                self.board.failed(&self.app, &error.to_string());
-            }
-        }
-        if let Want::Gone { may_delete, services } = &task.want {
-            self.board.left(&self.app, stays(&names, *may_delete, services));
+        let led_otherwise = led_otherwise.as_deref();
+        let kept_up = self.keep_up(task, workload.as_deref(), &names, &seen, led_otherwise).await?;
+        let Some(is_kept_up) = kept_up else { return Ok(SOON) };
+        if workload.is_none() {
+            self.board.left(&self.app, why_it_stays(&task.leaving, &names, &seen));
         }
         if self.keep_last_words(task, workload.as_deref(), &names, &seen).await? {
             return Ok(SOON);
@@ -222,20 +209,48 @@ impl WorkloadLane {
         let decision = decide(&situation);
         let mut status = self.status(workload.as_deref(), &names, &seen, &situation, &decision, &changes);
         complete(&mut status, workload.as_deref(), &task.around.prefix);
-        // What people wait for, in the words of whoever makes them wait.
-        if let (WorkloadState::Waiting, Some(closed)) = (status.state, &parts.closed) {
-            status.reason = format!("{}: {closed}", status.reason);
-        }
-        let because = seen.record.as_ref().and_then(|record| record.halted_because.as_ref());
-        if let (Phase::Halted, Some(because)) = (status.phase, because) {
-            status.reason = format!("{}; {because}", status.reason);
-        }
-        if let Some(held) = &task.held {
-            status.reason = format!("{}; {held}", status.reason);
-        }
+        explain(&mut status, task, &seen, &parts);
         self.report(status, &task.commit, &decision);
         let next = self.follow(task, workload.as_deref(), &names, &seen, decision).await?;
         Ok(if is_kept_up { next } else { next.min(RETRY_CAP) })
+    }
+
+    /// Does what is due beside the decisions; none when something was written, and what was seen no longer holds. False where
+    /// something of it was refused.
+    async fn keep_up(
+        &mut self,
+        task: &Task,
+        workload: Option<&Workload>,
+        names: &Names,
+        seen: &Seen,
+        led_otherwise: Option<&str>,
+    ) -> Result<Option<bool>, CallError> {
+        let mut verified = std::mem::take(&mut self.memory.verified);
+        let kept_up = self.carrier(names, workload, task, seen).keep_up(&mut verified).await;
+        self.memory.verified = verified;
+        match kept_up {
+            Ok(kept_up) => {
+                for repair in &kept_up.repairs {
+                    self.teller.repaired(&self.app, repair);
+                }
+                match led_otherwise {
+                    Some(why) => self.board.failed(&self.app, why),
+                    None => self.board.passed(&self.app),
+                }
+                if kept_up.wrote {
+                    return Ok(None);
+                }
+                self.board.followers_left(&self.app, kept_up.stay);
+                Ok(Some(true))
+            }
+            Err(error @ (CallError::Conflict(_) | CallError::Unreachable(_))) => Err(error),
+            // What keeps a Service or an autoscaler from being as git asks does not keep traffic from going back.
+            Err(error) => {
+                self.teller.failed(&self.app, &error);
+                self.board.failed(&self.app, &error.to_string());
+                Ok(Some(false))
+            }
+        }
     }
 
     /// Keeps what the pods of a revision that was turned down said last. True when it was written.
@@ -404,6 +419,7 @@ impl WorkloadLane {
             commit: &task.commit,
             marks: &self.marks,
             seen,
+            leaving: &task.leaving,
             finding: None,
         }
     }
@@ -412,7 +428,7 @@ impl WorkloadLane {
     async fn names(&self, task: &Task) -> Result<Option<Names>, CallError> {
         match &task.want {
             Want::Rolled(workload) => Ok(Some(Names::of(workload))),
-            Want::Gone { .. } => Names::of_slots(&self.calls, &self.app).await,
+            Want::Gone => Names::of_slots(&self.calls, &self.app).await,
         }
     }
 
@@ -477,6 +493,21 @@ impl WorkloadLane {
     }
 }
 
+/// Beside the reason, what is in the way.
+fn explain(status: &mut WorkloadStatus, task: &Task, seen: &Seen, parts: &Parts) {
+    // What people wait for, in the words of whoever makes them wait.
+    if let (WorkloadState::Waiting, Some(closed)) = (status.state, &parts.closed) {
+        status.reason = format!("{}: {closed}", status.reason);
+    }
+    let because = seen.record.as_ref().and_then(|record| record.halted_because.as_ref());
+    if let (Phase::Halted, Some(because)) = (status.phase, because) {
+        status.reason = format!("{}; {because}", status.reason);
+    }
+    if let Some(held) = &task.held {
+        status.reason = format!("{}; {held}", status.reason);
+    }
+}
+
 /// A gate that does not say which of its rules failed is told with its own place; all places are those in the repository.
 fn complete(status: &mut WorkloadStatus, workload: Option<&Workload>, prefix: &str) {
     let Some(failure) = &mut status.failure else { return };
@@ -534,27 +565,16 @@ impl Parts {
                     },
                 }
             }
-            Want::Gone { may_delete, services } => Self {
-                desired: Desired::Gone { may_delete: stays(names, *may_delete, services).is_none() },
+            Want::Gone => Self {
+                desired: Desired::Gone { may_delete: why_it_stays(&task.leaving, names, seen).is_none() },
                 size: Size { replicas: 0, autoscaler: None },
                 gates: Gates::default(),
                 timing: super::names::timing_of_gone(names.drain),
-                followers_agree: true,
+                followers_agree: follow(seen, &names.app),
                 closed: None,
             },
         }
     }
-}
-
-/// Why a workload that has left git stays; none for one that goes.
-fn stays(names: &Names, may_delete: bool, services: &BTreeSet<String>) -> Option<String> {
-    if names.is_kept {
-        return Some(format!("`{PRUNE}: {PRUNE_DISABLED}` stands on it"));
-    }
-    if services.contains(&names.service) {
-        return Some(format!("Service {}, which sends it traffic, is still in git", names.service));
-    }
-    (!may_delete).then(|| "the environment's `spec.prune` does not let it go".to_owned())
 }
 
 /// Every follower selects what the pointer's record says.

@@ -13,6 +13,7 @@
 //! | `bodies` | what is sent |
 //! | `kept` | renders of slots, kept to repair them from |
 //! | `services` | the bodies of pointer and followers, as git asks for them |
+//! | `leaving` | what has left git: Services that are no longer asked for, and why something stays |
 //! | `upkeep` | templates, autoscalers and budgets as they should be; what nothing needs goes |
 //! | `ask` | gates, asked beside the passes |
 //! | `halted` | who took the pointer away, or moved traffic |
@@ -29,6 +30,7 @@ mod halted;
 pub mod kept;
 pub mod lane;
 mod last_words;
+pub mod leaving;
 mod names;
 mod observe;
 mod point;

@@ -17,7 +17,7 @@ pub struct Names {
     pub app: String,
     /// The pointer.
     pub service: String,
-    /// Services that follow it.
+    /// Services that are to follow it. Others that do say so themselves.
     pub followers: Vec<String>,
     /// git's autoscaler.
     pub autoscaler: Option<String>,
@@ -48,6 +48,12 @@ impl Names {
             drain: workload.timing.drain,
             is_kept: false,
         }
+    }
+
+    /// The same where another Service leads in the cluster: what git calls the pointer follows it.
+    pub fn lead_by(&mut self, service: &str) {
+        self.followers.retain(|follower| follower != service);
+        self.followers.push(std::mem::replace(&mut self.service, service.to_owned()));
     }
 
     /// Those that stand on the slots of a workload that has left git; none when nothing of it is left.

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tidegate_core::gate::text::summary;
 use tidegate_core::health::{assess_pods, why_not_created};
+use tidegate_core::inventory::Marks;
 use tidegate_core::rollout::{
     Attempt, POINTER_RECORD, Pods, Pointer, PointerRecord, Revision, SLOT_RECORD, Selection, Slot,
     SlotRecord, SlotView, Slots, Uncoloured,
@@ -17,8 +18,9 @@ use tidegate_core::rollout::{
 use tidegate_core::workload::names::{APP, REVISION, SLOT, slot_name};
 
 use super::calls::{Calls, Kind, Live};
+use super::leaving::services_of;
 use super::names::Names;
-use super::traffic;
+use super::{record_of, traffic};
 use crate::cluster::call::CallError;
 use crate::cluster::pods::sentence;
 
@@ -49,6 +51,10 @@ pub struct Seen {
     pub uncoloured: Option<SeenUncoloured>,
     /// The followers, by name; none inside for one that is missing.
     pub followers: BTreeMap<String, Option<Live>>,
+    /// Those of them that git no longer asks to follow.
+    pub former: BTreeSet<String>,
+    /// The Service that leads, where it is another one than git's.
+    pub led_by: Option<String>,
     /// Traffic has followed the pointer.
     pub is_settled: bool,
     /// The workload's pods.
@@ -82,14 +88,14 @@ pub struct SeenUncoloured {
 }
 
 /// Reads everything.
-pub async fn observe(calls: &Calls, names: &Names) -> Result<Seen, CallError> {
+pub async fn observe(calls: &Calls, names: &Names, marks: &Marks) -> Result<Seen, CallError> {
     let of_slot = |slot| calls.read_owned(Kind::Deployment, slot_name(&names.app, slot));
-    let (service, plain, blue, green, followers, blue_scaler, green_scaler) = futures::try_join!(
+    let (service, plain, blue, green, Following { followers, former, led_by }, blue_scaler, green_scaler) = futures::try_join!(
         calls.read(Kind::Service, &names.service),
         calls.read(Kind::Deployment, &names.app),
         of_slot(Slot::Blue),
         of_slot(Slot::Green),
-        followers(calls, &names.followers),
+        followers(calls, names, marks),
         autoscaler(calls, names, Slot::Blue),
         autoscaler(calls, names, Slot::Green),
     )?;
@@ -126,6 +132,7 @@ pub async fn observe(calls: &Calls, names: &Names) -> Result<Seen, CallError> {
         Some(PointerRecord { record, .. }) => Pointer::Recorded { record: record.clone(), selection },
         None => Pointer::Unrecorded,
     };
+    let led_by = led_by.filter(|_| record.is_none());
     let is_settled = traffic::is_settled(selection, &endpoints, &pods);
     let at = Timestamp::now();
     Ok(Seen {
@@ -138,6 +145,8 @@ pub async fn observe(calls: &Calls, names: &Names) -> Result<Seen, CallError> {
         autoscalers,
         uncoloured,
         followers,
+        former,
+        led_by,
         is_settled,
         pods,
         strangers,
@@ -154,12 +163,28 @@ impl Calls {
     }
 }
 
-async fn followers(calls: &Calls, names: &[String]) -> Result<BTreeMap<String, Option<Live>>, CallError> {
-    let mut found = BTreeMap::new();
-    for name in names {
-        found.insert(name.clone(), calls.read(Kind::Service, name).await?);
+/// See [`Seen`].
+struct Following {
+    followers: BTreeMap<String, Option<Live>>,
+    former: BTreeSet<String>,
+    led_by: Option<String>,
+}
+
+/// Services beside the pointer: those that git asks to follow, and those that do without it.
+async fn followers(calls: &Calls, names: &Names, marks: &Marks) -> Result<Following, CallError> {
+    let mut services = services_of(calls, &marks.apply_set, &names.app).await?;
+    services.retain(|live| live.name() != names.service);
+    let led_by = services.iter().find(|live| record_of(live).is_some()).map(|live| live.name().to_owned());
+    services.retain(|live| record_of(live).is_none());
+    let by_name = services.into_iter().map(|live| (live.name().to_owned(), Some(live)));
+    let mut followers: BTreeMap<String, Option<Live>> = by_name.collect();
+    let former = followers.keys().filter(|name| !names.followers.contains(name)).cloned().collect();
+    for name in names.followers.iter().filter(|name| Some(*name) != led_by.as_ref()) {
+        if !followers.contains_key(name) {
+            followers.insert(name.clone(), calls.read(Kind::Service, name).await?);
+        }
     }
-    Ok(found)
+    Ok(Following { followers, former, led_by })
 }
 
 async fn autoscaler(calls: &Calls, names: &Names, slot: Slot) -> Result<Option<Live>, CallError> {

@@ -31,6 +31,12 @@ impl Ports {
         follower_ports.retain(|_, ports| ports.is_array());
         Self { pointer: Some(ports).filter(Value::is_array), followers: follower_ports }
     }
+
+    /// All of them, by the names of the Services.
+    fn by_name(&self, service: &str) -> BTreeMap<String, Value> {
+        let pointer = self.pointer.iter().map(|ports| (service.to_owned(), ports.clone()));
+        self.followers.iter().map(|(name, ports)| (name.clone(), ports.clone())).chain(pointer).collect()
+    }
 }
 
 impl Carrier<'_> {
@@ -45,18 +51,18 @@ impl Carrier<'_> {
         self.seen.record.as_ref().and_then(|record| record.held.get(slot).as_ref())
     }
 
-    /// What the slots hold: as it is seen, and as it was written where a Deployment is gone.
-    fn holds(&self) -> Slots<Option<Held>> {
+    /// What the slots hold: as it is seen, and as it was written where a Deployment is gone. Ports are those that were written
+    /// down, with a move those that it brings: what is seen may be somebody's edit.
+    fn holds(&self, moved: Option<(Slot, &Ports)>) -> Slots<Option<Held>> {
         let mut held = Slots::default();
         for slot in Slot::ALL {
             let known = self.held(slot);
             let now = self.slot(slot).map(|SeenSlot { live, record, .. }| {
+                let brought =
+                    moved.filter(|(to, _)| *to == slot).map(|(_, ports)| ports.by_name(&self.names.service));
                 let known = known.filter(|known| known.revision == record.revision);
-                let ports = match known {
-                    _ if self.selects(slot) => self.seen_ports(),
-                    Some(known) => known.ports.clone(),
-                    None => BTreeMap::new(),
-                };
+                let known = known.map(|known| known.ports.clone()).unwrap_or_default();
+                let ports = brought.filter(|ports| !ports.is_empty()).unwrap_or(known);
                 let size = live.number("/spec/replicas");
                 Held { ports, ..Held::new(record.revision, record.commit.clone(), size) }
             });
@@ -65,17 +71,10 @@ impl Carrier<'_> {
         held
     }
 
-    /// The ports of the Services as they are.
-    fn seen_ports(&self) -> BTreeMap<String, Value> {
-        let services = self.seen.service.iter().chain(self.seen.followers.values().flatten());
-        let ports = |live: &Live| Some((live.name().to_owned(), live.value.pointer("/spec/ports")?.clone()));
-        services.filter_map(ports).collect()
-    }
-
     /// A record as it stands on the pointer.
-    fn record(&self, record: Record) -> PointerRecord {
+    fn record(&self, record: Record, moved: Option<(Slot, &Ports)>) -> PointerRecord {
         let halted_because = halted::because(self.seen, self.names, &record);
-        PointerRecord { app: self.names.app.clone(), record, held: self.holds(), halted_because }
+        PointerRecord { app: self.names.app.clone(), record, held: self.holds(moved), halted_because }
     }
 
     fn plain_selector(&self) -> BTreeMap<String, String> {
@@ -103,7 +102,8 @@ impl Carrier<'_> {
         selection: Selection,
         ports: &Ports,
     ) -> Result<Option<String>, CallError> {
-        let record = self.record(record.clone());
+        let moved = record.live.map(|live| (live, ports));
+        let record = self.record(record.clone(), moved);
         let selector = bodies::selector(selection, &self.names.app, &self.plain_selector());
         let Some(live) = &self.seen.service else {
             let Some(workload) = self.workload else { return Ok(Some("the pointer is gone".to_owned())) };
@@ -143,7 +143,7 @@ impl Carrier<'_> {
             return Ok(Some("the pointer is gone".to_owned()));
         };
         let record = Record { epoch: record.epoch.saturating_add(1), ..record.clone() };
-        let record = self.record(record);
+        let record = self.record(record, None);
         let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
         let body = bodies::pointer(live, &record, &own("/spec/selector"), &own("/spec/ports"));
         self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
@@ -153,7 +153,9 @@ impl Carrier<'_> {
     /// One more mark on each follower.
     pub async fn mark_followers(&self) -> Result<Option<String>, CallError> {
         for live in self.seen.followers.values().flatten() {
-            self.calls.apply(Kind::Service, ROLLOUT, bodies::follower_mark(live), &live.guard()).await?;
+            self.calls
+                .apply(Kind::Service, ROLLOUT, bodies::follower_mark(live, &self.names.app), &live.guard())
+                .await?;
         }
         Ok(None)
     }
@@ -173,18 +175,22 @@ impl Carrier<'_> {
                 None => live.value.pointer("/spec/ports").cloned().unwrap_or(Value::Null),
             };
             let live = self.alone(live, &ports).await?;
-            let body = bodies::follower(&live, &selector, &ports);
+            let body = bodies::follower(&live, &self.names.app, &selector, &ports);
             self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
         }
         Ok(None)
     }
 
-    /// The Services go.
+    /// The Services go, the pointer last: what is to be done stands on it. A follower that git has is the ordinary engine's.
     pub async fn delete_pointer(&self) -> Result<Option<String>, CallError> {
-        if let Some(live) = &self.seen.service {
-            self.calls.delete(Kind::Service, live, &live.guard()).await?;
-        }
         for live in self.seen.followers.values().flatten() {
+            if self.leaving.services.contains(live.name()) {
+                self.hand_on(live).await?;
+            } else {
+                self.calls.delete(Kind::Service, live, &live.guard()).await?;
+            }
+        }
+        if let Some(live) = &self.seen.service {
             self.calls.delete(Kind::Service, live, &live.guard()).await?;
         }
         Ok(None)
@@ -203,7 +209,7 @@ impl Carrier<'_> {
     }
 
     /// What the rollout held is git's from now on: a port that leaves git goes with the next ordinary apply.
-    async fn hand_on(&self, live: &Live) -> Result<Live, CallError> {
+    pub async fn hand_on(&self, live: &Live) -> Result<Live, CallError> {
         let managed = live.value.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
         match handed_on(managed, ROLLOUT, BODY) {
             Some(managed) => self.calls.own(Kind::Service, live, &managed).await,

@@ -1,12 +1,13 @@
 //! The bodies of the pointer and its followers as git asks for them, beside the decisions. None of it moves traffic: the selector
-//! and the record stay as they were read, and ports change only while what serves is what git asks for.
+//! and what the record decides by stay as they were read, and ports become git's only while what serves is what git asks for; else
+//! they are those that were written down when it was.
 //!
 //! The rollout's own manager holds selector and ports alone, and the ordinary manager the rest: two of them would keep a port
 //! that one of them has let go of.
 
 use serde_json::{Value, json};
 use tidegate_core::ids::Digest;
-use tidegate_core::rollout::{PointerRecord, Selection};
+use tidegate_core::rollout::{PointerRecord, Selection, Slot};
 use tidegate_core::workload::{Follower, Workload};
 
 use super::bodies;
@@ -18,32 +19,53 @@ use super::upkeep::{Verified, shape};
 use crate::cluster::call::CallError;
 
 impl Carrier<'_> {
-    /// The pointer's body, once what is live is what git asks for; and followers that are missing. True when anything was
-    /// written.
-    pub async fn keep_services(
-        &self,
-        workload: &Workload,
-        verified: &mut Verified,
-    ) -> Result<bool, CallError> {
+    /// The pointer's body and its followers', once what is live is what git asks for; until then, and where git no longer has the
+    /// workload, the ports of what is live. And followers that are missing. True when anything was written.
+    pub async fn keep_services(&self, verified: &mut Verified) -> Result<bool, CallError> {
         let Some(record) = &self.seen.record else { return Ok(false) };
-        let live_slot = record.record.live.and_then(|live| self.seen.slots.get(live).as_ref());
-        let is_asked = live_slot.is_some_and(|seen| seen.record.revision == workload.revision);
+        let Some(live_slot) = record.record.live else { return self.make_followers(record).await };
+        let revision = self.slot(live_slot).map(|seen| seen.record.revision);
+        let asked = self.workload.filter(|workload| revision == Some(workload.revision));
         // Where somebody else has moved traffic, decisions come first: they say who it was.
         let agrees = |live: &&Live| record.record.agrees(traffic::selection(live, &self.names.app));
+        let pointer = self.seen.service.as_ref().filter(agrees);
+        let followers = self.seen.followers.values().flatten().filter(agrees);
         let mut wrote = false;
-        if let Some(live) = self.seen.service.as_ref().filter(|_| is_asked).filter(agrees) {
-            wrote |= self.keep_service(live, &workload.service_body(), Some(record), verified).await?;
+        for live in pointer.into_iter().chain(followers) {
+            let body = asked.and_then(|workload| body_of(workload, live.name()));
+            let ports = match &body {
+                Some(body) => Some(body.pointer("/spec/ports").cloned().unwrap_or_else(|| json!([]))),
+                None => self.held(live_slot).and_then(|held| held.ports.get(live.name()).cloned()),
+            };
+            let Some(ports) = ports else { continue };
+            let record =
+                (live.name() == self.names.service).then(|| self.with_ports(record, live_slot, asked));
+            wrote |= self.keep_service(live, body.as_ref(), &ports, record.as_ref(), verified).await?;
         }
-        for follower in &workload.followers {
-            match self.seen.followers.get(&follower.object.reference.name).and_then(Option::as_ref) {
-                Some(live) if is_asked && agrees(&live) => {
-                    wrote |= self.keep_service(live, &follower.body(), None, verified).await?;
-                }
-                Some(_) => {}
-                None => {
-                    self.make_follower(follower, record).await?;
-                    wrote = true;
-                }
+        Ok(self.make_followers(record).await? || wrote)
+    }
+
+    /// The record with the ports that git asks for, where what is live is what git asks for: they are that colour's from now on,
+    /// whatever somebody makes of them.
+    fn with_ports(&self, record: &PointerRecord, live: Slot, asked: Option<&Workload>) -> PointerRecord {
+        let mut record = record.clone();
+        let (Some(workload), Some(held)) = (asked, record.held.get_mut(live)) else { return record };
+        let services = self.seen.service.iter().chain(self.seen.followers.values().flatten());
+        for service in services {
+            let Some(body) = body_of(workload, service.name()) else { continue };
+            let ports = bodies::ports(body.pointer("/spec/ports").unwrap_or(&json!([])), service);
+            held.ports.insert(service.name().to_owned(), ports);
+        }
+        held.ports.retain(|name, _| *name == self.names.service || self.seen.followers.contains_key(name));
+        record
+    }
+
+    async fn make_followers(&self, record: &PointerRecord) -> Result<bool, CallError> {
+        let mut wrote = false;
+        for follower in self.workload.iter().flat_map(|workload| &workload.followers) {
+            if let Some(None) = self.seen.followers.get(&follower.object.reference.name) {
+                self.make_follower(follower, record).await?;
+                wrote = true;
             }
         }
         Ok(wrote)
@@ -61,35 +83,49 @@ impl Carrier<'_> {
         self.calls.apply(Kind::Service, BODY, body, &Guard::Nowhere).await.map(drop)
     }
 
+    /// A Service as git asks for it, where it does; else its ports alone.
     async fn keep_service(
         &self,
         live: &Live,
-        asked: &Value,
+        asked: Option<&Value>,
+        ports: &Value,
         record: Option<&PointerRecord>,
         verified: &mut Verified,
     ) -> Result<bool, CallError> {
-        let state = Digest::of(format!("{asked}{}", shape(live)).as_bytes());
+        let held = json!(record.map(|record| &record.held));
+        let state = Digest::of(format!("{asked:?}{ports}{held}{}", shape(live)).as_bytes());
         if verified.holds(live.name(), &state) {
             return Ok(false);
         }
         let version = |live: &Live| live.text("/metadata/resourceVersion").to_owned();
         let selector = live.value.pointer("/spec/selector").cloned().unwrap_or(Value::Null);
-        let ports = bodies::ports(asked.pointer("/spec/ports").unwrap_or(&json!([])), live);
+        let ports = bodies::ports(ports, live);
         let before = version(live);
         let live = self.alone(live, &ports).await?;
         let body = match record {
             Some(record) => bodies::pointer(&live, record, &selector, &ports),
-            None => bodies::moved_follower(&live, &selector, &ports),
+            None => bodies::moved_follower(&live, &self.names.app, &selector, &ports),
         };
-        let live = self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
-        // What people have added with kubectl goes with our apply once it is ours.
-        let live = self.calls.take_over(Kind::Service, &live).await?;
-        let body = bodies::rest_of_service(asked, self.marks);
-        let after = self.calls.apply(Kind::Service, BODY, body, &live.guard()).await?;
+        let mut after = self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await?;
+        if let Some(asked) = asked {
+            // What people have added with kubectl goes with our apply once it is ours.
+            let live = self.calls.take_over(Kind::Service, &after).await?;
+            let body = bodies::rest_of_service(asked, self.marks);
+            after = self.calls.apply(Kind::Service, BODY, body, &live.guard()).await?;
+        }
         let wrote = version(&after) != before;
         if !wrote {
             verified.set(after.name(), state);
         }
         Ok(wrote)
     }
+}
+
+/// A Service of the workload as git has it, without its selector.
+fn body_of(workload: &Workload, service: &str) -> Option<Value> {
+    if workload.service.reference.name == service {
+        return Some(workload.service_body());
+    }
+    let follower = workload.followers.iter().find(|follower| follower.object.reference.name == service);
+    follower.map(Follower::body)
 }

@@ -18,6 +18,7 @@ use super::bodies;
 use super::calls::{BODY, Calls, Kind, Live};
 use super::carry::Carrier;
 use super::kept::Kept as KeptRenders;
+use super::leaving::{Leaving, Stays, services_of};
 use super::observe::SeenSlot;
 use crate::cluster::call::CallError;
 
@@ -95,6 +96,8 @@ pub struct Kept {
     pub wrote: bool,
     /// Changes that were taken back.
     pub repairs: Vec<Repair>,
+    /// Services that followed, have left git and stay.
+    pub stay: BTreeMap<String, Stays>,
 }
 
 impl Carrier<'_> {
@@ -108,13 +111,18 @@ impl Carrier<'_> {
                 return Ok(kept);
             }
         }
-        let Some(workload) = self.workload.filter(|workload| workload.mode == Colours::Coloured) else {
-            return Ok(kept);
-        };
-        if self.keep_services(workload, verified).await? {
+        if self.workload.is_some() {
+            self.part(&mut kept).await?;
+            if kept.wrote {
+                return Ok(kept);
+            }
+        }
+        let is_plain = self.workload.is_some_and(|workload| workload.mode == Colours::Plain);
+        if !is_plain && self.keep_services(verified).await? {
             kept.wrote = true;
             return Ok(kept);
         }
+        let Some(workload) = self.workload.filter(|_| !is_plain) else { return Ok(kept) };
         for slot in Slot::ALL {
             kept.wrote |= self.keep_sizing(workload, slot, verified).await?;
         }
@@ -302,7 +310,19 @@ impl Carrier<'_> {
 }
 
 /// Takes away what is left of a workload that has left git, once its Deployments and its Service are gone.
-pub async fn sweep(calls: &Calls, kept: &KeptRenders, marks: &Marks, app: &str) -> Result<(), CallError> {
+pub async fn sweep(
+    calls: &Calls,
+    kept: &KeptRenders,
+    marks: &Marks,
+    app: &str,
+    leaving: &Leaving,
+) -> Result<(), CallError> {
+    // Where somebody has deleted both Deployments, its Services are all that is left.
+    for live in services_of(calls, &marks.apply_set, app).await? {
+        if !leaving.services.contains(live.name()) {
+            calls.delete(Kind::Service, &live, &live.guard()).await?;
+        }
+    }
     for kind in [Kind::Autoscaler, Kind::Budget, Kind::ConfigMap, Kind::Secret] {
         for live in calls.list(kind, &format!("{APP}={app}")).await? {
             if live.label(PART_OF) == Some(marks.apply_set.as_str()) {

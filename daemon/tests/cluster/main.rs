@@ -63,6 +63,7 @@ mod rollouts_days;
 mod rollouts_edits;
 mod rollouts_git;
 mod rollouts_hands;
+mod rollouts_left;
 mod rollouts_prometheus;
 mod rollouts_shapes;
 mod rollouts_sized;

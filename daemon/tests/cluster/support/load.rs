@@ -68,6 +68,11 @@ impl Load {
         Self::of(address, &[(Connections::Fresh, 20), (Connections::Kept, 20)])
     }
 
+    /// Some 30 requests a second, with a connection each: whoever answers was chosen just then.
+    pub fn fresh(address: SocketAddr) -> Self {
+        Self::of(address, &[(Connections::Fresh, 15), (Connections::Fresh, 15)])
+    }
+
     fn of(address: SocketAddr, kinds: &[(Connections, u32)]) -> Self {
         let answers = Arc::new(Mutex::new(Answers::default()));
         let stop = Arc::new(AtomicBool::new(false));

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use api::{Api, client, runtime};
-pub use audit::{Audited, Request};
+pub use audit::{Audited, Mark, Request};
 pub use daemon::{Daemon, Output, tidegate};
 pub use faults::{Call, Fault, FaultProxy, status_of};
 pub use kube::Kube;
