@@ -128,6 +128,11 @@ fn taking_over_leaving_and_removing_keep_every_rule() {
 }
 
 #[test]
+fn two_daemons_that_take_over_leave_and_remove_keep_every_rule() {
+    keeps_every_rule(&Limits { adopts: true, ends: true, ..TWO });
+}
+
+#[test]
 fn orders_keep_every_rule() {
     keeps_every_rule(&Limits { orders: 1, revisions: 2, ..ONE });
 }
@@ -204,8 +209,8 @@ fn large_autoscalers() {
 }
 
 #[test]
-fn large_two_daemons_that_take_over_and_leave() {
-    large(&Limits { adopts: true, ends: true, ..TWO });
+fn large_two_daemons_that_take_over_and_leave_with_late_writes() {
+    large(&Limits { adopts: true, ends: true, late: 1, ..TWO });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tidegate_core::inventory::{Marks, Precondition, marked};
 use tidegate_core::rollout::{POINTER_RECORD, PointerRecord, SLOT_RECORD, Selection, SlotRecord};
-use tidegate_core::workload::names::APP;
+use tidegate_core::workload::names::{APP, SLOT};
 
 use super::calls::{Live, SCALE};
 use super::traffic;
@@ -141,6 +141,17 @@ pub fn ports(asked: &Value, live: &Live) -> Value {
         port
     };
     Value::Array(asked.as_array().into_iter().flatten().map(with_node_port).collect())
+}
+
+/// The spec of a budget, over pods without a colour only.
+pub fn of_uncoloured(mut spec: Value) -> Value {
+    if let Some(selector) = spec.get_mut("selector").and_then(Value::as_object_mut) {
+        let expressions = selector.entry("matchExpressions").or_insert_with(|| json!([]));
+        if let Some(expressions) = expressions.as_array_mut() {
+            expressions.push(json!({ "key": SLOT, "operator": "DoesNotExist" }));
+        }
+    }
+    spec
 }
 
 /// A slot's Deployment: its render, our marks, its record. Its size only where it is ours to say: at its creation, and until

@@ -103,6 +103,11 @@ impl Live {
         }
     }
 
+    /// The guard of what controllers write to at any time, and nothing of a decision rests on.
+    pub fn same(&self) -> Guard {
+        Guard::Same { uid: self.text("/metadata/uid").to_owned() }
+    }
+
     /// An annotation.
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.value.get("metadata")?.get("annotations")?.get(name)?.as_str()

@@ -261,7 +261,7 @@ impl Carrier<'_> {
         self.calls.delete(Kind::Deployment, live, &live.guard()).await?;
         for kind in [Kind::Autoscaler, Kind::Budget] {
             for live in self.calls.list(kind, &format!("{APP}={},{SLOT}={slot}", self.names.app)).await? {
-                self.calls.delete(kind, &live, &live.guard()).await?;
+                self.calls.delete(kind, &live, &live.same()).await?;
             }
         }
         Ok(None)
@@ -336,13 +336,7 @@ impl Carrier<'_> {
             }
         }
         let Some(live) = self.uncoloured().and_then(|seen| seen.budget.as_ref()) else { return Ok(None) };
-        let mut spec = live.value.pointer("/spec").cloned().unwrap_or(json!({}));
-        if let Some(selector) = spec.get_mut("selector").and_then(Value::as_object_mut) {
-            let expressions = selector.entry("matchExpressions").or_insert_with(|| json!([]));
-            if let Some(expressions) = expressions.as_array_mut() {
-                expressions.push(json!({ "key": SLOT, "operator": "DoesNotExist" }));
-            }
-        }
+        let spec = bodies::of_uncoloured(live.value.get("spec").cloned().unwrap_or(json!({})));
         let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
         let body = json!({
             "apiVersion": own("/apiVersion"),
@@ -421,8 +415,19 @@ impl Carrier<'_> {
         }
     }
 
+    /// The budget of the pods that are about to have no colour, before there are any.
+    async fn ensure_budget_of_uncoloured(&self) -> Result<(), CallError> {
+        let Some(budget) = self.workload.and_then(|workload| workload.budget.as_ref()) else { return Ok(()) };
+        let mut body = budget.to_value();
+        if let Some(spec) = body.get_mut("spec") {
+            *spec = bodies::of_uncoloured(spec.take());
+        }
+        self.ensure(&body).await
+    }
+
     async fn uncolour(&self, slot: Slot) -> Result<Option<String>, CallError> {
         let Some(SeenSlot { live, .. }) = self.slot(slot) else { return Ok(Some(gone(slot))) };
+        self.ensure_budget_of_uncoloured().await?;
         let plain = self.calls.apply(Kind::Deployment, COLOUR, bodies::uncolour(live), &live.guard()).await?;
         if plain.annotation(SLOT_RECORD).is_some() {
             self.calls.drop_annotation(Kind::Deployment, &plain, SLOT_RECORD).await?;
@@ -432,6 +437,7 @@ impl Carrier<'_> {
 
     async fn make_uncoloured(&self, replicas: u32) -> Result<Option<String>, CallError> {
         let Some(workload) = self.workload else { return Ok(None) };
+        self.ensure_budget_of_uncoloured().await?;
         let mut body = marked(workload.object.to_value(), self.marks, &Precondition::default());
         bodies::annotate(&mut body, MADE_TO_LEAVE, json!("true"));
         if let Some(spec) = body.get_mut("spec").and_then(Value::as_object_mut) {

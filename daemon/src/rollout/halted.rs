@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tidegate_core::rollout::{Phase, PointerRecord, Record};
+use tidegate_core::rollout::{Phase, PointerRecord, Record, Slot, Write};
 
 use super::calls::{BODY, Live, ROLLOUT};
 use super::names::Names;
@@ -20,14 +20,52 @@ pub fn because(seen: &Seen, names: &Names, record: &Record) -> Option<String> {
     torn(seen, names, before).or_else(|| halted_because.clone())
 }
 
-/// What a step takes back, where it is something that somebody else has done.
-pub fn taken_back(seen: &Seen, names: &Names, phase: Phase) -> Option<String> {
-    match (phase, &seen.record) {
-        (Phase::Restore, _) => Some(lost(names)),
-        (Phase::Repair, _) => Some("a colour that is needed was deleted or scaled to 0".to_owned()),
-        (Phase::Torn, Some(before)) => torn(seen, names, &before.record),
-        _ => None,
-    }
+/// What somebody else has done, and what a step with these writes has made of it; none where a step answers nobody.
+pub fn taken_back(seen: &Seen, names: &Names, phase: Phase, writes: &[Write]) -> Option<String> {
+    let what = match phase {
+        Phase::Restore => lost(names),
+        Phase::Repair => "a colour that is needed was deleted or scaled to 0".to_owned(),
+        Phase::Torn => torn(seen, names, &seen.record.as_ref()?.record)?,
+        Phase::Install
+        | Phase::Adopt
+        | Phase::Remove
+        | Phase::Decline
+        | Phase::RollBack
+        | Phase::FastRollBack
+        | Phase::Follow
+        | Phase::Stranded
+        | Phase::Settle
+        | Phase::Bake
+        | Phase::Inconclusive
+        | Phase::Close
+        | Phase::Leave
+        | Phase::Steady
+        | Phase::Resize
+        | Phase::Retire
+        | Phase::Rejected
+        | Phase::Halted
+        | Phase::Drain
+        | Phase::Empty
+        | Phase::Prepare
+        | Phase::ScaleUp
+        | Phase::Warm
+        | Phase::Reject
+        | Phase::Gates
+        | Phase::Hold
+        | Phase::Switch => return None,
+    };
+    let before = seen.record.as_ref().and_then(|before| before.record.live);
+    Some(match (before, moved_to(writes)) {
+        (Some(before), Some(now)) if before != now => {
+            format!("{what}; {before} has no ready pod, so that traffic is sent to {now}")
+        }
+        _ => format!("{what}; it is as it was again"),
+    })
+}
+
+/// Where traffic is sent by these writes.
+fn moved_to(writes: &[Write]) -> Option<Slot> {
+    writes.iter().find_map(|write| if let Write::Point { record, .. } = write { record.live } else { None })
 }
 
 fn lost(names: &Names) -> String {

@@ -338,7 +338,7 @@ impl WorkloadLane {
                     self.carrier(names, workload, task, seen).collect().await?;
                     self.memory.is_collected = true;
                 }
-                self.board.settled(&self.app, at_rest || is_over(phase, waiting));
+                self.board.settled(&self.app, at_rest || phase.is_over(waiting));
                 let rest = match waiting {
                     Waiting::Git => AT_REST,
                     Waiting::Traffic | Waiting::Pods => MOVING,
@@ -368,7 +368,9 @@ impl WorkloadLane {
                 self.memory.is_collected = false;
                 let carried = self.carrier(names, workload, task, seen).carry(&writes).await?;
                 self.teller.carried(&self.app, phase, &writes, &carried);
-                if let (Carried::Done, Some(what)) = (&carried, halted::taken_back(seen, names, phase)) {
+                if let (Carried::Done, Some(what)) =
+                    (&carried, halted::taken_back(seen, names, phase, &writes))
+                {
                     self.teller.taken_back(&self.app, phase, &what);
                 }
                 Ok(self.after(phase, &carried, &writes))
@@ -389,15 +391,8 @@ impl WorkloadLane {
             }
             Carried::Refused(why) => {
                 self.board.refused(&self.app, phase, why);
-                for write in writes {
-                    match write {
-                        tidegate_core::rollout::Write::Recreate(slot)
-                        | tidegate_core::rollout::Write::Autoscaler { slot, .. }
-                        | tidegate_core::rollout::Write::Scale { slot, .. } => {
-                            *self.memory.refused.get_mut(*slot) = Some(std::time::Instant::now());
-                        }
-                        _ => {}
-                    }
+                for slot in writes.iter().filter_map(tidegate_core::rollout::Write::asks_for_pods_of) {
+                    *self.memory.refused.get_mut(slot) = Some(std::time::Instant::now());
                 }
                 WAITING
             }
@@ -518,18 +513,6 @@ fn complete(status: &mut WorkloadStatus, workload: Option<&Workload>, prefix: &s
         failed.finding.rule = failed.finding.rule.take().or_else(|| gate.map(|gate| gate.location.clone()));
     }
     failure.below(prefix);
-}
-
-/// True when nothing that people wait for changes by itself any more.
-const fn is_over(phase: Phase, waiting: Waiting) -> bool {
-    match phase {
-        Phase::Rejected | Phase::Halted | Phase::Stranded | Phase::Hold => !matches!(waiting, Waiting::Time),
-        // What git asks for serves; the standby goes in its time.
-        Phase::Steady => matches!(waiting, Waiting::Time),
-        // A change window has to open.
-        Phase::Adopt => matches!(waiting, Waiting::People),
-        _ => false,
-    }
 }
 
 /// What a decision reads that comes from git, or is worked out.

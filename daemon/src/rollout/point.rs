@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tidegate_core::drift::{handed_on, sole_owner};
+use tidegate_core::inventory::ENVIRONMENT;
 use tidegate_core::rollout::{Held, PointerRecord, Record, Selection, Slot, Slots};
 use tidegate_core::workload::{SlotRender, Workload};
 
@@ -12,7 +13,7 @@ use super::bodies;
 use super::calls::{BODY, Guard, Kind, Live, ROLLOUT};
 use super::carry::Carrier;
 use super::halted;
-use super::observe::SeenSlot;
+use super::observe::{SeenSlot, escaped};
 use crate::cluster::call::CallError;
 
 /// What a move of traffic changes beside the selector: the ports that fit the pods it goes to.
@@ -190,10 +191,16 @@ impl Carrier<'_> {
                 self.calls.delete(Kind::Service, live, &live.guard()).await?;
             }
         }
-        if let Some(live) = &self.seen.service {
+        if let Some(live) = self.seen.service.as_ref().filter(|live| self.is_ours(live)) {
             self.calls.delete(Kind::Service, live, &live.guard()).await?;
         }
         Ok(None)
+    }
+
+    /// With a record, or with the marks of the environment: without both it was never more than looked at.
+    fn is_ours(&self, live: &Live) -> bool {
+        let environment = live.text(&format!("/metadata/labels/{}", escaped(ENVIRONMENT)));
+        self.seen.record.is_some() || environment == self.marks.environment
     }
 
     /// The Services are ordinary ones again: no record, and nothing that the rollout holds.

@@ -164,13 +164,13 @@ impl Teller {
         );
     }
 
-    /// What somebody else had done was taken back.
+    /// What somebody else had done, and what was made of it.
     pub fn taken_back(&self, app: &str, phase: Phase, what: &str) {
         tracing::warn!(
             environment = %self.environment, workload = %self.workload(app), phase = phase.as_str(), %what,
-            "what somebody else did was taken back"
+            "what somebody else did was answered"
         );
-        self.event(app, phase.as_str(), &format!("{what}; it is as it was again"), true);
+        self.event(app, phase.as_str(), what, true);
     }
 
     /// A pass failed.

@@ -253,7 +253,7 @@ impl Carrier<'_> {
                     .iter()
                     .any(|body| Kind::of(body) == Some(kind) && name(body).as_deref() == Some(live.name()));
                 if !stays {
-                    self.calls.delete(kind, &live, &live.guard()).await?;
+                    self.calls.delete(kind, &live, &live.same()).await?;
                     dropped = true;
                 }
             }
@@ -274,13 +274,33 @@ impl Carrier<'_> {
             .into_iter()
             .any(|slot| self.seen.slots.get(slot).as_ref().is_some_and(|seen| seen.is_adopted));
         let is_coloured = self.workload.is_some_and(|workload| workload.mode == Colours::Coloured);
+        let is_taken_over = is_coloured && (is_adopted || self.seen.uncoloured.is_some());
+        if !is_taken_over {
+            self.collect_sizing().await?;
+        }
         if is_adopted || self.seen.uncoloured.is_some() || !is_coloured {
             return Ok(());
         }
         for (kind, name) in [(Kind::Autoscaler, &self.names.autoscaler), (Kind::Budget, &self.names.budget)] {
             let Some(name) = name else { continue };
             if let Some(live) = self.calls.read(kind, name).await? {
-                self.calls.delete(kind, &live, &live.guard()).await?;
+                self.calls.delete(kind, &live, &live.same()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Autoscalers and budgets of slots that are not there: whoever deleted one may have been stopped right after it.
+    async fn collect_sizing(&self) -> Result<(), CallError> {
+        let is_there = |live: &Live| {
+            let is_of = |slot: &Slot| live.label(SLOT) == Some(slot.to_string().as_str());
+            Slot::ALL.iter().any(|slot| is_of(slot) && self.seen.slots.get(*slot).is_some())
+        };
+        for kind in [Kind::Autoscaler, Kind::Budget] {
+            for live in self.calls.list(kind, &format!("{APP}={},{SLOT}", self.names.app)).await? {
+                if !is_there(&live) {
+                    self.calls.delete(kind, &live, &live.same()).await?;
+                }
             }
         }
         Ok(())
@@ -326,7 +346,7 @@ pub async fn sweep(
     for kind in [Kind::Autoscaler, Kind::Budget, Kind::ConfigMap, Kind::Secret] {
         for live in calls.list(kind, &format!("{APP}={app}")).await? {
             if live.label(PART_OF) == Some(marks.apply_set.as_str()) {
-                calls.delete(kind, &live, &live.guard()).await?;
+                calls.delete(kind, &live, &live.same()).await?;
             }
         }
     }

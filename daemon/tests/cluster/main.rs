@@ -59,6 +59,7 @@ mod request_order;
 mod rollback;
 mod rollout_scene;
 mod rollouts;
+mod rollouts_adopted;
 mod rollouts_days;
 mod rollouts_edits;
 mod rollouts_git;

@@ -328,7 +328,8 @@ impl Objects {
             Write::Release(slot) => self.change(*slot, |held| held.released = Some(NOW)),
             Write::DeletePointer => {
                 self.select(Selection::Nothing);
-                self.pointer.take().is_some()
+                self.pointer = None;
+                true
             }
             Write::Forget => self.pointer.as_mut().and_then(|pointer| pointer.record.take()).is_some(),
             Write::Autoscaler { slot, min } => {

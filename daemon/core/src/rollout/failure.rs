@@ -285,10 +285,11 @@ impl Failure {
             cut(words, text);
         }
         if let Some(gate) = gate {
-            cut(&mut gate.finding.summary, text);
+            let Finding { summary, value, threshold, .. } = &mut gate.finding;
+            [summary].into_iter().chain(value).chain(threshold).for_each(|words| cut(words, text));
         }
-        for change in &mut changes.fields {
-            change.old.iter_mut().chain(&mut change.new).for_each(|value| cut(value, text));
+        for ChangedField { object: _, field, old, new, location: _ } in &mut changes.fields {
+            [field].into_iter().chain(old).chain(new).for_each(|words| cut(words, text));
         }
         if let Some(LastWords { pod: _, container: _, lines, trouble }) = last_words {
             lines.iter_mut().chain(trouble).for_each(|words| cut(words, text));

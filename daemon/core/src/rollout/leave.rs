@@ -86,10 +86,20 @@ impl Case<'_> {
 /// The workload has left git, and may go: the pointer, the drain, the slots.
 pub(super) fn remove(situation: &Situation<'_>, pointer: &Pointer) -> Decision {
     let held = Slot::ALL.into_iter().filter_map(|slot| Some((slot, situation.deployment(slot)?)));
-    if let Pointer::Recorded { .. } = pointer {
+    let released = held.clone().map(|(slot, _)| Write::Release(slot));
+    match pointer {
         // An open bake ends with the record that kept it.
-        let released = held.map(|(slot, _)| Write::Release(slot));
-        return Decision::carry(Phase::Remove, released.chain([Write::DeletePointer]).collect());
+        Pointer::Recorded { .. } => {
+            return Decision::carry(Phase::Remove, released.chain([Write::DeletePointer]).collect());
+        }
+        // Once: another daemon may be about to pin a pointer that it has seen, so it goes before anything of the slots.
+        Pointer::Unrecorded if held.clone().any(|(_, deployment)| deployment.released.is_none()) => {
+            return Decision::carry(
+                Phase::Remove,
+                [Write::DeletePointer].into_iter().chain(released).collect(),
+            );
+        }
+        Pointer::Unrecorded => {}
     }
     let Some((slot, _)) = held.clone().next() else {
         return Decision::wait(Phase::Remove, Waiting::Git);

@@ -226,6 +226,70 @@ pub enum Write {
     DeleteUncoloured,
 }
 
+impl Phase {
+    /// True when nothing that people wait for changes by itself any more, as long as the phase waits for this.
+    pub const fn is_over(self, waiting: Waiting) -> bool {
+        match self {
+            Self::Rejected | Self::Halted | Self::Stranded | Self::Hold => !matches!(waiting, Waiting::Time),
+            // What git asks for serves; the standby goes in its time.
+            Self::Steady => matches!(waiting, Waiting::Time),
+            // A change window has to open.
+            Self::Adopt => matches!(waiting, Waiting::People),
+            Self::Restore
+            | Self::Install
+            | Self::Remove
+            | Self::Torn
+            | Self::Decline
+            | Self::RollBack
+            | Self::FastRollBack
+            | Self::Follow
+            | Self::Repair
+            | Self::Settle
+            | Self::Bake
+            | Self::Inconclusive
+            | Self::Close
+            | Self::Leave
+            | Self::Resize
+            | Self::Retire
+            | Self::Drain
+            | Self::Empty
+            | Self::Prepare
+            | Self::ScaleUp
+            | Self::Warm
+            | Self::Reject
+            | Self::Gates
+            | Self::Switch => false,
+        }
+    }
+}
+
+impl Write {
+    /// The slot whose pods this write asks for; none where it asks for none.
+    pub const fn asks_for_pods_of(&self) -> Option<Slot> {
+        match self {
+            Self::Recreate(slot) | Self::Autoscaler { slot, .. } | Self::Scale { slot, .. } => Some(*slot),
+            Self::Mark { .. }
+            | Self::Release(_)
+            | Self::MarkFollowers
+            | Self::Recheck(_)
+            | Self::Point { .. }
+            | Self::Epoch
+            | Self::Follow(_)
+            | Self::Evidence { .. }
+            | Self::Prepare { .. }
+            | Self::Delete(_)
+            | Self::DeletePointer
+            | Self::Forget
+            | Self::FreezeAutoscaler
+            | Self::ReplaceBudget
+            | Self::Colour(_)
+            | Self::Uncolour(_)
+            | Self::MakeUncoloured { .. }
+            | Self::DeleteUncoloured => None,
+        }
+    }
+}
+
 /// What has to hold still, right before a pointer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Recheck {

@@ -102,6 +102,18 @@ fn a_change_of_mind_on_the_way_out_brings_the_colour_back() {
 }
 
 #[test]
+fn a_workload_that_left_git_before_its_pointer_was_pinned_or_restored_loses_the_service_first() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Gone { may_delete: true };
+    scene.pointer = Pointer::Unrecorded;
+    scene.carries(Phase::Remove, &[Write::DeletePointer, Write::Release(Slot::Blue)]);
+    scene.held(Slot::Blue).served = None;
+    scene.carries(Phase::Remove, &[Write::DeletePointer, Write::Release(Slot::Blue)]);
+    scene.held(Slot::Blue).released = Some(ago(1));
+    scene.carries(Phase::Remove, &[Write::Delete(Slot::Blue)]);
+}
+
+#[test]
 fn a_workload_that_left_git_loses_its_pointer_then_its_pods() {
     let mut scene = Scene::steady();
     scene.desired = Desired::Gone { may_delete: true };
