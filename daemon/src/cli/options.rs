@@ -155,10 +155,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
+/// So many bytes of a reason are kept.
+const MOST_REASON: usize = 1000;
+
 /// Why somebody does something: the record is read later by others, so it cannot be empty.
 pub fn reason(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("say why; whoever reads the record later wants to know".to_owned()),
+        // It is kept beside what decisions need, where room is limited.
+        text if text.len() > MOST_REASON => {
+            Err(format!("it has {} bytes, and at most {MOST_REASON} are kept", text.len()))
+        }
         text => Ok(text.to_owned()),
     }
 }

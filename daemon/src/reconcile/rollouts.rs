@@ -77,6 +77,18 @@ impl Rollouts {
         self.board.all().into_values().filter_map(|entry| entry.status).collect()
     }
 
+    /// Those that no policy matches any more go on by what they were told last, and begin nothing new: what is live is watched,
+    /// and goes back from an open bake.
+    fn unled(&self, unmatched: &BTreeSet<String>) -> BTreeMap<String, Task> {
+        let running = self.lanes.iter().filter(|(name, _)| unmatched.contains(*name));
+        running
+            .map(|(name, running)| {
+                let held = Some("no policy matches it any more".to_owned());
+                (name.clone(), Task { held, ..running.task.borrow().clone() })
+            })
+            .collect()
+    }
+
     fn is_live(&self, desired: &DesiredSet, workload: &Workload) -> bool {
         let entry = self.board.all().remove(&key_of(workload)).unwrap_or_default();
         judged(&entry, desired, workload) == State::Live
@@ -158,7 +170,8 @@ impl Lane {
             return Ok(());
         }
         let unmatched = self.unmatched(desired);
-        let tasks = self.tasks(desired, &known, &unmatched);
+        let mut tasks = self.tasks(desired, &known, &unmatched);
+        tasks.extend(self.rollouts.unled(&unmatched));
         let names: BTreeSet<String> = tasks.keys().chain(&unmatched).cloned().collect();
         let coloured: BTreeSet<String> = names.difference(&self.rollouts.plain).cloned().collect();
         if !coloured.is_subset(&known) {
@@ -332,6 +345,9 @@ impl Lane {
             standings.problems.extend(problem_of(workload, desired, &entry));
         }
         for name in self.known_workloads().difference(&asked) {
+            if self.rollouts.unmatched.contains(name) {
+                continue;
+            }
             let entry = entries.get(name).cloned().unwrap_or_default();
             let goes = entry.status.is_some() && entry.stays.is_none();
             all_settled &= !goes;

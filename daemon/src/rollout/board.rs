@@ -114,6 +114,13 @@ impl Board {
         });
     }
 
+    /// What it waits for does not come by itself.
+    pub fn stuck(&self, app: &str, why: &str) {
+        self.change(app, |entry| {
+            (entry.trouble, entry.is_of_pass, entry.is_settled) = (Some(why.to_owned()), false, true);
+        });
+    }
+
     /// Something stands where a slot would be.
     pub fn stranger(&self, app: &str, name: &str) {
         let why = format!(

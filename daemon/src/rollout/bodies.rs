@@ -188,9 +188,10 @@ fn is_sized_by_scale(live: &Live) -> bool {
     owners.peek().is_some() && !owners.any(is_body)
 }
 
-/// The template of the Deployment from before: the colour on its pods, and no pod less while they are replaced.
-pub fn colour(live: &Live, labels: &BTreeMap<&str, String>, record: &SlotRecord) -> Value {
-    let mut body = noted(live, SLOT_RECORD, &text(record));
+/// The template of the Deployment from before: the colour on its pods, and no pod less while they are replaced. It is marked as
+/// ours, so that changes of it are noticed.
+pub fn colour(live: &Live, labels: &BTreeMap<&str, String>, record: &SlotRecord, marks: &Marks) -> Value {
+    let mut body = marked(noted(live, SLOT_RECORD, &text(record)), marks, &Precondition::default());
     let surge = live.value.pointer("/spec/strategy/rollingUpdate/maxSurge").cloned();
     let surge = surge.filter(|surge| *surge != json!(0) && *surge != json!("0%")).unwrap_or(json!("25%"));
     let spec = json!({

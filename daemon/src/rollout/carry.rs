@@ -370,9 +370,26 @@ impl Carrier<'_> {
         let keep = (self.names.drain, self.names.service.clone());
         let prepared = SlotRecord::prepared(held, self.attempt_of(revision), keep, self.seen.at);
         let record = SlotRecord { recorded: size, ..prepared };
-        let body = bodies::colour(live, &self.labels(slot, revision), &record);
-        self.calls.apply(Kind::Deployment, COLOUR, body, &live.guard()).await?;
+        self.write_colour(slot, live, &record).await?;
         Ok(None)
+    }
+
+    async fn write_colour(&self, slot: Slot, live: &Live, record: &SlotRecord) -> Result<(), CallError> {
+        let labels = self.labels(slot, record.revision);
+        let body = bodies::colour(live, &labels, record, self.marks);
+        self.calls.apply(Kind::Deployment, COLOUR, body, &live.guard()).await.map(drop)
+    }
+
+    /// The colour once more, on what the Deployment runs now.
+    pub(super) async fn colour_as(
+        &self,
+        slot: Slot,
+        live: &Live,
+        record: &SlotRecord,
+    ) -> Result<(), CallError> {
+        let render = self.adopted_render(slot, record.revision, live);
+        self.kept.keep(slot, record.revision, &render).await?;
+        self.write_colour(slot, live, record).await
     }
 
     fn labels(&self, slot: Slot, revision: Revision) -> BTreeMap<&'static str, String> {

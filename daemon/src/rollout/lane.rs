@@ -113,6 +113,8 @@ struct Memory {
     last: Option<WorkloadStatus>,
     /// What the revision that was turned down changes, and of which commit, against which revision.
     changes: Option<(String, Revision, Changes)>,
+    /// What is waited for does not come by itself any more.
+    is_stuck: bool,
     /// What its pods said last could not be written down; not tried again for this revision.
     unheard: Option<(Revision, u32)>,
 }
@@ -211,6 +213,7 @@ impl WorkloadLane {
         complete(&mut status, workload.as_deref(), &task.around.prefix);
         explain(&mut status, task, &seen, &parts);
         self.report(status, &task.commit, &decision);
+        self.memory.is_stuck = is_stuck(&seen, &parts.timing, &decision);
         let next = self.follow(task, workload.as_deref(), &names, &seen, decision).await?;
         Ok(if is_kept_up { next } else { next.min(RETRY_CAP) })
     }
@@ -338,7 +341,11 @@ impl WorkloadLane {
                     self.carrier(names, workload, task, seen).collect().await?;
                     self.memory.is_collected = true;
                 }
-                self.board.settled(&self.app, at_rest || phase.is_over(waiting));
+                let is_stuck = self.memory.is_stuck;
+                self.board.settled(&self.app, at_rest || is_stuck || phase.is_over(waiting));
+                if let Some(status) = self.memory.last.as_ref().filter(|_| is_stuck) {
+                    self.board.stuck(&self.app, &status.reason);
+                }
                 let rest = match waiting {
                     Waiting::Git => AT_REST,
                     Waiting::Traffic | Waiting::Pods => MOVING,
@@ -513,6 +520,15 @@ fn complete(status: &mut WorkloadStatus, workload: Option<&Workload>, prefix: &s
         failed.finding.rule = failed.finding.rule.take().or_else(|| gate.map(|gate| gate.location.clone()));
     }
     failure.below(prefix);
+}
+
+/// True when a Deployment that is taken over has had its time, and its pods are still not those that it is to have.
+fn is_stuck(seen: &Seen, timing: &Timing, decision: &Decision) -> bool {
+    if (decision.phase, &decision.step) != (Phase::Adopt, &Step::Wait(Waiting::Pods)) {
+        return false;
+    }
+    let mut slots = Slot::ALL.into_iter().filter_map(|slot| seen.slots.get(slot).as_ref());
+    slots.any(|slot| seen.at.duration_since(slot.record.prepared_at) >= timing.warm)
 }
 
 /// What a decision reads that comes from git, or is worked out.

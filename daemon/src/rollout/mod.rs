@@ -8,6 +8,7 @@
 //! | `names` | what its objects are called |
 //! | `observe` | what is to be seen of it, read directly |
 //! | `traffic` | the Service as pointer: where traffic goes, and whether it has followed |
+//! | `undone` | what a slot holds, where the record on it is not the one that was written last |
 //! | `carry` | a step's writes, each guarded by what was read |
 //! | `point` | those of the pointer and its followers |
 //! | `bodies` | what is sent |
@@ -37,6 +38,7 @@ mod point;
 mod services;
 pub mod tell;
 mod traffic;
+mod undone;
 mod upkeep;
 
 /// The record on a pointer; none where there is none that can be read.

@@ -20,7 +20,7 @@ use tidegate_core::workload::names::{APP, REVISION, SLOT, slot_name};
 use super::calls::{Calls, Kind, Live};
 use super::leaving::services_of;
 use super::names::Names;
-use super::{record_of, traffic};
+use super::{record_of, traffic, undone};
 use crate::cluster::call::CallError;
 use crate::cluster::pods::sentence;
 
@@ -72,6 +72,8 @@ pub struct SeenSlot {
     pub record: SlotRecord,
     /// It is the one from before Tidegate came.
     pub is_adopted: bool,
+    /// The record stands on it as it is here.
+    pub is_written: bool,
 }
 
 /// The Deployment without a colour.
@@ -101,13 +103,19 @@ pub async fn observe(calls: &Calls, names: &Names, marks: &Marks) -> Result<Seen
     )?;
     let (pods, endpoints) =
         futures::try_join!(calls.pods_of(format!("{APP}={}", names.app)), calls.endpoints(&names.service))?;
+    let record: Option<PointerRecord> =
+        service.as_ref().and_then(|live| serde_json::from_str(live.annotation(POINTER_RECORD)?).ok());
+    let own_record = record.as_ref().filter(|record| record.app.is_empty() || record.app == names.app);
     let mut strangers = Vec::new();
-    let (adopted, plain) = adopted(plain);
     let mut slots = Slots::default();
     for (slot, live) in [(Slot::Blue, blue), (Slot::Green, green)] {
         let own = live.and_then(|live| own_slot(live, names, slot, &mut strangers));
-        *slots.get_mut(slot) = own;
+        *slots.get_mut(slot) = own.map(|seen| undone::remembered(slot, seen, own_record));
     }
+    let (adopted, plain) = match adopted(plain) {
+        (None, Some(live)) => undone::adopted(live, &slots, names, own_record),
+        found => found,
+    };
     if let Some((slot, seen)) = adopted
         && slots.get(slot).is_none()
     {
@@ -122,8 +130,6 @@ pub async fn observe(calls: &Calls, names: &Names, marks: &Marks) -> Result<Seen
         Some(live) => Some(uncoloured(calls, names, live).await?),
         None => None,
     };
-    let record: Option<PointerRecord> =
-        service.as_ref().and_then(|live| serde_json::from_str(live.annotation(POINTER_RECORD)?).ok());
     // Another workload's word on who is live: going by it would send traffic to nobody.
     let others = record.as_ref().filter(|record| !record.app.is_empty() && record.app != names.app);
     strangers.extend(others.map(|record| format!("Service {} of workload {}", names.service, record.app)));
@@ -200,7 +206,9 @@ fn adopted(plain: Option<Live>) -> (Option<(Slot, SeenSlot)>, Option<Live>) {
     let record = live.annotation(SLOT_RECORD).and_then(|text| serde_json::from_str(text).ok());
     let slot = slot_of(live.text(&format!("/spec/template/metadata/labels/{}", escaped(SLOT))));
     match (record, slot) {
-        (Some(record), Some(slot)) => (Some((slot, SeenSlot { live, record, is_adopted: true })), None),
+        (Some(record), Some(slot)) => {
+            (Some((slot, SeenSlot { live, record, is_adopted: true, is_written: true })), None)
+        }
         _ => (None, Some(live)),
     }
 }
@@ -211,11 +219,12 @@ fn own_slot(live: Live, names: &Names, slot: Slot, strangers: &mut Vec<String>) 
     let is_labelled =
         live.label(APP) == Some(names.app.as_str()) && live.label(SLOT) == Some(slot.to_string().as_str());
     let written = live.annotation(SLOT_RECORD).and_then(|text| serde_json::from_str(text).ok());
+    let is_written = written.is_some();
     let record = written.or_else(|| rebuilt(&live, names).filter(|_| is_labelled));
     if record.is_none() {
         strangers.push(format!("Deployment {}", live.name()));
     }
-    record.map(|record| SeenSlot { live, record, is_adopted: false })
+    record.map(|record| SeenSlot { live, record, is_adopted: false, is_written })
 }
 
 /// What a Deployment without its record still says. It has passed nothing.
@@ -260,12 +269,14 @@ async fn view(
     let mut counted = count(pods, slot, seen.map(|seen| seen.record.revision));
     if let Some(SeenSlot { live, is_adopted: true, .. }) = seen {
         // Its pods from before it had a colour.
-        let others = calls.pods(&without_colour(live)).await?.iter().filter(|pod| is_alive(pod)).count();
-        let others = u32::try_from(others).unwrap_or(u32::MAX);
-        counted.others += others;
-        counted.total += others;
+        let others = calls.pods(&without_colour(live)).await?;
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let alive = number(others.iter().filter(|pod| is_alive(pod)).count());
+        counted.others += alive;
+        counted.total += alive;
+        counted.others_ready += number(others.iter().filter(|pod| is_alive(pod) && is_ready(pod)).count());
     }
-    let deployment = seen.map(|SeenSlot { live, record, is_adopted }| {
+    let deployment = seen.map(|SeenSlot { live, record, is_adopted, is_written: _ }| {
         let is_current = live.number("/status/observedGeneration") >= live.number("/metadata/generation");
         record.deployment(live.number("/spec/replicas"), is_current, *is_adopted)
     });
@@ -284,12 +295,18 @@ fn cause(seen: &SeenSlot, slot: Slot, pods: &[Pod]) -> Option<Arc<str>> {
     let own = pods
         .iter()
         .filter(|pod| pod.labels().get(SLOT) == Some(&slot) && pod.labels().get(REVISION) == Some(&revision));
-    let words = why_not_created(&seen.live.value).or_else(|| {
+    let words = paused(&seen.live).or_else(|| why_not_created(&seen.live.value)).or_else(|| {
         let own: Vec<_> = own.take(PODS_CAP).map(without_last_messages).collect();
         let own: Vec<_> = own.iter().filter_map(|pod| serde_json::to_value(pod).ok()).collect();
         assess_pods(&own).as_ref().map(sentence)
     })?;
     Some(Arc::from(summary(&words)))
+}
+
+/// A Deployment that somebody has paused makes no pods of a new template.
+fn paused(live: &Live) -> Option<String> {
+    let is_paused = live.value.pointer("/spec/paused").and_then(serde_json::Value::as_bool) == Some(true);
+    is_paused.then(|| format!("Deployment {} is paused: `kubectl rollout resume` lets it go on", live.name()))
 }
 
 /// Without what containers said when they ended: it may be the end of a log, and that is told elsewhere, without Secrets.
@@ -309,10 +326,36 @@ fn without_last_messages(pod: &Pod) -> Pod {
 
 /// Selects the pods of a Deployment that have no colour.
 fn without_colour(live: &Live) -> String {
-    let labels = live.value.pointer("/spec/selector/matchLabels").and_then(|labels| labels.as_object());
+    let selector = live.value.pointer("/spec/selector");
+    let labels = selector.and_then(|selector| selector.get("matchLabels")?.as_object());
     let own =
         labels.into_iter().flatten().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
-    own.chain([format!("!{SLOT}")]).collect::<Vec<_>>().join(",")
+    let expressions = selector.and_then(|selector| selector.get("matchExpressions")?.as_array());
+    let further = expressions.into_iter().flatten().filter_map(expression);
+    own.chain(further).chain([format!("!{SLOT}")]).collect::<Vec<_>>().join(",")
+}
+
+/// A requirement of a label selector as queries write it.
+fn expression(value: &serde_json::Value) -> Option<String> {
+    let key = value.get("key")?.as_str()?;
+    let values = value.get("values").and_then(|values| values.as_array());
+    let values: Vec<&str> = values.into_iter().flatten().filter_map(|value| value.as_str()).collect();
+    let values = values.join(",");
+    match value.get("operator")?.as_str()? {
+        "In" => Some(format!("{key} in ({values})")),
+        "NotIn" => Some(format!("{key} notin ({values})")),
+        "Exists" => Some(key.to_owned()),
+        "DoesNotExist" => Some(format!("!{key}")),
+        _ => None,
+    }
+}
+
+/// True for a pod that a Deployment's own ReplicaSet keeps: others may have the same labels.
+fn is_kept_by(pod: &Pod, deployment: &str) -> bool {
+    let owners = pod.metadata.owner_references.iter().flatten();
+    let mut sets = owners.filter(|owner| owner.kind == "ReplicaSet").map(|owner| owner.name.as_str());
+    let hash = pod.labels().get("pod-template-hash").map(String::as_str);
+    sets.any(|set| set.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-')) == hash)
 }
 
 async fn uncoloured(calls: &Calls, names: &Names, live: Live) -> Result<SeenUncoloured, CallError> {
@@ -325,7 +368,8 @@ async fn uncoloured(calls: &Calls, names: &Names, live: Live) -> Result<SeenUnco
         None => None,
     };
     let pods = calls.pods(&without_colour(&live)).await?;
-    let ready = pods.iter().filter(|pod| is_alive(pod) && is_ready(pod)).count();
+    let is_own_ready = |pod: &&Pod| is_alive(pod) && is_ready(pod) && is_kept_by(pod, live.name());
+    let ready = pods.iter().filter(is_own_ready).count();
     let view = Uncoloured {
         replicas: live.number("/spec/replicas"),
         ready: u32::try_from(ready).unwrap_or(u32::MAX),
@@ -354,6 +398,7 @@ pub fn count(pods: &[Pod], slot: Slot, revision: Option<Revision>) -> Pods {
         counted.total += 1;
         if pod.labels().get(REVISION) != revision.as_ref() {
             counted.others += 1;
+            counted.others_ready += u32::from(is_ready(pod));
         } else if is_ready(pod) {
             counted.ready += 1;
         }
@@ -380,4 +425,41 @@ pub fn is_ready(pod: &Pod) -> bool {
 pub fn pods_of(pods: &[Pod], slot: Slot) -> BTreeSet<String> {
     let slot = slot.to_string();
     pods.iter().filter(|pod| pod.labels().get(SLOT) == Some(&slot)).map(kube::ResourceExt::name_any).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pods_without_a_colour_are_those_that_the_whole_selector_finds() {
+        let of = |selector: serde_json::Value| {
+            without_colour(&Live { value: json!({ "spec": { "selector": selector } }) })
+        };
+        let labels = of(json!({ "matchLabels": { "app": "api" } }));
+        assert_eq!(labels, "app=api,!tidegate.dev/slot");
+        let expressions = of(json!({ "matchExpressions": [
+            { "key": "app", "operator": "In", "values": ["api", "web"] },
+            { "key": "tier", "operator": "NotIn", "values": ["test"] },
+            { "key": "team", "operator": "Exists" },
+            { "key": "old", "operator": "DoesNotExist" },
+        ] }));
+        assert_eq!(expressions, "app in (api,web),tier notin (test),team,!old,!tidegate.dev/slot");
+    }
+
+    #[test]
+    fn pods_of_others_with_the_same_labels_are_not_a_deployments_own() {
+        let pod = |owner: &str, hash: &str| {
+            let pod = json!({ "metadata": {
+                "labels": { "app": "api", "pod-template-hash": hash },
+                "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": "1" }],
+            } });
+            serde_json::from_value::<Pod>(pod).unwrap()
+        };
+        assert!(is_kept_by(&pod("api-5d4", "5d4"), "api"));
+        assert!(!is_kept_by(&pod("api-web-5d4", "5d4"), "api"));
+        assert!(!is_kept_by(&Pod::default(), "api"));
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tidegate_core::ids::Digest;
 use tidegate_core::inventory::{Marks, PART_OF};
 use tidegate_core::rollout::{Revision, Slot, SlotRecord};
-use tidegate_core::workload::names::{APP, CONFIG, SLOT};
+use tidegate_core::workload::names::{APP, CONFIG, REVISION, SLOT};
 use tidegate_core::workload::{Colours, SlotRender, Workload};
 
 use super::bodies;
@@ -27,6 +27,8 @@ use crate::cluster::call::CallError;
 const REPAIR: Duration = Duration::from_secs(1);
 /// The longest.
 const REPAIR_CAP: Duration = Duration::from_mins(5);
+/// The shortest time between two looks for the copies of configuration of one slot.
+const LOOK: Duration = Duration::from_secs(2);
 /// A template that was left alone for so long begins anew.
 const QUIET: Duration = Duration::from_mins(10);
 
@@ -35,7 +37,25 @@ const QUIET: Duration = Duration::from_mins(10);
 #[derive(Debug, Default)]
 pub struct Verified {
     found: BTreeMap<String, Digest>,
+    copies: BTreeMap<String, Copies>,
     repaired: BTreeMap<String, Repaired>,
+}
+
+/// The copies of configuration that the pods of a slot refer to.
+#[derive(Debug)]
+struct Copies {
+    names: Vec<(Kind, String)>,
+    looked_at: Instant,
+}
+
+impl Copies {
+    /// Those of a render; they are there now.
+    fn of(render: &SlotRender) -> Self {
+        let name = |config: &Value| {
+            Some((Kind::of(config)?, config.pointer("/metadata/name")?.as_str()?.to_owned()))
+        };
+        Self { names: render.configs.iter().filter_map(name).collect(), looked_at: Instant::now() }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -135,30 +155,42 @@ impl Carrier<'_> {
         slot: Slot,
         verified: &mut Verified,
     ) -> Result<Option<Option<Repair>>, CallError> {
-        let Some(SeenSlot { live, record, is_adopted: false }) = self.seen.slots.get(slot) else {
+        let Some(SeenSlot { live, record, is_adopted, is_written }) = self.seen.slots.get(slot) else {
             return Ok(None);
         };
+        if *is_adopted {
+            return if *is_written {
+                Ok(None)
+            } else {
+                self.colour_again(slot, live, record).await.map(Some)
+            };
+        }
         let asked = self.workload.filter(|workload| workload.revision == record.revision);
         let revisions = asked.map_or("", |_| self.commit);
         let state = Digest::of(format!("{revisions}{}", shape(live)).as_bytes());
-        if verified.holds(live.name(), &state) {
+        let is_whole = self.has_copies(live, verified).await?;
+        if *is_written && is_whole && verified.holds(live.name(), &state) {
             return Ok(None);
         }
         let Some(render) = self.kept_or_rendered(slot, record.revision).await? else { return Ok(None) };
         let render =
             asked.map_or(render.clone(), |workload| workload.refreshed(slot, &record.commit, &render));
         self.ensure_configs(&render.configs).await?;
+        verified.copies.insert(live.name().to_owned(), Copies::of(&render));
         let body = |live: &Live, record: &SlotRecord| {
             bodies::slot(&render.deployment, Some(live), record, 0, self.marks)
         };
         let is_foreign = foreign(live);
         let after = self.calls.dry_run(Kind::Deployment, body(live, record), live).await?;
         let is_same = is_foreign.is_empty() && template(&after) == template(&live.value);
-        if is_same && shape(&Live { value: after }) == shape(live) {
+        if is_same && *is_written && shape(&Live { value: after }) == shape(live) {
             verified.set(live.name(), state);
             return Ok(None);
         }
-        if !is_same && !verified.may_repair(live.name(), Instant::now()) {
+        // A template of another revision gets traffic as soon as it has pods: whoever brings it back does not win.
+        let is_of_another = template(&live.value).pointer(&revision_label()).and_then(Value::as_str)
+            != Some(record.revision.to_string().as_str());
+        if !is_same && !is_of_another && !verified.may_repair(live.name(), Instant::now()) {
             return Ok(None);
         }
         // What gates have said is about pods of another template.
@@ -176,6 +208,38 @@ impl Carrier<'_> {
             verified.repaired(live.name(), Instant::now());
         }
         Ok(Some((!is_same).then(|| Repair { name: live.name().to_owned(), managers })))
+    }
+
+    /// The Deployment that was taken over has its colour again, for what it runs now.
+    async fn colour_again(
+        &self,
+        slot: Slot,
+        live: &Live,
+        record: &SlotRecord,
+    ) -> Result<Option<Repair>, CallError> {
+        self.colour_as(slot, live, record).await?;
+        Ok(Some(Repair { name: live.name().to_owned(), managers: foreign(live) }))
+    }
+
+    /// Whether the copies of configuration that a slot's pods refer to are there. Looked at once in a while.
+    async fn has_copies(&self, live: &Live, verified: &mut Verified) -> Result<bool, CallError> {
+        let Some(copies) = verified.copies.get_mut(live.name()) else { return Ok(true) };
+        if live.number("/spec/replicas") == 0 || copies.looked_at.elapsed() < LOOK {
+            return Ok(true);
+        }
+        let labels = format!("{APP}={},{CONFIG}", self.names.app);
+        for kind in [Kind::ConfigMap, Kind::Secret] {
+            let asked = || copies.names.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str());
+            if asked().next().is_none() {
+                continue;
+            }
+            let there = self.calls.list(kind, &labels).await?;
+            if asked().any(|name| !there.iter().any(|found| found.name() == name)) {
+                return Ok(false);
+            }
+        }
+        copies.looked_at = Instant::now();
+        Ok(true)
     }
 
     fn serves(&self, slot: Slot) -> bool {
@@ -362,6 +426,11 @@ fn bounds(live: &Live) -> String {
     spec.to_string()
 }
 
+/// Where the revision stands in a template.
+fn revision_label() -> String {
+    format!("/metadata/labels/{}", super::observe::escaped(REVISION))
+}
+
 fn template(value: &Value) -> &Value {
     value.pointer("/spec/template").unwrap_or(&Value::Null)
 }
@@ -395,10 +464,10 @@ fn foreign(live: &Live) -> Vec<String> {
             let fields = template.to_string();
             fields.contains("kubectl.kubernetes.io/restartedAt") && template.pointer("/f:spec").is_none()
         });
+        let is_paused = entry.pointer("/fieldsV1/f:spec/f:paused").is_some();
         text("manager").starts_with("kubectl")
             && text("subresource").is_empty()
-            && template.is_some()
-            && !restarts_only
+            && (is_paused || template.is_some() && !restarts_only)
     };
     entries
         .into_iter()

@@ -68,6 +68,8 @@ mod rollouts_left;
 mod rollouts_prometheus;
 mod rollouts_shapes;
 mod rollouts_sized;
+mod rollouts_undone;
+mod rollouts_unready;
 mod scene;
 #[path = "../support/schema.rs"]
 mod schema;

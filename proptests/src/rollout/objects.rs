@@ -231,6 +231,7 @@ impl SlotObject {
         let pods = Pods {
             ready: u32::from(self.own == Own::Ready) + surplus,
             others,
+            others_ready: others,
             total: own + surplus + others,
         };
         SlotView {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Changes, Failure, stage_word};
 use super::gate::{Stage, Verdict};
 use super::pointer::{Bake, Pointer, Reason, Record, Rejected};
-use super::situation::Situation;
+use super::situation::{Desired, Situation};
 use super::slot::{Slot, Slots};
 use super::step::{Decision, Phase, Step, Waiting};
 use super::stored::SlotRecord;
@@ -237,7 +237,7 @@ impl Reported<'_> {
         match self.decision.phase {
             Phase::Restore => "the pointer was lost; the best slot that has served is live again".to_owned(),
             Phase::Install => "the first revision is on its way".to_owned(),
-            Phase::Adopt => "the running Deployment is taken over".to_owned(),
+            Phase::Adopt => self.adopting(),
             Phase::Remove => "it has left git, and goes".to_owned(),
             Phase::Torn => "somebody else changed where traffic goes; it goes back".to_owned(),
             Phase::Decline => "an order that says nothing any more is struck off".to_owned(),
@@ -253,6 +253,9 @@ impl Reported<'_> {
             Phase::Inconclusive => format!("the bake is over and gates could not tell; {serving}"),
             Phase::Close => "all gates have passed; the bake closes".to_owned(),
             Phase::Leave => "it goes back to having no colours".to_owned(),
+            Phase::Steady if self.record().is_none() && self.situation.desired == Desired::Plain => {
+                "it has no colours".to_owned()
+            }
             Phase::Steady | Phase::Resize => serving,
             Phase::Retire => format!("{serving}; {other} is put away"),
             Phase::Rejected | Phase::Reject => self.why_rejected(&serving),
@@ -268,6 +271,27 @@ impl Reported<'_> {
             Phase::Hold => format!("{other} has passed its gates; a change window is closed"),
             Phase::Switch => format!("traffic moves to {other}"),
         }
+    }
+
+    /// What is still missing, where pods are waited for.
+    fn adopting(&self) -> String {
+        let what = "the running Deployment is taken over";
+        let slot = Slot::ALL.into_iter().find(|slot| self.situation.deployment(*slot).is_some());
+        let Some(slot) = slot.filter(|_| self.decision.step == Step::Wait(Waiting::Pods)) else {
+            return what.to_owned();
+        };
+        let pods = self.situation.slots.get(slot).pods;
+        let rest = if pods.others > 0 {
+            format!(", {} pods that its selector finds have none", pods.others)
+        } else {
+            String::new()
+        };
+        let replicas = self.situation.replicas(slot);
+        format!(
+            "{what}: {} of {replicas} pods with its colour are ready{rest}{}",
+            pods.ready,
+            self.because(slot)
+        )
     }
 
     fn why_rejected(&self, serving: &str) -> String {

@@ -175,6 +175,8 @@ pub struct Pods {
     pub ready: u32,
     /// Pods of another revision, in whatever state.
     pub others: u32,
+    /// Those among them that are ready and not terminating.
+    pub others_ready: u32,
     /// All pods, in whatever state.
     pub total: u32,
 }

@@ -13,9 +13,8 @@ use super::traffic::{restore, settle};
 /// Rows 1 to 3: there is no record.
 pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     match situation.desired {
-        // It has been left, or has never been taken.
-        Desired::Plain | Desired::Gone { .. } => return Decision::wait(Phase::Steady, Waiting::Git),
-        Desired::Revision { .. } | Desired::Unknown => {}
+        Desired::Gone { .. } => return Decision::wait(Phase::Steady, Waiting::Git),
+        Desired::Plain | Desired::Revision { .. } | Desired::Unknown => {}
     }
     // One that was let go comes back without an alarm, where git wants the workload again before it has gone.
     // The best slot that has served: ready before any size before none, then the newest.
@@ -30,6 +29,9 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         let mark = Write::Mark { slot, serves: true };
         return Decision::carry(Phase::Restore, vec![mark, point(record)]);
     }
+    if situation.desired == Desired::Plain {
+        return unbegun(situation);
+    }
     if let Some(slot) = Slot::ALL.into_iter().find(|slot| is_adopted(situation, *slot)) {
         return pin(situation, slot);
     }
@@ -41,6 +43,20 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     }
     let record = Record { settled_at: Some(situation.now), ..blank(situation) };
     Decision::carry(Phase::Install, vec![point(record)])
+}
+
+/// Without colours, and none has ever had the traffic: a Deployment that was about to be taken over loses its colour, and what
+/// was prepared goes once no pod of it can have requests.
+fn unbegun(situation: &Situation<'_>) -> Decision {
+    if let Some(slot) = Slot::ALL.into_iter().find(|slot| is_adopted(situation, *slot)) {
+        return Decision::carry(Phase::Leave, vec![Write::Uncolour(slot)]);
+    }
+    let is_idle = |slot: &Slot| situation.deployment(*slot).is_some() && situation.serving(*slot) == 0;
+    match Slot::ALL.into_iter().find(is_idle) {
+        Some(slot) => Decision::carry(Phase::Leave, vec![Write::Delete(slot)]),
+        // It has been left, or has never been taken.
+        None => Decision::wait(Phase::Steady, Waiting::Git),
+    }
 }
 
 fn is_adopted(situation: &Situation<'_>, slot: Slot) -> bool {
@@ -68,12 +84,24 @@ fn adopt(situation: &Situation<'_>, uncoloured: Uncoloured) -> Decision {
 /// Row 3, at its end: all pods have the colour, and traffic is pinned to it. The record before the mark: a mark without a record
 /// would look like a pointer that was lost.
 fn pin(situation: &Situation<'_>, slot: Slot) -> Decision {
-    if situation.ready(slot) < situation.replicas(slot).max(1) {
+    let all = situation.replicas(slot).max(1);
+    let is_down = is_down(situation, slot);
+    if situation.ready(slot) < all && !is_down {
         return Decision::wait(Phase::Adopt, Waiting::Pods);
     }
     let record = Record { live: Some(slot), ..blank(situation) };
-    let recheck = Write::Recheck(Recheck { slot, at_least: situation.replicas(slot).max(1) });
+    let recheck = Write::Recheck(Recheck { slot, at_least: if is_down { 0 } else { all } });
     Decision::carry(Phase::Adopt, vec![recheck, point(record), Write::Mark { slot, serves: true }])
+}
+
+/// Nobody is answered by it, with a colour or without, and waiting does not help: it has no pods, or has had its time. There is
+/// no traffic to lose then, and what git asks for now may be the cure.
+fn is_down(situation: &Situation<'_>, slot: Slot) -> bool {
+    let pods = situation.slots.get(slot).pods;
+    let is_late = situation
+        .deployment(slot)
+        .is_some_and(|held| situation.is_over(held.prepared_at, situation.timing.warm));
+    pods.ready == 0 && pods.others_ready == 0 && (is_late || pods.total == 0 && situation.replicas(slot) == 0)
 }
 
 /// Row 2, once the pointer is there: nothing is live, and the blue slot is the first one.
@@ -90,7 +118,11 @@ pub(super) fn install(situation: &Situation<'_>, record: &Record, selection: Sel
     }
     match situation.desired {
         Desired::Unknown | Desired::Gone { .. } => Decision::wait(Phase::Install, Waiting::Git),
-        Desired::Plain => Decision::carry(Phase::Leave, vec![Write::Forget]),
+        // Nothing has had traffic: what is prepared goes first, or nobody would know of it any more.
+        Desired::Plain => match Slot::ALL.into_iter().find(|slot| situation.deployment(*slot).is_some()) {
+            Some(slot) => Decision::carry(Phase::Leave, vec![Write::Epoch, Write::Delete(slot)]),
+            None => Decision::carry(Phase::Leave, vec![Write::Forget]),
+        },
         Desired::Revision { .. } => forward::towards_git(situation, record, Slot::Blue),
     }
 }

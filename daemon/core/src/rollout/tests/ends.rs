@@ -31,6 +31,57 @@ fn a_running_deployment_is_taken_over_step_by_step() {
 }
 
 #[test]
+fn a_deployment_that_nobody_is_answered_by_is_taken_over_as_it_is_once_waiting_does_not_help() {
+    let mut scene = before_tidegate();
+    scene.uncoloured = None;
+    scene.slots.blue = running(1, 2);
+    scene.held(Slot::Blue).is_adopted = true;
+    scene.slots.blue.pods.ready = 0;
+    scene.held(Slot::Blue).prepared_at = NOW;
+    scene.waits(Phase::Adopt, Waiting::Pods);
+    scene.held(Slot::Blue).prepared_at = ago(1);
+    scene.slots.blue.pods.others_ready = 1;
+    scene.waits(Phase::Adopt, Waiting::Pods);
+    scene.slots.blue.pods.others_ready = 0;
+    assert_eq!(scene.pointed().live, Some(Slot::Blue));
+    assert_eq!(scene.writes()[0], Write::Recheck(Recheck { slot: Slot::Blue, at_least: 0 }));
+    // Without pods there is nothing to wait for.
+    scene.held(Slot::Blue).prepared_at = NOW;
+    scene.held(Slot::Blue).replicas = 0;
+    scene.waits(Phase::Adopt, Waiting::Pods);
+    scene.slots.blue.pods.total = 0;
+    assert_eq!(scene.pointed().live, Some(Slot::Blue));
+}
+
+#[test]
+fn what_was_begun_and_never_had_traffic_goes_when_git_asks_for_no_colours() {
+    let mut scene = before_tidegate();
+    scene.desired = Desired::Plain;
+    scene.uncoloured = None;
+    scene.slots.blue = running(1, 2);
+    scene.held(Slot::Blue).is_adopted = true;
+    scene.carries(Phase::Leave, &[Write::Uncolour(Slot::Blue)]);
+    scene.held(Slot::Blue).is_adopted = false;
+    scene.waits(Phase::Steady, Waiting::Git);
+    scene.slots.blue.pods.ready = 0;
+    scene.carries(Phase::Leave, &[Write::Delete(Slot::Blue)]);
+    // The pointer was lost, and blue serves: it does first, and is let go then.
+    scene.held(Slot::Blue).served = Some(NOW);
+    assert_eq!(scene.phase(), Phase::Restore);
+}
+
+#[test]
+fn a_first_installation_that_is_given_up_takes_its_pods_with_it() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Plain;
+    scene.record().live = None;
+    scene.selects(Selection::Nothing);
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Delete(Slot::Blue)]);
+    scene.slots.blue = SlotView::default();
+    scene.carries(Phase::Leave, &[Write::Forget]);
+}
+
+#[test]
 fn nothing_is_taken_over_outside_the_window() {
     let mut scene = before_tidegate();
     scene.is_allowed = false;

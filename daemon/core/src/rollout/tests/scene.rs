@@ -89,7 +89,7 @@ pub fn running(number: u128, pods: u32) -> SlotView {
     };
     SlotView {
         deployment: Some(deployment),
-        pods: Pods { ready: pods, others: 0, total: pods },
+        pods: Pods { ready: pods, others: 0, others_ready: 0, total: pods },
         autoscaler_min: None,
         autoscaler_max: None,
         cause: None,
