@@ -220,7 +220,7 @@ fn namespaces_and_cluster_scoped_kinds_must_be_allowed() {
 fn documents_that_are_no_objects_are_errors_each_at_its_place() {
     let files = [(
         "environments/dev/a.yaml",
-        "a: 1\n---\napiVersion: v1\nkind: Pod\nmetadata: {generateName: x-}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: A_b}\n---\n- 1\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {}\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: in-list}}\n- {apiVersion: v1, kind: List, items: []}\n---\napiVersion: tidegate.dev/v1\nkind: ModelRelease\n",
+        "a: 1\n---\napiVersion: v1\nkind: Pod\nmetadata: {generateName: x-}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: A_b}\n---\n- 1\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {}\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: in-list}}\n- {apiVersion: v1, kind: List, items: []}\n---\napiVersion: tidegate.dev/v1\nkind: ModelRelease\n---\napiVersion: tidegate.dev/v1\nkind: RolloutPolicy\n",
     )];
     let loaded = loaded("", &files);
     let file = "environments/dev/a.yaml";
@@ -240,6 +240,7 @@ fn documents_that_are_no_objects_are_errors_each_at_its_place() {
             format!(
                 "{file}:23:1: warning[E0207]: ModelRelease comes with a later version; this document does nothing yet"
             ),
+            format!("{file}:26:1: warning[E0207]: RolloutPolicy does nothing among manifests"),
         ]
     );
     assert_eq!(loaded.objects.len(), 1);

@@ -108,11 +108,21 @@ fn is_ours(root: &Node, file: &Arc<str>, problems: &mut Vec<Problem>) -> bool {
     }
     let kind = root.get("kind").and_then(Node::as_str).unwrap_or_default();
     if kind != "Environment" {
-        let message = format!("{kind} comes with a later version; this document does nothing yet");
         let location = Location { file: file.clone(), position: root.position };
-        problems.push(Problem::warning(Code::NotSupported, message).at(location));
+        problems.push(elsewhere(kind).at(location));
     }
     true
+}
+
+/// What is said of one of our kinds among manifests.
+fn elsewhere(kind: &str) -> Problem {
+    if crate::policy::KINDS.contains(&kind) {
+        let help = "move it to policies/, the folder beside environments/, and name it in `spec.policies`";
+        return Problem::warning(Code::NotSupported, format!("{kind} does nothing among manifests"))
+            .help(help);
+    }
+    let message = format!("{kind} comes with a later version; this document does nothing yet");
+    Problem::warning(Code::NotSupported, message)
 }
 
 /// The items of a `List`, or the document itself.

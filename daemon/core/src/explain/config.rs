@@ -115,7 +115,7 @@ spec:
 
 pub const NOT_SUPPORTED: Explanation = Explanation {
     title: "The environment uses something that this version does not do",
-    meaning: "The field or kind is known but has no effect in this version. Where ignoring it would do something else than what is \
+    meaning: "The field or kind is known but has no effect in this version, or none where it stands. Where ignoring it would do something else than what is \
               asked for it is an error, elsewhere a warning.",
     example: Example::Files(&[(
         "environments/dev/environment.yaml",

@@ -18,6 +18,8 @@ use crate::tree::FileTree;
 pub const FOLDER: &str = "policies";
 /// Policies of one commit.
 const MAX_POLICIES: usize = 1000;
+/// Names that are told where one is unknown.
+const KNOWN_SHOWN: usize = 20;
 /// How files end that are read.
 const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 
@@ -33,6 +35,15 @@ pub struct PolicyFolder {
 struct Named {
     location: Location,
     policy: Option<Policy>,
+}
+
+/// What a name has to be the name of.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// Any policy, as environments name them.
+    Any,
+    /// What a gate waits for.
+    Window,
 }
 
 /// What was read last; the same files are not parsed again.
@@ -111,7 +122,7 @@ impl PolicyFolder {
                             format!("`{name}` is no ChangeWindow, and a gate waits for windows only");
                         Problem::error(Code::PolicyName, message).related("what it is", location.clone())
                     }
-                    None => self.unknown(name, "ChangeWindow"),
+                    None => self.unknown(name, Wanted::Window),
                 };
                 problems.push((gate.location.file.clone(), problem.at(gate.location.clone())));
             }
@@ -134,14 +145,34 @@ impl PolicyFolder {
         files
     }
 
-    fn unknown(&self, name: &str, what: &str) -> Problem {
+    fn unknown(&self, name: &str, wanted: Wanted) -> Problem {
+        let (what, many) = match wanted {
+            Wanted::Any => ("policy", "policies"),
+            Wanted::Window => ("ChangeWindow", "ChangeWindows"),
+        };
         let problem = Problem::error(Code::PolicyName, format!("there is no {what} `{name}` in {FOLDER}/"));
-        let known = || self.policies.keys().map(String::as_str);
-        match suggest::nearest(name, known()) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None if self.policies.is_empty() => problem.help(format!("{FOLDER}/ holds no policies")),
-            None => problem.help(format!("known: {}", known().take(20).collect::<Vec<_>>().join(", "))),
-        }
+        let is_wanted = |named: &Named| match (wanted, &named.policy) {
+            (Wanted::Any, _) | (Wanted::Window, Some(Policy::Window(_)) | None) => true,
+            (Wanted::Window, Some(_)) => false,
+        };
+        let known = self.policies.iter().filter(|(_, named)| is_wanted(named));
+        let known: Vec<&str> = known.map(|(name, _)| name.as_str()).collect();
+        let help = match (suggest::nearest(name, known.iter().copied()), self.nameless().next()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(file)) => format!("it may stand in {file}, which cannot be read"),
+            (None, None) if known.is_empty() => format!("{FOLDER}/ holds no {many}"),
+            (None, None) => {
+                format!("known: {}", known.into_iter().take(KNOWN_SHOWN).collect::<Vec<_>>().join(", "))
+            }
+        };
+        problem.help(help)
+    }
+
+    /// Files with an error that keeps even the name of a policy from being known.
+    fn nameless(&self) -> impl Iterator<Item = &Arc<str>> {
+        let broken = self.files.iter().filter(|(_, problems)| problems.iter().any(Problem::is_error));
+        let is_named = |file: &Arc<str>| self.policies.values().any(|named| named.location.file == *file);
+        broken.map(|(file, _)| file).filter(move |file| !is_named(file))
     }
 
     /// How many policies there are.
@@ -177,7 +208,7 @@ impl PolicyFolder {
                     files.extend(self.bring_windows(policy, &mut policies));
                 }
             } else {
-                problems.push(self.unknown(name, "policy").at(place.clone()));
+                problems.push(self.unknown(name, Wanted::Any).at(place.clone()));
                 // It may stand in a file that could not be read.
                 let broken = self.files.iter().filter(|(_, problems)| problems.iter().any(Problem::is_error));
                 files.extend(broken.map(|(file, _)| file.clone()));

@@ -32,6 +32,7 @@ pub use gate::{
 };
 pub use guardrail::{Action, Guardrail, ObjectMatch, Validation};
 pub use health_rule::HealthRule;
+pub(crate) use read::KINDS;
 pub use rollout::{
     Bake, Deadlines, LabelExpression, LabelOperator, LabelSelector, Match, Mode, Reach, RolloutPolicy,
 };

@@ -24,7 +24,7 @@ use crate::yaml::{Budget, parse};
 /// The version of every policy.
 const API_VERSION: &str = "tidegate.dev/v1";
 /// The kinds that are read.
-const KINDS: &[&str] = &["RolloutPolicy", "ChangeWindow", "Guardrail", "HealthRule"];
+pub const KINDS: &[&str] = &["RolloutPolicy", "ChangeWindow", "Guardrail", "HealthRule"];
 /// Kinds that the formats know and this version does not.
 const LATER: &[&str] = &["Trust"];
 

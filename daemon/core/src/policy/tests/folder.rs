@@ -70,7 +70,8 @@ fn a_name_that_may_stand_in_an_unreadable_file_brings_that_files_problems() {
         ("policies/b.yaml", called("b").as_str()),
     ]));
     let codes = |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.code).collect::<Vec<_>>();
-    let problems = folder.select(&[named("a")]).expect_err("unknown");
+    let problems = folder.select(&[named("payments")]).expect_err("unknown");
+    assert_eq!(problems[0].help.as_deref(), Some("it may stand in policies/a.yaml, which cannot be read"));
     assert_eq!(codes(problems), [Code::PolicyName, Code::YamlSyntax]);
     assert!(folder.select(&[named("b")]).is_ok());
 }
@@ -93,6 +94,8 @@ fn a_window_that_a_gate_names_has_to_be_there() {
     let folder = PolicyFolder::read(&tree(&[("policies/p.yaml", text.as_str())]));
     let message = "policies/p.yaml:8:7: error[E0209]: there is no ChangeWindow `office-hours` in policies/";
     assert_eq!(shown(&folder.problems()), [message]);
+    let help = folder.problems().remove(0).help;
+    assert_eq!(help.as_deref(), Some("policies/ holds no ChangeWindows"), "the policy itself is none");
 }
 
 #[test]
