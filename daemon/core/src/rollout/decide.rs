@@ -58,7 +58,7 @@ pub(super) struct Case<'a> {
 }
 
 /// Git's try is followed by those that people have ordered.
-fn with_ordered_tries<'a>(situation: &Situation<'a>) -> Situation<'a> {
+pub(super) fn with_ordered_tries<'a>(situation: &Situation<'a>) -> Situation<'a> {
     let retried = match situation.pointer {
         Pointer::Recorded { record, .. } => record.retried,
         Pointer::Unrecorded => None,

@@ -186,7 +186,8 @@ impl Reported<'_> {
 
     /// A rejection stays on record until it is tried again; it is of interest while git asks for it.
     fn shows_rejected(&self) -> bool {
-        self.record().is_some_and(|record| self.situation.is_held_as_rejected(record))
+        let situation = super::decide::with_ordered_tries(self.situation);
+        self.record().is_some_and(|record| situation.is_held_as_rejected(record))
     }
 
     fn state(&self) -> WorkloadState {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::{
-    Attempt, GateName, Halted, Pointer, Reason, Rejected, Reported, SlotView, Slots, WorkloadState,
+    Attempt, GateName, Halted, Pointer, Reason, Rejected, Reported, Retried, SlotView, Slots, WorkloadState,
     WorkloadStatus, decide,
 };
 use super::scene::{NOW, Scene, ago, revision, running, timing};
@@ -49,6 +49,20 @@ fn a_revision_that_was_turned_down_is_told_with_its_gate_and_with_what_serves() 
         (status.state, status.reason.as_str()),
         (WorkloadState::Rejected, "turned down: gate `smoke` failed; blue serves with 2 of 2")
     );
+    assert_eq!(status.rejected, Some(rejected));
+}
+
+#[test]
+fn a_revision_that_is_turned_down_in_a_try_that_was_ordered_is_told_as_well() {
+    let mut scene = Scene::new_commit();
+    let reason = Reason::Gate(GateName(Arc::from("smoke")));
+    let attempt = Attempt { git: 0, ordered: 1 };
+    let rejected = Rejected { revision: revision(2), attempt, reason, cause: None, at: ago(20) };
+    scene.record().rejected = Some(rejected.clone());
+    assert_eq!(status(&scene).rejected, None, "the try before it was not ordered");
+    scene.record().retried = Some(Retried { revision: revision(2), times: 1 });
+    let status = status(&scene);
+    assert_eq!(status.reason, "turned down: gate `smoke` failed; blue serves with 2 of 2");
     assert_eq!(status.rejected, Some(rejected));
 }
 
