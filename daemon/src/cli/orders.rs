@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 use tidegate_core::rollout::{
-    Command, Order, PointerRecord, Record, Revision, SLOT_RECORD, SlotRecord, WorkloadStatus,
+    Command, Order, PointerRecord, Record, Revision, SLOT_RECORD, Slot, SlotRecord, WorkloadStatus,
 };
 use tidegate_core::workload::names::APP;
 
@@ -44,7 +44,8 @@ pub async fn run(global: &Global, command: Command, args: &OrderArgs) -> Result<
     let by = person(&cluster.client).await;
     let calls = Calls::new(cluster.client.clone(), namespace.clone());
     let failed = |error: &CallError| unreachable(&cluster.name, error);
-    let service = pointer_of(&calls, &app).await.map_err(|error| failed(&error))?.ok_or_else(|| {
+    let slots = slots_of(&calls, &app).await.map_err(|error| failed(&error))?;
+    let service = pointer_of(&slots).ok_or_else(|| {
         Failure::new(Exit::Refused, format!("{namespace}/{app} has no colours in the cluster"))
     })?;
     for attempt in 1..=ATTEMPTS {
@@ -53,7 +54,7 @@ pub async fn run(global: &Global, command: Command, args: &OrderArgs) -> Result<
             let text = format!("Service {namespace}/{service} carries no record of a rollout");
             return Err(Failure::new(Exit::Refused, text));
         };
-        let revision = meant(&record, status_of(&parent, &namespace, &app), command)
+        let revision = meant(&record, status_of(&parent, &namespace, &app), &slots, command)
             .map_err(|why| Failure::new(Exit::Refused, format!("{namespace}/{app}: {why}")))?;
         let order = Order {
             command,
@@ -125,13 +126,24 @@ fn named(parent: &Parent, name: &str) -> Result<(String, String), Failure> {
     }
 }
 
-/// The name of a workload's pointer, as its slots say it.
-async fn pointer_of(calls: &Calls, app: &str) -> Result<Option<String>, CallError> {
+/// The Deployments of a workload.
+async fn slots_of(calls: &Calls, app: &str) -> Result<Vec<Live>, CallError> {
     let mut slots = calls.list(Kind::Deployment, &format!("{APP}={app}")).await?;
     // One that was taken over carries the record without the label.
     slots.extend(calls.read(Kind::Deployment, app).await?);
+    Ok(slots)
+}
+
+/// True when a colour has pods. Which colour a Deployment is stands on its pods: of one that was taken over there alone.
+fn has_pods(slots: &[Live], slot: Slot) -> bool {
+    let label = "/spec/template/metadata/labels/tidegate.dev~1slot";
+    slots.iter().any(|live| live.text(label) == slot.to_string() && live.number("/spec/replicas") > 0)
+}
+
+/// The name of a workload's pointer, as its slots say it.
+fn pointer_of(slots: &[Live]) -> Option<String> {
     let records = slots.iter().filter_map(|live| serde_json::from_str(live.annotation(SLOT_RECORD)?).ok());
-    Ok(records.max_by_key(|record: &SlotRecord| record.prepared_at).map(|record| record.service))
+    records.max_by_key(|record: &SlotRecord| record.prepared_at).map(|record| record.service)
 }
 
 fn status_of<'a>(parent: &'a Parent, namespace: &str, app: &str) -> Option<&'a WorkloadStatus> {
@@ -144,6 +156,7 @@ fn status_of<'a>(parent: &'a Parent, namespace: &str, app: &str) -> Option<&'a W
 fn meant(
     PointerRecord { app: _, record, held, halted_because: _ }: &PointerRecord,
     status: Option<&WorkloadStatus>,
+    slots: &[Live],
     command: Command,
 ) -> Result<Revision, String> {
     let live = record.live.and_then(|live| held.get(live).as_ref()).map(|held| held.revision);
@@ -160,10 +173,16 @@ fn meant(
             Some(live) => Ok(live),
             None => nothing("no bake is open"),
         },
+        Command::RollBack if !record.live.is_some_and(|live| has_pods(slots, live.other())) => nothing(
+            "the other colour is put away (`standby` of the policy keeps it longer); revert the commit",
+        ),
         Command::RollBack => live.map_or_else(|| nothing("nothing is live"), Ok),
         Command::Resume if record.halted.is_none() => nothing("it is not halted"),
         Command::Resume => live.or(desired).map_or_else(|| nothing("nothing is live"), Ok),
         Command::Retry => match &record.rejected {
+            Some(rejected) if desired.is_some_and(|desired| desired != rejected.revision) => {
+                nothing("what git asks for was not turned down")
+            }
             Some(rejected) => Ok(rejected.revision),
             None => nothing("nothing was turned down"),
         },

@@ -72,9 +72,10 @@ impl Rollouts {
         }
     }
 
-    /// How they stand, by namespace and name.
+    /// How they stand, by namespace and name. What has no colours any more is among the environment's objects.
     pub fn statuses(&self) -> Vec<WorkloadStatus> {
-        self.board.all().into_values().filter_map(|entry| entry.status).collect()
+        let coloured = self.board.all().into_iter().filter(|(name, _)| !self.plain.contains(name));
+        coloured.filter_map(|(_, entry)| entry.status).collect()
     }
 
     /// Those that no policy matches any more go on by what they were told last, and begin nothing new: what is live is watched,
@@ -344,6 +345,10 @@ impl Lane {
             }
             standings.problems.extend(problem_of(workload, desired, &entry));
         }
+        let coloured = asked.difference(&self.rollouts.plain).count();
+        if standings.state == State::Live && coloured > 0 {
+            standings.reason = and_workloads(standings, coloured);
+        }
         for name in self.known_workloads().difference(&asked) {
             if self.rollouts.unmatched.contains(name) {
                 continue;
@@ -479,6 +484,16 @@ fn worsen(standings: &mut Standings, state: State, reason: &str) {
         standings.state = state;
         reason.clone_into(&mut standings.reason);
     }
+}
+
+/// How all is well, with the workloads beside the objects.
+fn and_workloads(standings: &Standings, count: usize) -> String {
+    let told = if count == 1 {
+        "1 workload is live in its colours".to_owned()
+    } else {
+        format!("{count} workloads are live in their colours")
+    };
+    if standings.judgement.counts.objects == 0 { told } else { format!("{}, {told}", standings.reason) }
 }
 
 /// What is wrong with a workload, told whole.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
+use tidegate_core::ids::Digest;
 use tidegate_core::location::Location;
 use tidegate_core::problem::Code;
 use tidegate_core::rollout::{
@@ -18,6 +19,8 @@ use crate::telemetry::{GateLabels, Metrics, PhaseLabels, StepLabels};
 
 /// An Event's note is cut here (the API's own limit is 1,024 bytes).
 const NOTE_CAP: usize = 900;
+/// Digits of a note's digest in the action of its Event.
+const NOTE_DIGITS: usize = 8;
 /// An Event that is not taken within this time is dropped: it must not hold a rollout up.
 const EVENT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -201,7 +204,7 @@ impl Teller {
             type_: if is_bad { EventType::Warning } else { EventType::Normal },
             reason: "Rollout".to_owned(),
             note: note.get(..end).map(str::to_owned),
-            action: action.to_owned(),
+            action: distinct(action, note),
             secondary: None,
         };
         let about = ObjectReference {
@@ -219,4 +222,11 @@ impl Teller {
             }
         });
     }
+}
+
+/// An action that is another one for another note: Events that differ in their notes alone are counted as one, and only the first
+/// note would be told.
+fn distinct(action: &str, note: &str) -> String {
+    let digest = Digest::of(note.as_bytes());
+    format!("{action}-{}", digest.as_str().get(..NOTE_DIGITS).unwrap_or_default())
 }

@@ -63,6 +63,10 @@ fn a_person_aborts_promotes_retries_and_goes_back_each_with_a_reason() {
         let bake = scene.pointer()["bake"].clone();
         check(bake["closed"].is_object(), bake.to_string())
     });
+    scene.event("blue serves with 2 of 2");
+    scene.event("green serves with 2 of 2");
+    let not_down = order("retry");
+    assert_eq!(not_down.code, 6, "what git asks for serves: {}{}", not_down.stdout, not_down.stderr);
     assert_eq!(order("rollback").code, 0);
     eventually("blue serves once more", || check(scene.selected() == "blue", "it does not"));
     load.ends_well(&["1", "2"]);
@@ -94,6 +98,11 @@ fn a_running_service_is_taken_over_rolled_out_and_let_go_without_a_failed_reques
     scene.world.wait_for("live", &left);
     gone(&scene.world, "deployment", &namespace, &format!("{APP}-green"));
     assert_eq!(scene.selected(), "");
+    eventually("its objects are the environment's again, and none of its colours is told", || {
+        let status = scene.world.status();
+        let told = (&status["reason"], &status["counts"]["objects"], &status["workloads"]);
+        check(told == (&json!("all 4 objects are healthy"), &json!(4), &json!([])), status.to_string())
+    });
     load.ends_well(&["1", "2"]);
 }
 
