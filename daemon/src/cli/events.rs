@@ -69,13 +69,20 @@ async fn events_of(cluster: &TargetCluster, name: String, family: Family) -> Res
     let namespaces = family.namespaces.iter().map(String::as_str).chain([OF_THE_CLUSTER]);
     for namespace in namespaces.collect::<BTreeSet<_>>() {
         let listed = family::list(cluster, &kinds, &Gvk::from_api_version("v1", "Event"), namespace).await?;
-        let ours = |event: &&Value| {
-            let uid = event.pointer("/involvedObject/uid").and_then(Value::as_str);
-            uid.is_some_and(|uid| uids.contains(uid))
+        let ours = |event: &&Value| match event.pointer("/involvedObject/uid").and_then(Value::as_str) {
+            Some(uid) => uids.contains(uid),
+            None => is_of_a_rollout(event, &family.workloads),
         };
         events.extend(listed.objects.iter().filter(ours).map(|event| read(&name, event)));
     }
     Ok(events)
+}
+
+/// Events of a rollout are about the Deployment in git, which the cluster need not have.
+fn is_of_a_rollout(event: &Value, workloads: &BTreeSet<String>) -> bool {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let workload = format!("{}/{}", text("/involvedObject/namespace"), text("/involvedObject/name"));
+    text("/involvedObject/kind") == "Deployment" && workloads.contains(&workload)
 }
 
 fn read(environment: &str, event: &Value) -> Event {

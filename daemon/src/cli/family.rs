@@ -2,6 +2,7 @@
 //!
 //! Reads only. What cannot be read is an error, never a smaller tree.
 
+mod colours;
 mod forest;
 
 use std::collections::BTreeSet;
@@ -41,10 +42,12 @@ const OWNED: [(&str, &str); 6] = [
 
 /// What was read of an environment.
 pub struct Family {
-    /// The objects of the inventory with what they own.
+    /// The objects of the inventory and the colours of workloads, with what they own.
     pub members: Vec<Member>,
     /// The namespaces that they live in.
     pub namespaces: BTreeSet<String>,
+    /// The workloads that roll out in colours, as NAMESPACE/NAME.
+    pub workloads: BTreeSet<String>,
     /// Whether there was more than is read.
     pub truncated: bool,
 }
@@ -101,15 +104,20 @@ pub async fn with<T>(
 /// Reads the objects of an environment and their descendants.
 async fn read(cluster: &TargetCluster, parent: &Parent) -> Result<Family, CallError> {
     let owned = Owned::of(cluster, parent).await?;
-    let (kinds, namespaces) = (&owned.kinds, owned.namespaces());
+    let (kinds, coloured) = (&owned.kinds, colours::namespaces(parent));
+    let namespaces: BTreeSet<String> = owned.namespaces().union(&coloured).cloned().collect();
     let own = |id: &ObjectId, gvk: &Gvk| (!exists_is_healthy(gvk)).then(|| id.namespace.clone()).flatten();
-    let owning: BTreeSet<String> = owned.ids.iter().filter_map(|(id, gvk)| own(id, gvk)).collect();
+    let owning: BTreeSet<String> =
+        owned.ids.iter().filter_map(|(id, gvk)| own(id, gvk)).chain(coloured).collect();
     let live = |found: Found| match found {
         Found::Live(live) => Some(live),
         Found::Unserved | Found::Absent => None,
     };
-    let roots: Vec<(ObjectId, Option<Value>)> =
+    let mut roots: Vec<(ObjectId, Option<Value>)> =
         owned.read().await?.into_iter().map(|(id, found)| (id, live(found))).collect();
+    roots.extend(colours::objects(cluster, parent).await?);
+    roots.sort_by(|(one, _), (other, _)| one.cmp(other));
+    roots.dedup_by(|(one, _), (other, _)| one == other);
     let lists = owning.iter().flat_map(|namespace| OWNED.map(|kind| (namespace.clone(), kind)));
     let read = |(namespace, (api_version, kind)): (String, (&str, &str))| {
         let gvk = Gvk::from_api_version(api_version, kind);
@@ -119,7 +127,8 @@ async fn read(cluster: &TargetCluster, parent: &Parent) -> Result<Family, CallEr
         futures::stream::iter(lists).map(read).buffer_unordered(READS).try_collect().await?;
     let truncated = lists.iter().any(|list| list.truncated);
     let owned = lists.into_iter().flat_map(|list| list.objects).collect();
-    Ok(Family { members: forest(roots, owned), namespaces, truncated })
+    let workloads = parent.workloads.clone();
+    Ok(Family { members: forest(roots, owned), namespaces, workloads, truncated })
 }
 
 /// The objects of a kind in a namespace, in pages; none when the cluster has no such kind.

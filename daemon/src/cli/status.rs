@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tidegate_core::health::{Health, HealthState};
 use tidegate_core::rollback::Held;
 use tidegate_core::standing::MAX_ANEW;
-use tidegate_core::status::{Anew, EnvironmentStatus, State};
+use tidegate_core::status::{Anew, EnvironmentStatus, ObjectCounts, State};
 
 use super::exit::{Exit, Failure};
 use super::live;
@@ -25,6 +25,9 @@ use crate::cluster::parent::{Parent, Resumption};
 
 /// How often `--watch` reads.
 const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Characters of a commit's subject in the table, whose lines fit into 80 columns.
+const SUBJECT: usize = 32;
 
 /// What `--help` says of how it exits.
 const EXITS: &str = "Exit codes:
@@ -151,8 +154,10 @@ fn daemon_line(daemon: &Presence, style: Style) -> String {
 }
 
 fn table(shown: &[Shown], style: Style) -> String {
-    let mut text =
-        format!("{:<16} {:<14} {:<9} {:<40} {}\n", "ENVIRONMENT", "STATE", "COMMIT", "SUBJECT", "SINCE");
+    let mut text = format!(
+        "{:<16} {:<14} {:<9} {:<SUBJECT$} {}\n",
+        "ENVIRONMENT", "STATE", "COMMIT", "SUBJECT", "SINCE"
+    );
     for Shown { parent, daemon: _, live: _ } in shown {
         let Some(status) = &parent.status else {
             text.push_str(&format!("{:<16} {}\n", parent.environment, "no record yet"));
@@ -162,15 +167,22 @@ fn table(shown: &[Shown], style: Style) -> String {
         let state = style.paint(tone, &format!("{:<14}", format!("{mark} {}", status.state.as_str())));
         let commit = status.applied.as_ref().or(status.seen.as_ref());
         let id = commit.map(|commit| short(&commit.id)).unwrap_or_default();
-        let subject: String =
-            commit.map(|commit| commit.subject.chars().take(40).collect()).unwrap_or_default();
+        let subject = commit.map(|commit| cut(&commit.subject)).unwrap_or_default();
         let since = ago(status.since);
         text.push_str(&format!(
-            "{:<16} {state} {id:<9} {subject:<40} {since}\n",
+            "{:<16} {state} {id:<9} {subject:<SUBJECT$} {since}\n",
             parent.environment.to_string()
         ));
     }
     text
+}
+
+/// A commit's subject, as much of it as fits.
+fn cut(subject: &str) -> String {
+    if subject.chars().count() <= SUBJECT {
+        return subject.to_owned();
+    }
+    subject.chars().take(SUBJECT - 1).chain(['…']).collect()
 }
 
 fn details(shown: &Shown, full: bool, style: Style) -> String {
@@ -184,7 +196,9 @@ fn details(shown: &Shown, full: bool, style: Style) -> String {
     if let Some(next) = &status.next {
         text.push_str(&format!("  next: {next}\n"));
     }
-    if let Some(live) = &shown.live {
+    // Where all objects are workloads in colours, which are told below, there is nothing else to say of them.
+    let all_coloured = status.counts.objects == 0 && !status.workloads.is_empty();
+    if let Some(live) = shown.live.as_ref().filter(|_| !all_coloured) {
         let (tone, mark) = style.health(live.state);
         text.push_str(&format!("  live now: {} {}\n", style.paint(tone, mark), live.reason));
     }
@@ -236,16 +250,7 @@ fn facts(status: &EnvironmentStatus) -> String {
         let since = ago(*since);
         text.push_str(&format!("  held: {id} \"{subject}\" by {author}, for {since}; {to} in its place\n"));
     }
-    text.push_str(&format!(
-        "  objects: {} ({} healthy, {} progressing, {} degraded, {} unknown, {} waiting, {} refused)\n",
-        counts.objects,
-        counts.healthy,
-        counts.progressing,
-        counts.degraded,
-        counts.unknown,
-        counts.waiting,
-        counts.failed
-    ));
+    text.push_str(&objects(counts));
     if let (Some(seen), Some(live)) = (times.seen, times.live) {
         let seconds = live.duration_since(seen).as_secs_f64();
         text.push_str(&format!("  live {seconds:.1} s after it was seen\n"));
@@ -267,6 +272,22 @@ fn facts(status: &EnvironmentStatus) -> String {
         text.push_str(&format!("  may not be watched, so that drift is seen every 10 min only: {kinds}\n"));
     }
     text
+}
+
+fn objects(counts: &ObjectCounts) -> String {
+    let ObjectCounts { objects, healthy, progressing, degraded, unknown, waiting, failed } = counts;
+    let all = [
+        (healthy, "healthy"),
+        (progressing, "progressing"),
+        (degraded, "degraded"),
+        (unknown, "unknown"),
+        (waiting, "waiting"),
+        (failed, "refused"),
+    ];
+    let some: Vec<String> =
+        all.iter().filter(|(count, _)| **count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let some = if some.is_empty() { String::new() } else { format!(" ({})", some.join(", ")) };
+    format!("  objects: {objects}{some}\n")
 }
 
 fn drift(status: &EnvironmentStatus, count: usize) -> String {

@@ -147,7 +147,7 @@ impl Style {
             HealthState::Healthy => (Tone::Good, self.pick("✔", "ok")),
             HealthState::Progressing => (Tone::Notice, self.pick("◌", "..")),
             HealthState::Degraded => (Tone::Bad, self.pick("✖", "x")),
-            HealthState::Suspended => (Tone::Notice, self.pick("॥", "||")),
+            HealthState::Suspended => (Tone::Notice, self.pick("‖", "||")),
             HealthState::Unknown => (Tone::Dim, "?"),
         }
     }

@@ -34,10 +34,11 @@ fn block(workload: &WorkloadStatus, style: Style) -> String {
     let (tone, mark) = style.health(health(*state));
     let word = style.paint(tone, &format!("{mark} {state}"));
     let mut text = format!("  {reference}: {word} ({}): {reason}\n", phase.as_str());
-    for slot in Slot::ALL {
-        if let Some(held) = slots.get(slot) {
-            text.push_str(&slot_line(slot, held, *serves == Some(slot), style));
-        }
+    let held = |slot: Slot| Some((slot, slots.get(slot).as_ref()?));
+    let held: Vec<(Slot, &SlotStatus)> = Slot::ALL.into_iter().filter_map(held).collect();
+    let width = held.iter().map(|(_, held)| held.name.chars().count()).max().unwrap_or_default();
+    for (slot, held) in held {
+        text.push_str(&slot_line(slot, held, width, *serves == Some(slot), style));
     }
     for gate in gates {
         text.push_str(&gate_line(gate, style));
@@ -52,12 +53,12 @@ fn block(workload: &WorkloadStatus, style: Style) -> String {
     text
 }
 
-fn slot_line(slot: Slot, held: &SlotStatus, serves: bool, style: Style) -> String {
+fn slot_line(slot: Slot, held: &SlotStatus, width: usize, serves: bool, style: Style) -> String {
     let SlotStatus { name, revision, commit, replicas, ready } = held;
     let cut = |text: &str| text.chars().take(REVISION).collect::<String>();
     let at = if commit.is_empty() { String::new() } else { format!(" at {}", cut(commit)) };
     let serves = if serves { style.paint(Tone::Strong, "  serves") } else { String::new() };
-    format!("    {slot:<6} {name}  {}{at}  {ready} of {replicas} ready{serves}\n", cut(revision))
+    format!("    {slot:<6} {name:<width$}  {}{at}  {ready} of {replicas} ready{serves}\n", cut(revision))
 }
 
 fn gate_line(gate: &GateStatus, style: Style) -> String {
@@ -77,7 +78,8 @@ fn gate_line(gate: &GateStatus, style: Style) -> String {
         text.push_str(&format!(" ({threshold})"));
     }
     if *samples > 0 {
-        text.push_str(&format!(", {samples} samples"));
+        let plural = if *samples == 1 { "" } else { "s" };
+        text.push_str(&format!(", {samples} sample{plural}"));
     }
     if !summary.is_empty() {
         text.push_str(&format!(": {}", summary.lines().next().unwrap_or_default()));

@@ -300,7 +300,9 @@ impl Failure {
 fn measured(finding: &Finding) -> String {
     let Finding { verdict: _, value: _, threshold: _, rule: _, samples, summary, started, ended } = finding;
     let plural = if *samples == 1 { "" } else { "s" };
-    format!("{summary}; {samples} sample{plural}, {} to {}", clock(*started), clock(*ended))
+    let (first, last) = (clock(*started), clock(*ended));
+    let when = if first == last { format!("at {first}") } else { format!("{first} to {last}") };
+    format!("{summary}; {samples} sample{plural}, {when}")
 }
 
 impl ChangedField {

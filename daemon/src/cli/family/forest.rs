@@ -94,7 +94,8 @@ fn owner(object: &Value) -> Option<&str> {
     owners.iter().find(controls).or(owners.first())?.get("uid").and_then(Value::as_str)
 }
 
-fn id_of(object: &Value) -> ObjectId {
+/// Which object it is.
+pub fn id_of(object: &Value) -> ObjectId {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let Gvk { group, version: _, kind } = Gvk::from_api_version(&text("/apiVersion"), &text("/kind"));
     let namespace = Some(text("/metadata/namespace")).filter(|namespace| !namespace.is_empty());
