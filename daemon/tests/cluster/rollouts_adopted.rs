@@ -89,7 +89,7 @@ fn refused_by_one_budget(api: &Api, pods: &str, name: &str) {
 
 #[test]
 fn a_service_with_autoscaler_and_budget_is_taken_over_and_let_go_under_one_budget_at_any_time() {
-    let scene = Scene::new("adopted-sized");
+    let scene = Scene::new("sized-adopted");
     let namespace = scene.world.name.clone();
     scene.world.kube.must(&["create", "namespace", &namespace]);
     let sized =

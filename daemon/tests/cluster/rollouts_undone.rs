@@ -11,9 +11,13 @@ use std::time::Duration;
 const REVISION: &str = "/spec/template/metadata/labels/tidegate.dev~1revision";
 
 #[test]
-fn a_rejected_revision_that_somebody_goes_back_to_by_hand_gets_no_traffic() {
+fn a_rejected_revision_that_somebody_goes_back_to_by_hand_is_taken_back_before_its_pods_are_ready() {
     let (scene, daemon, load) = Scene::installed("undone-rejected", Judged::BeforeSwitch, "1s");
-    let wrong = scene.release(Release::wrong("2"));
+    // Its pods take longer to be ready than the daemon to look, however busy the machine is.
+    let late = scene
+        .manifests(Release::wrong("2"))
+        .replace("periodSeconds: 1}", "periodSeconds: 1, initialDelaySeconds: 15}");
+    let wrong = scene.world.commit("version 2", &[("app.yaml", &late)]);
     scene.world.wait_for("degraded", &wrong);
     let third = scene.release(Release::new("3"));
     scene.world.wait_for("live", &third);

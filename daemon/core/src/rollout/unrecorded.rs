@@ -29,11 +29,12 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         let mark = Write::Mark { slot, serves: true };
         return Decision::carry(Phase::Restore, vec![mark, point(record)]);
     }
-    if situation.desired == Desired::Plain {
-        return unbegun(situation);
-    }
+    // Whatever git asks for by now: another daemon may be about to pin, and the way out leads over the record.
     if let Some(slot) = Slot::ALL.into_iter().find(|slot| is_adopted(situation, *slot)) {
         return pin(situation, slot);
+    }
+    if situation.desired == Desired::Plain {
+        return unbegun(situation);
     }
     if let Some(uncoloured) = situation.uncoloured {
         return adopt(situation, uncoloured);
@@ -45,12 +46,8 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     Decision::carry(Phase::Install, vec![point(record)])
 }
 
-/// Without colours, and none has ever had the traffic: a Deployment that was about to be taken over loses its colour, and what
-/// was prepared goes once no pod of it can have requests.
+/// Without colours, and none has ever had the traffic: what was prepared goes once no pod of it can have requests.
 fn unbegun(situation: &Situation<'_>) -> Decision {
-    if let Some(slot) = Slot::ALL.into_iter().find(|slot| is_adopted(situation, *slot)) {
-        return Decision::carry(Phase::Leave, vec![Write::Uncolour(slot)]);
-    }
     let is_idle = |slot: &Slot| situation.deployment(*slot).is_some() && situation.serving(*slot) == 0;
     match Slot::ALL.into_iter().find(is_idle) {
         Some(slot) => Decision::carry(Phase::Leave, vec![Write::Delete(slot)]),
@@ -94,14 +91,17 @@ fn pin(situation: &Situation<'_>, slot: Slot) -> Decision {
     Decision::carry(Phase::Adopt, vec![recheck, point(record), Write::Mark { slot, serves: true }])
 }
 
-/// Nobody is answered by it, with a colour or without, and waiting does not help: it has no pods, or has had its time. There is
+/// Nobody is answered by it, with a colour or without, and waiting does not help: it has no pods, has had its time, or is on
+/// its way out already. There is
 /// no traffic to lose then, and what git asks for now may be the cure.
 fn is_down(situation: &Situation<'_>, slot: Slot) -> bool {
     let pods = situation.slots.get(slot).pods;
     let is_late = situation
         .deployment(slot)
         .is_some_and(|held| situation.is_over(held.prepared_at, situation.timing.warm));
-    pods.ready == 0 && pods.others_ready == 0 && (is_late || pods.total == 0 && situation.replicas(slot) == 0)
+    let has_nothing = pods.total == 0 && situation.replicas(slot) == 0;
+    let is_given_up = situation.desired == Desired::Plain;
+    pods.ready == 0 && pods.others_ready == 0 && (is_late || has_nothing || is_given_up)
 }
 
 /// Row 2, once the pointer is there: nothing is live, and the blue slot is the first one.

@@ -39,7 +39,7 @@ fn a_deployment_that_nobody_is_answered_by_is_taken_over_as_it_is_once_waiting_d
     scene.slots.blue.pods.ready = 0;
     scene.held(Slot::Blue).prepared_at = NOW;
     scene.waits(Phase::Adopt, Waiting::Pods);
-    scene.held(Slot::Blue).prepared_at = ago(1);
+    scene.held(Slot::Blue).prepared_at = ago(10);
     scene.slots.blue.pods.others_ready = 1;
     scene.waits(Phase::Adopt, Waiting::Pods);
     scene.slots.blue.pods.others_ready = 0;
@@ -60,7 +60,13 @@ fn what_was_begun_and_never_had_traffic_goes_when_git_asks_for_no_colours() {
     scene.uncoloured = None;
     scene.slots.blue = running(1, 2);
     scene.held(Slot::Blue).is_adopted = true;
-    scene.carries(Phase::Leave, &[Write::Uncolour(Slot::Blue)]);
+    // One that is taken over goes the whole way in, and then out.
+    assert_eq!(scene.pointed().live, Some(Slot::Blue));
+    // Without waiting for pods, where nobody is answered.
+    scene.slots.blue.pods.ready = 0;
+    scene.held(Slot::Blue).prepared_at = NOW;
+    assert_eq!(scene.pointed().live, Some(Slot::Blue));
+    scene.slots.blue.pods.ready = 2;
     scene.held(Slot::Blue).is_adopted = false;
     scene.waits(Phase::Steady, Waiting::Git);
     scene.slots.blue.pods.ready = 0;
