@@ -207,5 +207,5 @@ export TIDEGATE_TEST_KUBECONFIG
 # shellcheck disable=SC2046
 tests "properties against the API server" $((120 * scale)) $(targets proptests cluster)
 # shellcheck disable=SC2046
-tests "a real cluster" $((1800 * scale)) $(targets daemon cluster)
+tests "a real cluster" $((2400 * scale)) $(targets daemon cluster)
 finish

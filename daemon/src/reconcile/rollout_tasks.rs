@@ -163,6 +163,10 @@ pub(super) fn held_tasks(
     workloads.map(held).collect()
 }
 
+fn is_service(object: &DesiredObject) -> bool {
+    object.reference.gvk.kind == "Service" && object.reference.gvk.group.is_empty()
+}
+
 /// The Services that git has, by namespace; none of an environment that is taken down.
 struct ServicesInGit(BTreeMap<String, Arc<BTreeSet<String>>>);
 
@@ -170,7 +174,7 @@ impl ServicesInGit {
     fn of(desired: &DesiredSet) -> Self {
         let objects = if desired.environment.decommission { &[][..] } else { &desired.objects[..] };
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for object in objects.iter().filter(|object| object.reference.gvk.kind == "Service") {
+        for object in objects.iter().filter(|object| is_service(object)) {
             let namespace = object.reference.namespace.clone().unwrap_or_default();
             found.entry(namespace).or_default().insert(object.reference.name.clone());
         }

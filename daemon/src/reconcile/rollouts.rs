@@ -26,7 +26,8 @@ use crate::rollout::ask::Asking;
 use crate::rollout::board::{Board, Entry, key};
 use crate::rollout::calls::Calls;
 use crate::rollout::kept::Kept;
-use crate::rollout::lane::{Task, WorkloadLane};
+use crate::rollout::lane::{Task, Want, WorkloadLane};
+use crate::rollout::leaving::Leaving;
 use crate::rollout::leaving::Stays;
 use crate::rollout::tell::Teller;
 use crate::world::DesiredSet;
@@ -82,10 +83,13 @@ impl Rollouts {
     /// and goes back from an open bake.
     fn unled(&self, unmatched: &BTreeSet<String>) -> BTreeMap<String, Task> {
         let running = self.lanes.iter().filter(|(name, _)| unmatched.contains(*name));
-        running
-            .map(|(name, running)| {
-                let held = Some("no policy matches it any more".to_owned());
-                (name.clone(), Task { held, ..running.task.borrow().clone() })
+        let tasks = running.map(|(name, running)| (name.clone(), running.task.borrow().clone()));
+        // One that was about to go has nothing to go on by: git has it again.
+        let rolled = tasks.filter(|(_, task)| matches!(task.want, Want::Rolled(_)));
+        rolled
+            .map(|(name, task)| {
+                let leaving = Leaving { may_delete: false, is_held: true, ..task.leaving.clone() };
+                (name, Task { held: Some("no policy matches it any more".to_owned()), leaving, ..task })
             })
             .collect()
     }

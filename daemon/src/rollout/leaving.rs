@@ -147,7 +147,7 @@ pub fn why_it_stays(leaving: &Leaving, names: &Names, seen: &Seen) -> Option<Sta
     (!leaving.may_delete).then_some(Stays::Prune)
 }
 
-fn is_kept(live: &Live) -> bool {
+pub(super) fn is_kept(live: &Live) -> bool {
     live.annotation(PRUNE) == Some(PRUNE_DISABLED)
 }
 

@@ -7,13 +7,14 @@ use serde_json::Value;
 use tidegate_core::drift::{handed_on, sole_owner};
 use tidegate_core::inventory::ENVIRONMENT;
 use tidegate_core::rollout::{Held, PointerRecord, Record, Selection, Slot, Slots};
-use tidegate_core::workload::{SlotRender, Workload};
+use tidegate_core::workload::SlotRender;
 
 use super::bodies;
 use super::calls::{BODY, Guard, Kind, Live, ROLLOUT};
 use super::carry::Carrier;
 use super::halted;
 use super::observe::{SeenSlot, escaped};
+use super::traffic;
 use crate::cluster::call::CallError;
 
 /// What a move of traffic changes beside the selector: the ports that fit the pods it goes to.
@@ -44,7 +45,7 @@ impl Carrier<'_> {
     /// Where traffic goes as it is seen.
     pub fn selects(&self, slot: Slot) -> bool {
         let service = self.seen.service.as_ref();
-        service.is_some_and(|live| super::traffic::selection(live, &self.names.app) == Selection::Only(slot))
+        service.is_some_and(|live| traffic::selection(live, &self.names.app) == Selection::Only(slot))
     }
 
     /// What the pointer says that a slot holds.
@@ -78,8 +79,33 @@ impl Carrier<'_> {
         PointerRecord { app: self.names.app.clone(), record, held: self.holds(moved), halted_because }
     }
 
+    /// What selects all pods of the workload: git's, else what the Service selects, where that is all of them, or the Deployment
+    /// without a colour.
     fn plain_selector(&self) -> BTreeMap<String, String> {
-        self.workload.map(Workload::base_selector).unwrap_or_default()
+        let labels = |live: &Live, pointer: &str| {
+            let labels = live.value.pointer(pointer).cloned().unwrap_or_default();
+            serde_json::from_value::<BTreeMap<String, String>>(labels).unwrap_or_default()
+        };
+        if let Some(workload) = self.workload {
+            return workload.base_selector();
+        }
+        let of_all = |live: &&Live| traffic::selection(live, &self.names.app) == Selection::All;
+        match (self.seen.service.as_ref().filter(of_all), &self.seen.uncoloured) {
+            (Some(live), _) => labels(live, "/spec/selector"),
+            (None, Some(uncoloured)) => labels(&uncoloured.live, "/spec/selector/matchLabels"),
+            (None, None) => BTreeMap::new(),
+        }
+    }
+
+    /// The selector of a Service; a Service without one would be nobody's, and its endpoints what they are for ever.
+    fn selector(&self, selection: Selection, plain: &BTreeMap<String, String>) -> Result<Value, CallError> {
+        if selection == Selection::All && plain.is_empty() {
+            let service = &self.names.service;
+            return Err(CallError::Damaged(format!(
+                "nothing says which pods Service {service} is to send traffic to without colours: take its workload into git again"
+            )));
+        }
+        Ok(bodies::selector(selection, &self.names.app, plain))
     }
 
     /// The ports that fit a slot's pods: those of when it had the traffic, else those that its render was kept with.
@@ -105,7 +131,7 @@ impl Carrier<'_> {
     ) -> Result<Option<String>, CallError> {
         let moved = record.live.map(|live| (live, ports));
         let record = self.record(record.clone(), moved);
-        let selector = bodies::selector(selection, &self.names.app, &self.plain_selector());
+        let selector = self.selector(selection, &self.plain_selector())?;
         let Some(live) = &self.seen.service else {
             let Some(workload) = self.workload else { return Ok(Some("the pointer is gone".to_owned())) };
             let asked = workload.service_body();
@@ -170,7 +196,7 @@ impl Carrier<'_> {
             });
             let plain =
                 known.map_or_else(|| self.plain_selector(), tidegate_core::workload::Follower::base_selector);
-            let selector = bodies::selector(selection, &self.names.app, &plain);
+            let selector = self.selector(selection, &plain)?;
             let ports = match ports.followers.get(name) {
                 Some(ports) => bodies::ports(ports, live),
                 None => live.value.pointer("/spec/ports").cloned().unwrap_or(Value::Null),

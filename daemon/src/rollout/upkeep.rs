@@ -18,7 +18,7 @@ use super::bodies;
 use super::calls::{BODY, Calls, Kind, Live};
 use super::carry::Carrier;
 use super::kept::Kept as KeptRenders;
-use super::leaving::{Leaving, Stays, services_of};
+use super::leaving::{Leaving, Stays, is_kept, services_of};
 use super::observe::SeenSlot;
 use crate::cluster::call::CallError;
 
@@ -362,7 +362,8 @@ impl Carrier<'_> {
         };
         for kind in [Kind::Autoscaler, Kind::Budget] {
             for live in self.calls.list(kind, &format!("{APP}={},{SLOT}", self.names.app)).await? {
-                if !is_there(&live) {
+                let is_ours = live.label(PART_OF) == Some(self.marks.apply_set.as_str());
+                if is_ours && !is_there(&live) {
                     self.calls.delete(kind, &live, &live.same()).await?;
                 }
             }
@@ -403,7 +404,7 @@ pub async fn sweep(
 ) -> Result<(), CallError> {
     // Where somebody has deleted both Deployments, its Services are all that is left.
     for live in services_of(calls, &marks.apply_set, app).await? {
-        if !leaving.services.contains(live.name()) {
+        if !leaving.services.contains(live.name()) && !is_kept(&live) {
             calls.delete(Kind::Service, &live, &live.guard()).await?;
         }
     }

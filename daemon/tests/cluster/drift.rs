@@ -370,7 +370,13 @@ fn a_deployment_that_was_deleted_without_its_pods_takes_them_back() {
     let before = pods();
     Shop::measure(
         "kubectl delete --cascade=orphan",
-        |_| shop.kubectl(&["delete", "deployment/web", "--cascade=orphan"]),
+        |_| {
+            let uid = || shop.web()["metadata"]["uid"].clone();
+            let old = uid();
+            // kubectl may miss that it is gone, and wait for the one that the daemon has made.
+            shop.kubectl(&["delete", "deployment/web", "--cascade=orphan", "--wait=false"]);
+            eventually("the old one is gone", || check(uid() != old, "it is there"));
+        },
         || is(&shop.web(), "/spec/replicas", &json!(1)),
     );
     shop.world.wait_for("live", &shop.world.repo.head());

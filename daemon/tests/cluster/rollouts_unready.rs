@@ -32,10 +32,13 @@ fn broken(scene: &Scene) -> String {
 fn a_broken_deployment_is_taken_over_and_mended_by_the_commit_that_brings_the_policy() {
     let scene = before("unready-broken", broken);
     let policy = policy().replace("warm: 3s", "warm: 20s");
-    let first = begin(&scene, &policy, Release::new("1"));
+    begin(&scene, &policy, Release::new("1"));
     let _daemon = scene.world.daemon();
     scene.said(&["the running Deployment is taken over: 0 of 2 pods with its colour are ready, 2 pods"]);
-    scene.world.wait_for("live", &first);
+    eventually("it is taken over", || check(scene.selected() == "blue", "it is not"));
+    scene.set_policy(&Scene::policy(Judged::BeforeSwitch, "1s"));
+    let patient = scene.world.repo.commit("with patience");
+    scene.world.wait_for("live", &patient);
     assert_eq!(scene.selected(), "green");
     let load = scene.load();
     Scene::answered(&load);
@@ -46,9 +49,11 @@ fn a_broken_deployment_is_taken_over_and_mended_by_the_commit_that_brings_the_po
 fn a_deployment_without_pods_is_taken_over_at_once() {
     let scene = before("unready-none", |scene| scene.manifests(Release { replicas: 0, ..Release::new("0") }));
     let first = begin(&scene, &Scene::policy(Judged::BeforeSwitch, "1s"), Release::new("1"));
-    let _daemon = scene.world.daemon();
+    let daemon = scene.world.daemon();
     scene.world.wait_for("live", &first);
     assert_eq!(scene.selected(), "green");
+    // Nothing that was never judged is started.
+    assert!(!daemon.log().contains("phase=\"repair\""), "{}", daemon.log());
 }
 
 #[test]
@@ -68,9 +73,13 @@ fn a_paused_deployment_is_not_taken_over_and_people_are_told() {
         "{message}"
     );
     assert!(message.ends_with(&paused), "{message}");
-    scene.kubectl(&["rollout", "resume", &deployment]);
     scene.set_policy(&Scene::policy(Judged::BeforeSwitch, "1s"));
     let patient = scene.world.repo.commit("with patience");
+    eventually("the daemon has seen it", || {
+        let status = scene.world.status();
+        check(status["seen"]["id"] == patient, status["seen"].to_string())
+    });
+    scene.kubectl(&["rollout", "resume", &deployment]);
     scene.world.wait_for("live", &patient);
     load.ends_well(&["0", "1"]);
 }

@@ -13,7 +13,14 @@ impl Case<'_> {
             return None;
         }
         let needed = [Some(self.live), self.from().map(|from| from.slot)];
-        let is_broken = |slot: &Slot| situation.replicas(*slot) == 0 && !*situation.repair_refused.get(*slot);
+        // One that had no pods when it was taken over is as people want it: what it holds was never judged.
+        let is_empty_by_choice =
+            |slot: Slot| situation.deployment(slot).is_some_and(|held| held.is_adopted && held.recorded == 0);
+        let is_broken = |slot: &Slot| {
+            situation.replicas(*slot) == 0
+                && !*situation.repair_refused.get(*slot)
+                && !is_empty_by_choice(*slot)
+        };
         let broken = needed.into_iter().flatten().find(is_broken)?;
         let write = match situation.deployment(broken) {
             Some(held) => Write::Scale { slot: broken, replicas: held.recorded.max(1) },

@@ -49,11 +49,15 @@ impl Kube {
     pub fn run_with(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         use std::io::Write as _;
         let shared = SHARED.get().unwrap();
+        // What the daemon makes again at once, kubectl may wait for without end.
+        let says = |flag: &str| arguments.iter().any(|argument| argument.starts_with(flag));
+        let is_endless = arguments.contains(&"delete") && !says("--timeout") && !says("--wait");
         let mut child = Command::new(&shared.kubectl)
             .arg("--kubeconfig")
             .arg(&shared.kubeconfig)
             .arg("--request-timeout=20s")
             .args(arguments)
+            .args(is_endless.then_some("--timeout=60s"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
