@@ -92,7 +92,7 @@ fn pin(situation: &Situation<'_>, slot: Slot) -> Decision {
 }
 
 /// Nobody is answered by it, with a colour or without, and waiting does not help: it has no pods, has had its time, or is on
-/// its way out already. There is no traffic to lose then, and what git asks for now may be the cure.
+/// its way out already. There is no traffic to lose then, and git's new revision may be the cure.
 fn is_down(situation: &Situation<'_>, slot: Slot) -> bool {
     let pods = situation.slots.get(slot).pods;
     let is_late = situation
