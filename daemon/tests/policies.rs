@@ -12,10 +12,22 @@ mod program;
 
 use std::path::Path;
 
-use program::{text, tidegate};
-use serde_json::Value;
+use std::sync::Arc;
 
-/// Every shipped policy but the one for rollouts, which wants a workload of its own.
+use program::{text, tidegate};
+use serde_json::{Value, json};
+use tidegate_core::desired::{discover, load};
+use tidegate_core::health::judge;
+use tidegate_core::object::{Gvk, Scope};
+use tidegate_core::observed::Observed;
+use tidegate_core::policy::{Policies, PolicyFolder, WindowState, window_state};
+use tidegate_core::problem::Code;
+use tidegate_core::schema::Catalogue;
+use tidegate_core::summarize::{detail_of, id_of, summarize};
+use tidegate_core::tree::FileTree;
+use tidegate_core::workload::{Workload, split};
+
+/// Every shipped policy but those for rollouts, which match workloads of their own: [`WEB`] and the example's house-price.
 const ALL: &str =
     "office-hours, year-end, named-images, no-privileges, memory-limits, certificate, external-secret";
 
@@ -32,6 +44,7 @@ fn repository(policies: &str, deployment: &str) -> tempfile::TempDir {
         ("change-windows", include_str!("../../policies/change-windows.yaml")),
         ("guardrails", include_str!("../../policies/guardrails.yaml")),
         ("health-rules", include_str!("../../policies/health-rules.yaml")),
+        ("house-price", include_str!("../../policies/house-price.yaml")),
     ] {
         write(&format!("policies/{name}.yaml"), policy);
     }
@@ -223,6 +236,21 @@ fn bad_policies() -> Vec<Case> {
 }
 
 #[test]
+fn pods_that_a_gate_will_turn_down_by_their_manifest_are_warned_of() {
+    let gate =
+        "  match: {names: [web]}\n  gates:\n    beforeSwitch:\n    - name: smoke\n      drainSafe: {}\n";
+    let (code, text) = told(&[("drained", gate)], WEB);
+    assert_eq!(code, 0, "{text}");
+    for words in [
+        "warning[E0609]: Deployment shop/web: its gate `smoke` will turn it down: container `web` has no preStop hook",
+        "--> environments/dev/web.yaml:14:7",
+        "a grace period that is longer than the pause",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+}
+
+#[test]
 fn every_bad_rollout_policy_is_told_with_its_code_its_place_and_what_to_do() {
     for (policies, web, code, [said, place, help]) in bad_policies() {
         let policies: Vec<(&str, &str)> =
@@ -239,4 +267,146 @@ fn every_bad_rollout_policy_is_told_with_its_code_its_place_and_what_to_do() {
             .any(|line| line.trim_start().starts_with("help: ") && line.contains(help));
         assert!(helps, "{help}\n{text}");
     }
+}
+
+/// The shipped policies of these names, as the daemon reads them; with the workloads that they match in these manifests.
+fn shipped(names: &str, manifests: &str) -> (Policies, Vec<Arc<Workload>>) {
+    let folder = repository(names, manifests);
+    let mut tree = FileTree::default();
+    for path in [
+        "policies/blue-green.yaml",
+        "policies/change-windows.yaml",
+        "policies/guardrails.yaml",
+        "policies/health-rules.yaml",
+        "policies/house-price.yaml",
+        "environments/dev/environment.yaml",
+        "environments/dev/web.yaml",
+    ] {
+        tree.insert(path, std::fs::read(folder.path().join(path)).expect("a file"));
+    }
+    let environment = discover(&tree).remove(0).environment.expect("it is valid");
+    let policies = PolicyFolder::read(&tree).select(&environment.policies).expect("they are valid");
+    let loaded = load(&tree, &environment, Catalogue::kubernetes_1_35().as_ref());
+    let split = split(&loaded.objects, &policies.rollouts);
+    let mut problems = loaded.problems.iter().chain(&split.problems);
+    assert!(problems.all(|problem| problem.code == Code::RolloutUnmatched), "{:#?}", split.problems);
+    (policies, split.workloads)
+}
+
+#[test]
+fn the_shipped_rollout_policies_match_the_workloads_that_they_are_for_and_no_others() {
+    let web = format!("{WEB}        lifecycle: {{preStop: {{sleep: {{seconds: 5}}}}}}\n");
+    let plain = web.as_str();
+    let marked = web.replace(
+        "kind: Deployment\nmetadata: {name: web}",
+        "kind: Deployment\nmetadata: {name: web, labels: {tidegate.dev/rollout: blue-green}}",
+    );
+    let house = web.replace("name: web", "name: house-price");
+    let cases = [
+        ("blue-green", plain, None),
+        ("blue-green", marked.as_str(), Some(("web", 3, 1))),
+        ("house-price", plain, None),
+        ("house-price", house.as_str(), Some(("house-price", 2, 1))),
+    ];
+    for (policy, manifests, expected) in cases {
+        let (_, workloads) = shipped(policy, manifests);
+        let matched = workloads.first().map(|workload| {
+            let of = &workload.policy;
+            assert_eq!(of.name, policy);
+            (workload.reference.name.as_str(), of.before_switch.len(), of.while_baking.len())
+        });
+        assert_eq!(matched, expected, "{policy}");
+    }
+    // `validate` says nothing where nothing is missing.
+    let folder = repository("blue-green", &marked);
+    assert_eq!(validated(folder.path()), (0, Vec::new()));
+}
+
+#[test]
+fn the_shipped_change_windows_are_open_and_closed_when_they_say() {
+    let (policies, _) = shipped("office-hours, year-end", WEB);
+    let said = |now: &str| match window_state(&policies.windows, now.parse().expect("a time")) {
+        WindowState::Open => "open".to_owned(),
+        WindowState::Closed(closed) => closed.to_string(),
+    };
+    // Berlin is an hour ahead of UTC in winter and two in summer; 2026-11-23 is a Monday.
+    for open in
+        ["2026-11-23T08:00:00Z", "2026-11-24T15:59:59Z", "2026-11-27T13:59:59Z", "2026-07-06T07:00:00Z"]
+    {
+        assert_eq!(said(open), "open", "{open}");
+    }
+    let outside = "outside the times that office-hours allows until";
+    let friday = "closed by office-hours (nobody wants to look after it on Friday evening) until";
+    let year_end = "frozen by year-end (year end) until 2027-01-07T08:00:00Z";
+    let cases = [
+        ("2026-11-23T07:59:59Z", format!("{outside} 2026-11-23T08:00:00Z")),
+        ("2026-11-24T16:00:00Z", format!("{outside} 2026-11-25T08:00:00Z")),
+        ("2026-11-28T10:00:00Z", format!("{outside} 2026-11-30T08:00:00Z")),
+        ("2026-11-27T14:00:00Z", format!("{friday} 2026-11-30T08:00:00Z")),
+        ("2026-12-21T10:00:00Z", year_end.to_owned()),
+        ("2027-01-06T22:59:59Z", year_end.to_owned()),
+    ];
+    for (now, expected) in cases {
+        assert_eq!(said(now), expected, "{now}");
+    }
+    assert_eq!(said("2027-01-07T08:00:00Z"), "open");
+}
+
+#[test]
+fn the_shipped_health_rules_judge_what_cert_manager_and_external_secrets_write() {
+    let (policies, _) = shipped("certificate, external-secret", WEB);
+    let health = |group: &str, kind: &str, status: Value| {
+        let gvk = Gvk::from_api_version(&format!("{group}/v1"), kind);
+        let object = json!({
+            "apiVersion": format!("{group}/v1"), "kind": kind,
+            "metadata": { "name": "one", "namespace": "shop" }, "status": status,
+        });
+        let id = id_of(&gvk, Scope::Namespaced, &object).expect("it has a name");
+        let mut observed = Observed::default();
+        observed.objects.insert(id.clone(), Arc::new(summarize(&gvk, detail_of(&gvk), &object)));
+        judge(&policies.health_rules, &mut observed);
+        let health = observed.objects[&id].health.clone().expect("it is judged");
+        format!("{:?}: {}", health.state, health.reason)
+    };
+    let ready =
+        |status: &str, message: &str| json!([{ "type": "Ready", "status": status, "message": message }]);
+    let certificate = |status: Value| health("cert-manager.io", "Certificate", status);
+    let issuing = "Issuing certificate as Secret does not exist";
+    let cases = [
+        (
+            certificate(json!({ "conditions": ready("True", "Certificate is up to date") })),
+            "Healthy: Certificate is up to date",
+        ),
+        (
+            certificate(json!({ "conditions": ready("False", issuing) })),
+            "Progressing: Issuing certificate as Secret does not exist",
+        ),
+        (
+            certificate(
+                json!({ "conditions": ready("False", "The certificate request has failed"), "lastFailureTime": "2026-11-22T10:00:00Z" }),
+            ),
+            "Degraded: The certificate request has failed",
+        ),
+        (
+            health(
+                "external-secrets.io",
+                "ExternalSecret",
+                json!({ "conditions": ready("True", "secret synced") }),
+            ),
+            "Healthy: secret synced",
+        ),
+        (
+            health(
+                "external-secrets.io",
+                "ExternalSecret",
+                json!({ "conditions": ready("False", "could not get secret data from provider") }),
+            ),
+            "Degraded: could not get secret data from provider",
+        ),
+    ];
+    for (came, expected) in cases {
+        assert_eq!(came, expected);
+    }
+    let young = health("external-secrets.io", "ExternalSecret", json!({}));
+    assert!(young.starts_with("Progressing: "), "one that nobody has looked at yet: {young}");
 }

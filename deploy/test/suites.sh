@@ -195,8 +195,12 @@ export TIDEGATE_KUBECTL PATH=${TIDEGATE_KUBECTL%/*}:$PATH
 # shellcheck disable=SC2046
 tests "properties" $((600 * scale)) $(targets proptests plain)
 if [ "$amount" = full ]; then
-  TIDEGATE_TEST_MODELS=large suite "rollout models" 7200 \
-    cargo test --locked --profile measured --package tidegate-proptests --test rollout_model || true
+  models=(cargo test --locked --profile measured --package tidegate-proptests --test rollout_model)
+  suite "build of the rollout models" "$build_seconds" "${models[@]}" --no-run || true
+  # Each in a process of its own: the memory of one is not counted against the next. Each has 2 hours, and time to say how far it got.
+  for world in $("${models[@]}" -- --list 2>/dev/null | sed -n 's/^\(large_.*\): test$/\1/p'); do
+    TIDEGATE_TEST_MODELS=large suite "$world" 7500 "${models[@]}" -- --exact "$world" || true
+  done
 fi
 # shellcheck disable=SC2046
 tests "life of a local cluster" 300 $(targets deploy/local-cluster plain)
@@ -206,6 +210,7 @@ TIDEGATE_TEST_KUBECONFIG=$("$local_cluster" kubeconfig --name "$cluster")
 export TIDEGATE_TEST_KUBECONFIG
 # shellcheck disable=SC2046
 tests "properties against the API server" $((120 * scale)) $(targets proptests cluster)
+# Three at a time: they wait more than they work.
 # shellcheck disable=SC2046
-tests "a real cluster" $((2400 * scale)) $(targets daemon cluster)
+RUST_TEST_THREADS=3 tests "a real cluster" $((2400 * scale)) $(targets daemon cluster)
 finish

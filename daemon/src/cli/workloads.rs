@@ -47,10 +47,22 @@ fn block(workload: &WorkloadStatus, style: Style) -> String {
         let left = until.map(|until| format!(", {} left", left(until))).unwrap_or_default();
         text.push_str(&format!("    next: {next}{left}\n"));
     }
-    if *can_go_back {
-        text.push_str("    rollback: ready\n");
+    if let Some(rollback) = rollback(*state, *can_go_back) {
+        text.push_str(&format!("    rollback: {rollback}\n"));
     }
     text
+}
+
+/// Whether traffic could go back; nothing while none has moved.
+const fn rollback(state: WorkloadState, can_go_back: bool) -> Option<&'static str> {
+    match state {
+        _ if can_go_back => Some("ready"),
+        WorkloadState::Baking => Some("nothing that is ready to go back to"),
+        WorkloadState::Live | WorkloadState::Degraded => Some("by `git revert`; no standby is ready"),
+        WorkloadState::Moving | WorkloadState::Waiting | WorkloadState::Rejected | WorkloadState::Halted => {
+            None
+        }
+    }
 }
 
 fn slot_line(slot: Slot, held: &SlotStatus, width: usize, serves: bool, style: Style) -> String {
@@ -62,7 +74,7 @@ fn slot_line(slot: Slot, held: &SlotStatus, width: usize, serves: bool, style: S
 }
 
 fn gate_line(gate: &GateStatus, style: Style) -> String {
-    let GateStatus { name, stage: _, verdict, value, threshold, samples, summary, at: _ } = gate;
+    let GateStatus { name, stage: _, verdict, value, threshold, samples, summary, at: _, until } = gate;
     let (state, word) = match verdict {
         Some(Verdict::Pass) => (HealthState::Healthy, "pass"),
         Some(Verdict::Fail) => (HealthState::Degraded, "fail"),
@@ -81,6 +93,9 @@ fn gate_line(gate: &GateStatus, style: Style) -> String {
         let plural = if *samples == 1 { "" } else { "s" };
         text.push_str(&format!(", {samples} sample{plural}"));
     }
+    if let Some(until) = until {
+        text.push_str(&format!(", {} left", left(*until)));
+    }
     if !summary.is_empty() {
         text.push_str(&format!(": {}", summary.lines().next().unwrap_or_default()));
     }
@@ -93,7 +108,7 @@ const fn health(state: WorkloadState) -> HealthState {
         WorkloadState::Live => HealthState::Healthy,
         WorkloadState::Moving | WorkloadState::Baking => HealthState::Progressing,
         WorkloadState::Waiting => HealthState::Suspended,
-        WorkloadState::Rejected | WorkloadState::Halted => HealthState::Degraded,
+        WorkloadState::Rejected | WorkloadState::Halted | WorkloadState::Degraded => HealthState::Degraded,
     }
 }
 

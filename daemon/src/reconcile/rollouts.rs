@@ -29,7 +29,7 @@ use crate::rollout::kept::Kept;
 use crate::rollout::lane::{Task, Want, WorkloadLane};
 use crate::rollout::leaving::Leaving;
 use crate::rollout::leaving::Stays;
-use crate::rollout::tell::Teller;
+use crate::rollout::tell::{About, Teller};
 use crate::world::DesiredSet;
 
 /// The lanes of workloads.
@@ -94,8 +94,13 @@ impl Rollouts {
             .collect()
     }
 
+    /// For what waits for it: it is at what git asks for. One that has lost its pods since then keeps nobody waiting: what comes
+    /// later may be what it needs.
     fn is_live(&self, desired: &DesiredSet, workload: &Workload) -> bool {
-        let entry = self.board.all().remove(&key_of(workload)).unwrap_or_default();
+        let mut entry = self.board.all().remove(&key_of(workload)).unwrap_or_default();
+        if let Some(status) = entry.status.as_mut().filter(|status| status.state == WorkloadState::Degraded) {
+            status.state = WorkloadState::Live;
+        }
         judged(&entry, desired, workload) == State::Live
     }
 }
@@ -299,6 +304,7 @@ impl Lane {
             namespace: namespace.to_owned(),
             metrics: self.shared.metrics.clone(),
             recorder: Recorder::new(cluster.client.clone(), reporter),
+            about: About::default(),
         };
         let asking =
             Asking::new(cluster.client.clone(), task.reach, self.shared.gate_addresses.clone(), owner);
@@ -456,7 +462,7 @@ fn judged(entry: &Entry, desired: &DesiredSet, workload: &Workload) -> State {
     match entry.status.as_ref().map(|status| status.state) {
         Some(WorkloadState::Live) => State::Live,
         Some(WorkloadState::Waiting) => State::Waiting,
-        Some(WorkloadState::Rejected | WorkloadState::Halted) => State::Degraded,
+        Some(WorkloadState::Degraded | WorkloadState::Rejected | WorkloadState::Halted) => State::Degraded,
         Some(WorkloadState::Moving | WorkloadState::Baking) | None => State::Progressing,
     }
 }
@@ -515,9 +521,19 @@ fn problem_of(workload: &Workload, desired: &DesiredSet, entry: &Entry) -> Optio
             Problem::error(Code::RolloutRejected, status.reason.clone())
                 .help("revert the commit, or mend it with another one; where something else kept it, `tidegate retry` tries the same again")
         }),
+        WorkloadState::Degraded => {
+            let message = format!("none of its pods is ready: {}", status.reason);
+            Problem::error(Code::RolloutStuck, message).help(
+                "look at its pods (`tidegate tree`, `kubectl logs`); a commit that mends it, or a revert, rolls out as any other",
+            )
+        }
         WorkloadState::Halted => {
-            let halted = Problem::error(Code::RolloutHalted, status.reason.clone())
-                .help("look at what serves; then `tidegate resume`, or commit another revision");
+            let help = if status.phase == Phase::Stranded {
+                "commit another revision, or mend what both colours need; traffic stays where it is"
+            } else {
+                "look at what serves; then `tidegate resume`, or commit another revision"
+            };
+            let halted = Problem::error(Code::RolloutHalted, status.reason.clone()).help(help);
             match failure {
                 Some(Problem { related, notes, .. }) => Problem { related, notes, ..halted },
                 None => halted,

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tidegate_core::gate::AddressRange;
 use tidegate_core::policy::{self, GateKind, Reach};
 use tidegate_core::rollout::{
-    Attempt, Finding, Gate, POINTER_RECORD, Question, Revision, SLOT_RECORD, Stage, Verdict, WorkloadStatus,
-    Write,
+    Attempt, Finding, Gate, POINTER_RECORD, Phase, Question, Revision, SLOT_RECORD, Stage, Verdict,
+    WorkloadStatus, Write,
 };
 use tidegate_core::workload::{DrainSafety, Workload};
 use tokio::sync::Notify;
@@ -227,8 +227,9 @@ impl Asking {
         if writes.is_empty() { Outcome::Pending } else { Outcome::Answered { gate, writes, finding } }
     }
 
-    /// What gates have said since it was last written down.
-    pub fn overlay(&self, status: &mut WorkloadStatus) {
+    /// What gates have said since it was last written down, and how long those have that cannot tell yet.
+    pub fn overlay(&self, status: &mut WorkloadStatus, workload: Option<&Workload>) {
+        let deadline = workload.map(|workload| workload.policy.deadlines.gates);
         for gate in &mut status.gates {
             let newest = self
                 .known
@@ -245,6 +246,16 @@ impl Asking {
             gate.samples = finding.samples;
             gate.summary.clone_from(&finding.summary);
             gate.at = Some(finding.ended);
+        }
+        if status.phase != Phase::Gates {
+            return;
+        }
+        for gate in status.gates.iter_mut().filter(|gate| gate.verdict == Some(Verdict::Unknown)) {
+            let is_it = |(known, stage, ..): &Key| *known.name.0 == *gate.name && word(*stage) == gate.stage;
+            let asked = self.known.iter().filter(|(key, _)| is_it(key));
+            let first = asked.map(|(_, known)| known.first).max();
+            gate.until = first.zip(deadline).and_then(|(first, deadline)| first.checked_add(deadline).ok());
+            status.until = status.until.or(gate.until);
         }
     }
 }

@@ -243,10 +243,16 @@ impl Calls {
     }
 
     /// What an apply of the body would give.
-    pub async fn dry_run(&self, kind: Kind, mut body: Value, read: &Live) -> Result<Value, CallError> {
+    pub async fn dry_run(
+        &self,
+        kind: Kind,
+        manager: &str,
+        mut body: Value,
+        read: &Live,
+    ) -> Result<Value, CallError> {
         read.guard().put(&mut body);
         let api = self.api(kind);
-        let mut params = PatchParams::apply(BODY).force();
+        let mut params = PatchParams::apply(manager).force();
         params.dry_run = true;
         let patch = Patch::Apply(&body);
         live(&repeated(|| api.patch(read.name(), &params, &patch)).await?).map(|live| live.value)

@@ -222,9 +222,9 @@ impl Carrier<'_> {
         attempt: Attempt,
     ) -> Result<Option<String>, CallError> {
         let render = self.render(slot)?;
-        let held = Held::new(revision, self.commit.to_owned(), 0);
+        let held = Held::new(revision, attempt, self.commit.to_owned(), 0);
         let keep = (self.names.drain, self.names.service.clone());
-        let record = SlotRecord::prepared(held, attempt, keep, self.seen.at);
+        let record = SlotRecord::prepared(held, keep, self.seen.at);
         let live = self.slot(slot).map(|seen| &seen.live);
         let body = bodies::slot(&render.deployment, live, &record, 0, self.marks);
         let guard = live.map_or(Guard::Nowhere, Live::guard);
@@ -242,7 +242,7 @@ impl Carrier<'_> {
         let record = SlotRecord {
             recorded: size,
             served: Some(self.seen.at),
-            ..SlotRecord::prepared(held.clone(), self.attempt_of(held.revision), keep, self.seen.at)
+            ..SlotRecord::prepared(held.clone(), keep, self.seen.at)
         };
         let body = bodies::slot(&render.deployment, None, &record, size, self.marks);
         self.calls.apply(Kind::Deployment, BODY, body, &Guard::Nowhere).await?;
@@ -320,7 +320,17 @@ impl Carrier<'_> {
         self.seen.uncoloured.as_ref()
     }
 
+    /// Whether the Deployment would take its colour: what sizes it is not taken away before that is known.
+    async fn rehearse_colour(&self) -> Result<(), CallError> {
+        let Some(SeenUncoloured { live, .. }) = self.uncoloured() else { return Ok(()) };
+        let revision = self.adopted_revision(live).await?;
+        let record = self.adopted_record(revision, live);
+        let body = bodies::colour(live, &self.labels(Slot::Blue, revision), &record, self.marks);
+        self.calls.dry_run(Kind::Deployment, COLOUR, body, live).await.map(drop)
+    }
+
     async fn freeze_autoscaler(&self) -> Result<Option<String>, CallError> {
+        self.rehearse_colour().await?;
         if let Some(live) = self.uncoloured().and_then(|seen| seen.autoscaler.as_ref()) {
             self.calls.delete(Kind::Autoscaler, live, &live.guard()).await?;
         }
@@ -330,6 +340,7 @@ impl Carrier<'_> {
     /// Budgets of the slots first, then the old one is narrowed to pods without a colour: no pod ever has two, or none.
     async fn replace_budget(&self) -> Result<Option<String>, CallError> {
         let Some(workload) = self.workload else { return Ok(None) };
+        self.rehearse_colour().await?;
         for slot in Slot::ALL {
             for budget in workload.sizing(slot).iter().filter(|body| Kind::of(body) == Some(Kind::Budget)) {
                 self.ensure(budget).await?;
@@ -365,13 +376,15 @@ impl Carrier<'_> {
         let (Some(SeenUncoloured { live, .. }), Some(revision)) = (self.uncoloured(), outfit.adopted) else {
             return Ok(Some("there is nothing to take over".to_owned()));
         };
-        let size = live.number("/spec/replicas");
-        let held = Held::new(revision, self.commit.to_owned(), size);
-        let keep = (self.names.drain, self.names.service.clone());
-        let prepared = SlotRecord::prepared(held, self.attempt_of(revision), keep, self.seen.at);
-        let record = SlotRecord { recorded: size, ..prepared };
-        self.write_colour(slot, live, &record).await?;
+        self.write_colour(slot, live, &self.adopted_record(revision, live)).await?;
         Ok(None)
+    }
+
+    fn adopted_record(&self, revision: Revision, live: &Live) -> SlotRecord {
+        let size = live.number("/spec/replicas");
+        let held = Held::new(revision, self.attempt_of(revision), self.commit.to_owned(), size);
+        let keep = (self.names.drain, self.names.service.clone());
+        SlotRecord { recorded: size, ..SlotRecord::prepared(held, keep, self.seen.at) }
     }
 
     async fn write_colour(&self, slot: Slot, live: &Live, record: &SlotRecord) -> Result<(), CallError> {
@@ -401,7 +414,7 @@ impl Carrier<'_> {
     async fn adopted_revision(&self, live: &Live) -> Result<Revision, CallError> {
         let template = live.value.pointer("/spec/template").cloned().unwrap_or(Value::Null);
         if let Some(workload) = self.workload {
-            let asked = self.calls.dry_run(Kind::Deployment, workload.object.to_value(), live).await?;
+            let asked = self.calls.dry_run(Kind::Deployment, BODY, workload.object.to_value(), live).await?;
             if asked.pointer("/spec/template") == Some(&template) {
                 return Ok(workload.revision);
             }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tidegate_core::inventory::{Marks, PART_OF};
 use tidegate_core::object::DesiredObject;
-use tidegate_core::policy::{Policies, Reach, WindowState};
+use tidegate_core::policy::{Policies, Reach};
 use tidegate_core::rollout::{
-    Attempt, Changes, Decision, Desired, Gates, Phase, Pointer, Reported, Revision, Situation, Size, Slot,
-    Slots, Step, Timing, Waiting, WorkloadState, WorkloadStatus, decide,
+    Changes, Decision, Phase, Reported, Revision, Situation, Slot, Slots, Step, Timing, Waiting,
+    WorkloadState, WorkloadStatus, decide,
 };
-use tidegate_core::workload::{Colours, Workload};
+use tidegate_core::workload::Workload;
 use tokio::sync::{Notify, watch};
 
 use super::ask::{Asking, Outcome};
@@ -23,7 +23,9 @@ use super::kept::Kept;
 use super::leaving::{Leaving, why_it_stays};
 use super::names::Names;
 use super::observe::{Seen, observe};
-use super::tell::Teller;
+use super::parts::Parts;
+use super::sweep::{DRAINS, sweep};
+use super::tell::{About, Teller};
 use super::upkeep::Verified;
 use crate::cluster::call::CallError;
 
@@ -172,9 +174,9 @@ impl WorkloadLane {
     async fn pass(&mut self, task: &Task) -> Result<Duration, CallError> {
         self.asking.reach(task.reach);
         let Some(mut names) = self.names(task).await? else {
-            if task.leaving.may_delete {
-                let Self { calls, kept, marks, app, .. } = &*self;
-                super::upkeep::sweep(calls, kept, marks, app, &task.leaving).await?;
+            let Self { calls, kept, marks, app, .. } = &*self;
+            if !sweep(calls, kept, marks, app, &task.leaving).await? {
+                return Ok(DRAINS);
             }
             self.board.gone(&self.app);
             return Ok(AT_REST);
@@ -187,6 +189,7 @@ impl WorkloadLane {
             names.lead_by(&service);
             seen = Box::pin(observe(&self.calls, &names, &self.marks)).await?;
         }
+        self.teller.about = About::of(&seen);
         let task = &task;
         if let Some(stranger) = seen.strangers.first().cloned().or_else(|| self.of_others(&seen)) {
             self.board.stranger(&self.app, &stranger);
@@ -215,6 +218,9 @@ impl WorkloadLane {
         self.report(status, &task.commit, &decision);
         self.memory.is_stuck = is_stuck(&seen, &parts.timing, &decision);
         let next = self.follow(task, workload.as_deref(), &names, &seen, decision).await?;
+        if is_kept_up && led_otherwise.is_none() {
+            self.board.passed(&self.app);
+        }
         Ok(if is_kept_up { next } else { next.min(RETRY_CAP) })
     }
 
@@ -229,16 +235,19 @@ impl WorkloadLane {
         led_otherwise: Option<&str>,
     ) -> Result<Option<bool>, CallError> {
         let mut verified = std::mem::take(&mut self.memory.verified);
-        let kept_up = self.carrier(names, workload, task, seen).keep_up(&mut verified).await;
+        let carrier = self.carrier(names, workload, task, seen);
+        for name in carrier.restarted(&mut verified) {
+            self.teller.restarted(&self.app, &name);
+        }
+        let kept_up = carrier.keep_up(&mut verified).await;
         self.memory.verified = verified;
         match kept_up {
             Ok(kept_up) => {
                 for repair in &kept_up.repairs {
                     self.teller.repaired(&self.app, repair);
                 }
-                match led_otherwise {
-                    Some(why) => self.board.failed(&self.app, why),
-                    None => self.board.passed(&self.app),
+                if let Some(why) = led_otherwise {
+                    self.board.failed(&self.app, why);
                 }
                 if kept_up.wrote {
                     return Ok(None);
@@ -312,10 +321,12 @@ impl WorkloadLane {
         changes
     }
 
-    /// A slot or a pointer that another environment owns.
+    /// Something of it that another environment owns. Who has colours that serve looks after them, whoever stands beside them.
     fn of_others(&self, seen: &Seen) -> Option<String> {
         let slots = Slot::ALL.into_iter().filter_map(|slot| seen.slots.get(slot).as_ref());
-        let mut all = slots.map(|slot| &slot.live).chain(&seen.service);
+        let has_live = seen.record.as_ref().is_some_and(|pointer| pointer.record.live.is_some());
+        let uncoloured = seen.uncoloured.iter().filter(|_| !has_live).map(|seen| &seen.live);
+        let mut all = slots.map(|slot| &slot.live).chain(uncoloured).chain(&seen.service);
         let of_others = |live: &&Live| {
             live.label(PART_OF).is_some_and(|apply_set| apply_set != self.marks.apply_set.as_str())
         };
@@ -338,8 +349,8 @@ impl WorkloadLane {
                 self.asking.stop();
                 let at_rest = waiting == Waiting::Git && phase == Phase::Steady;
                 if at_rest && !self.memory.is_collected {
-                    self.carrier(names, workload, task, seen).collect().await?;
-                    self.memory.is_collected = true;
+                    let is_all = self.carrier(names, workload, task, seen).collect().await?;
+                    self.memory.is_collected = is_all;
                 }
                 let is_stuck = self.memory.is_stuck;
                 self.board.settled(&self.app, at_rest || is_stuck || phase.is_over(waiting));
@@ -347,6 +358,7 @@ impl WorkloadLane {
                     self.board.stuck(&self.app, &status.reason);
                 }
                 let rest = match waiting {
+                    Waiting::Git if at_rest && !self.memory.is_collected => WAITING,
                     Waiting::Git => AT_REST,
                     Waiting::Traffic | Waiting::Pods => MOVING,
                     Waiting::Time | Waiting::People => WAITING,
@@ -365,7 +377,10 @@ impl WorkloadLane {
                             ..self.carrier(names, Some(workload), task, seen)
                         };
                         let carried = answering.carry(&writes).await?;
-                        self.teller.answered(&self.app, &gate, phase, &finding);
+                        // One that was not written is asked again.
+                        if carried == Carried::Done {
+                            self.teller.answered(&self.app, question.slot, &gate, phase, &finding);
+                        }
                         Ok(self.after(phase, &carried, &[]))
                     }
                 }
@@ -430,7 +445,7 @@ impl WorkloadLane {
     async fn names(&self, task: &Task) -> Result<Option<Names>, CallError> {
         match &task.want {
             Want::Rolled(workload) => Ok(Some(Names::of(workload))),
-            Want::Gone => Names::of_slots(&self.calls, &self.app).await,
+            Want::Gone => Names::of_slots(&self.calls, &self.marks.apply_set, &self.app).await,
         }
     }
 
@@ -483,7 +498,7 @@ impl WorkloadLane {
             changes,
         }
         .status();
-        self.asking.overlay(&mut status);
+        self.asking.overlay(&mut status, workload);
         status
     }
 
@@ -495,6 +510,14 @@ impl WorkloadLane {
     }
 }
 
+impl Drop for WorkloadLane {
+    fn drop(&mut self) {
+        if let Some(last) = &self.memory.last {
+            self.teller.left(&self.app, last.phase);
+        }
+    }
+}
+
 /// Beside the reason, what is in the way.
 fn explain(status: &mut WorkloadStatus, task: &Task, seen: &Seen, parts: &Parts) {
     // What people wait for, in the words of whoever makes them wait.
@@ -502,7 +525,7 @@ fn explain(status: &mut WorkloadStatus, task: &Task, seen: &Seen, parts: &Parts)
         status.reason = format!("{}: {closed}", status.reason);
     }
     let because = seen.record.as_ref().and_then(|record| record.halted_because.as_ref());
-    if let (Phase::Halted, Some(because)) = (status.phase, because) {
+    if let (Phase::Halted | Phase::Steady, Some(because)) = (status.phase, because) {
         status.reason = format!("{}; {because}", status.reason);
     }
     if let Some(held) = &task.held {
@@ -529,56 +552,4 @@ fn is_stuck(seen: &Seen, timing: &Timing, decision: &Decision) -> bool {
     }
     let mut slots = Slot::ALL.into_iter().filter_map(|slot| seen.slots.get(slot).as_ref());
     slots.any(|slot| seen.at.duration_since(slot.record.prepared_at) >= timing.warm)
-}
-
-/// What a decision reads that comes from git, or is worked out.
-struct Parts {
-    desired: Desired,
-    size: Size,
-    gates: Gates,
-    timing: Timing,
-    followers_agree: bool,
-    /// Why traffic may not move now.
-    closed: Option<String>,
-}
-
-impl Parts {
-    fn of(task: &Task, seen: &Seen, names: &Names) -> Self {
-        match &task.want {
-            Want::Rolled(workload) => {
-                let attempt = Attempt { git: workload.retry, ordered: 0 };
-                let desired = match workload.mode {
-                    _ if task.held.is_some() => Desired::Unknown,
-                    Colours::Plain => Desired::Plain,
-                    Colours::Coloured => Desired::Revision { revision: workload.revision, attempt },
-                };
-                Self {
-                    desired,
-                    size: workload.size,
-                    gates: workload.gates.clone(),
-                    timing: workload.timing,
-                    followers_agree: follow(seen, &names.app),
-                    closed: match task.policies.window_state(&workload.policy, seen.at) {
-                        WindowState::Open => None,
-                        WindowState::Closed(closed) => Some(closed.to_string()),
-                    },
-                }
-            }
-            Want::Gone => Self {
-                desired: Desired::Gone { may_delete: why_it_stays(&task.leaving, names, seen).is_none() },
-                size: Size { replicas: 0, autoscaler: None },
-                gates: Gates::default(),
-                timing: super::names::timing_of_gone(names.drain),
-                followers_agree: follow(seen, &names.app),
-                closed: None,
-            },
-        }
-    }
-}
-
-/// Every follower selects what the pointer's record says.
-fn follow(seen: &Seen, app: &str) -> bool {
-    let Pointer::Recorded { record, .. } = &seen.pointer else { return true };
-    let mut followers = seen.followers.values().flatten();
-    followers.all(|live| super::traffic::selection(live, app) == record.selection())
 }

@@ -16,6 +16,7 @@ use super::carry::Carrier;
 use super::lane::{Task, Want};
 use super::names::Names;
 use super::observe::Seen;
+use super::point::hand_on;
 use super::record_of;
 use super::upkeep::Kept;
 use crate::cluster::call::CallError;
@@ -170,7 +171,7 @@ impl Carrier<'_> {
                 kept.stay.insert(name.clone(), stays);
             } else if !is_held {
                 if is_in_git {
-                    self.hand_on(live).await?;
+                    hand_on(self.calls, live).await?;
                 } else {
                     self.calls.delete(Kind::Service, live, &live.guard()).await?;
                 }

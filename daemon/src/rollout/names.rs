@@ -7,8 +7,13 @@ use tidegate_core::rollout::{SLOT_RECORD, SlotRecord, Timing};
 use tidegate_core::workload::Workload;
 use tidegate_core::workload::names::APP;
 
-use super::calls::{Calls, Kind};
+use super::calls::{Calls, Kind, Live};
+use super::leaving::services_of;
+use super::record_of;
 use crate::cluster::call::CallError;
+
+/// The drain of a workload whose slots no longer say theirs: that of a policy that says none.
+const USUAL_DRAIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// Names within one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +61,9 @@ impl Names {
         self.followers.push(std::mem::replace(&mut self.service, service.to_owned()));
     }
 
-    /// Those that stand on the slots of a workload that has left git; none when nothing of it is left.
-    pub async fn of_slots(calls: &Calls, app: &str) -> Result<Option<Self>, CallError> {
+    /// Those that stand on the slots of a workload that has left git; none when nothing of it is left. Where somebody took the
+    /// slots or their records away, the Service says whose it is.
+    pub async fn of_slots(calls: &Calls, apply_set: &str, app: &str) -> Result<Option<Self>, CallError> {
         let mut slots = calls.list(Kind::Deployment, &format!("{APP}={app}")).await?;
         // One that was taken over carries the record without the label.
         slots.extend(calls.read(Kind::Deployment, app).await?);
@@ -65,16 +71,30 @@ impl Names {
         let records =
             slots.iter().filter_map(|live| serde_json::from_str(live.annotation(SLOT_RECORD)?).ok());
         let newest: Option<SlotRecord> = records.max_by_key(|record: &SlotRecord| record.prepared_at);
-        Ok(newest.map(|record| Self {
+        let said = match newest {
+            Some(record) => Some((record.service, SignedDuration::from_secs(record.drain))),
+            None => pointer_of(calls, apply_set, app).await?.map(|service| (service, USUAL_DRAIN)),
+        };
+        Ok(said.map(|(service, drain)| Self {
             app: app.to_owned(),
-            service: record.service,
+            service,
             followers: Vec::new(),
             autoscaler: None,
             budget: None,
-            drain: SignedDuration::from_secs(record.drain),
+            drain,
             is_kept,
         }))
     }
+}
+
+/// The Service whose record sends traffic to a colour, which it knows how to make again. One that is on its way back to having no
+/// colours sends it to none.
+async fn pointer_of(calls: &Calls, apply_set: &str, app: &str) -> Result<Option<String>, CallError> {
+    let services = services_of(calls, apply_set, app).await?;
+    let leads = |live: &&Live| {
+        record_of(live).is_some_and(|pointer| pointer.record.live.is_some() && !pointer.record.is_leaving)
+    };
+    Ok(services.iter().find(leads).map(|live| live.name().to_owned()))
 }
 
 /// The durations of a workload that has left git: only its drain counts.

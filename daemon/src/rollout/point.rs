@@ -10,7 +10,7 @@ use tidegate_core::rollout::{Held, PointerRecord, Record, Selection, Slot, Slots
 use tidegate_core::workload::SlotRender;
 
 use super::bodies;
-use super::calls::{BODY, Guard, Kind, Live, ROLLOUT};
+use super::calls::{BODY, Calls, Guard, Kind, Live, ROLLOUT};
 use super::carry::Carrier;
 use super::halted;
 use super::observe::{SeenSlot, escaped};
@@ -66,7 +66,7 @@ impl Carrier<'_> {
                 let known = known.map(|known| known.ports.clone()).unwrap_or_default();
                 let ports = brought.filter(|ports| !ports.is_empty()).unwrap_or(known);
                 let size = live.number("/spec/replicas");
-                Held { ports, ..Held::new(record.revision, record.commit.clone(), size) }
+                Held { ports, ..Held::new(record.revision, record.attempt, record.commit.clone(), size) }
             });
             *held.get_mut(slot) = now.or_else(|| known.cloned());
         }
@@ -212,7 +212,7 @@ impl Carrier<'_> {
     pub async fn delete_pointer(&self) -> Result<Option<String>, CallError> {
         for live in self.seen.followers.values().flatten() {
             if self.leaving.services.contains(live.name()) {
-                self.hand_on(live).await?;
+                hand_on(self.calls, live).await?;
             } else {
                 self.calls.delete(Kind::Service, live, &live.guard()).await?;
             }
@@ -232,21 +232,21 @@ impl Carrier<'_> {
     /// The Services are ordinary ones again: no record, and nothing that the rollout holds.
     pub async fn forget(&self) -> Result<Option<String>, CallError> {
         for live in self.seen.followers.values().flatten() {
-            self.hand_on(live).await?;
+            hand_on(self.calls, live).await?;
         }
         let Some(live) = &self.seen.service else { return Ok(None) };
-        let live = self.hand_on(live).await?;
+        let live = hand_on(self.calls, live).await?;
         let annotation = tidegate_core::rollout::POINTER_RECORD;
         self.calls.drop_annotation(Kind::Service, &live, annotation).await?;
         Ok(None)
     }
+}
 
-    /// What the rollout held is git's from now on: a port that leaves git goes with the next ordinary apply.
-    pub async fn hand_on(&self, live: &Live) -> Result<Live, CallError> {
-        let managed = live.value.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
-        match handed_on(managed, ROLLOUT, BODY) {
-            Some(managed) => self.calls.own(Kind::Service, live, &managed).await,
-            None => Ok(live.clone()),
-        }
+/// What the rollout held of a Service is git's from now on: a port that leaves git goes with the next ordinary apply.
+pub async fn hand_on(calls: &Calls, live: &Live) -> Result<Live, CallError> {
+    let managed = live.value.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+    match handed_on(managed, ROLLOUT, BODY) {
+        Some(managed) => calls.own(Kind::Service, live, &managed).await,
+        None => Ok(live.clone()),
     }
 }

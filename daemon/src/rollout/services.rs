@@ -7,12 +7,14 @@
 
 use serde_json::{Value, json};
 use tidegate_core::ids::Digest;
+use tidegate_core::inventory::PART_OF;
 use tidegate_core::rollout::{PointerRecord, Selection, Slot};
 use tidegate_core::workload::{Follower, Workload};
 
 use super::bodies;
 use super::calls::{BODY, Guard, Kind, Live, ROLLOUT};
 use super::carry::Carrier;
+use super::leaving::holder;
 use super::point::Ports;
 use super::traffic;
 use super::upkeep::{Verified, shape};
@@ -23,7 +25,7 @@ impl Carrier<'_> {
     /// workload, the ports of what is live. And followers that are missing. True when anything was written.
     pub async fn keep_services(&self, verified: &mut Verified) -> Result<bool, CallError> {
         let Some(record) = &self.seen.record else { return Ok(false) };
-        let Some(live_slot) = record.record.live else { return self.make_followers(record).await };
+        let Some(live_slot) = record.record.live else { return self.make_followers(record, verified).await };
         let revision = self.slot(live_slot).map(|seen| seen.record.revision);
         let asked = self.workload.filter(|workload| revision == Some(workload.revision));
         // Where somebody else has moved traffic, decisions come first: they say who it was.
@@ -42,7 +44,7 @@ impl Carrier<'_> {
                 (live.name() == self.names.service).then(|| self.with_ports(record, live_slot, asked));
             wrote |= self.keep_service(live, body.as_ref(), &ports, record.as_ref(), verified).await?;
         }
-        Ok(self.make_followers(record).await? || wrote)
+        Ok(self.make_followers(record, verified).await? || wrote)
     }
 
     /// The record with the ports that git asks for, where what is live is what git asks for: they are that colour's from now on,
@@ -60,15 +62,43 @@ impl Carrier<'_> {
         record
     }
 
-    async fn make_followers(&self, record: &PointerRecord) -> Result<bool, CallError> {
+    async fn make_followers(
+        &self,
+        record: &PointerRecord,
+        verified: &mut Verified,
+    ) -> Result<bool, CallError> {
         let mut wrote = false;
         for follower in self.workload.iter().flat_map(|workload| &workload.followers) {
-            if let Some(None) = self.seen.followers.get(&follower.object.reference.name) {
-                self.make_follower(follower, record).await?;
-                wrote = true;
+            match self.seen.followers.get(&follower.object.reference.name) {
+                Some(None) => self.make_follower(follower, record).await?,
+                Some(Some(live)) if self.is_unnamed(live) => {
+                    // Once: who takes the label away again and again must not keep decisions from being made.
+                    let uid = Digest::of(live.text("/metadata/uid").as_bytes());
+                    let what = format!("name of {}", live.name());
+                    if verified.holds(&what, &uid) {
+                        continue;
+                    }
+                    self.name_follower(live).await?;
+                    verified.set(&what, uid);
+                }
+                Some(Some(_)) | None => continue,
             }
+            wrote = true;
         }
         Ok(wrote)
+    }
+
+    /// Made by us, and it does not say yet whose it is.
+    fn is_unnamed(&self, live: &Live) -> bool {
+        live.label(PART_OF) == Some(self.marks.apply_set.as_str()) && holder(live).is_none()
+    }
+
+    /// It says whose it is, before traffic moves for the first time: it may leave git before that.
+    async fn name_follower(&self, live: &Live) -> Result<(), CallError> {
+        let own = |pointer: &str| live.value.pointer(pointer).cloned().unwrap_or(Value::Null);
+        let (selector, ports) = (own("/spec/selector"), own("/spec/ports"));
+        let body = bodies::moved_follower(live, &self.names.app, &selector, &ports);
+        self.calls.apply(Kind::Service, ROLLOUT, body, &live.guard()).await.map(drop)
     }
 
     async fn make_follower(&self, follower: &Follower, record: &PointerRecord) -> Result<(), CallError> {

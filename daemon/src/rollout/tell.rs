@@ -9,10 +9,12 @@ use tidegate_core::ids::Digest;
 use tidegate_core::location::Location;
 use tidegate_core::problem::Code;
 use tidegate_core::rollout::{
-    Decision, Failure, Finding, Phase, Verdict, WorkloadState, WorkloadStatus, Write,
+    Decision, Failure, Finding, Phase, Slot, Slots, Verdict, WorkloadState, WorkloadStatus, Write,
 };
 
+use super::calls::Live;
 use super::carry::Carried;
+use super::observe::Seen;
 use super::upkeep::Repair;
 use crate::cluster::call::CallError;
 use crate::telemetry::{GateLabels, Metrics, PhaseLabels, StepLabels};
@@ -35,6 +37,48 @@ pub struct Teller {
     pub metrics: Arc<Metrics>,
     /// Events.
     pub recorder: Recorder,
+    /// What they are about.
+    pub about: About,
+}
+
+/// The objects that Events are about, as they were seen last: `kubectl describe` finds them by uid.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    service: Option<ObjectReference>,
+    slots: Slots<Option<ObjectReference>>,
+}
+
+impl About {
+    /// Those of a pass.
+    pub fn of(seen: &Seen) -> Self {
+        let slot = |slot| seen.slots.get(slot).as_ref().map(|seen| reference(&seen.live));
+        Self {
+            service: seen.service.as_ref().map(reference),
+            slots: Slots { blue: slot(Slot::Blue), green: slot(Slot::Green) },
+        }
+    }
+
+    /// The Service, which lives as long as the workload.
+    fn workload(&self) -> Option<&ObjectReference> {
+        self.service.as_ref().or(self.slots.blue.as_ref()).or(self.slots.green.as_ref())
+    }
+
+    fn deployment(&self, name: &str) -> Option<&ObjectReference> {
+        let slots = [&self.slots.blue, &self.slots.green].into_iter().flatten();
+        slots.into_iter().find(|known| known.name.as_deref() == Some(name))
+    }
+}
+
+fn reference(live: &Live) -> ObjectReference {
+    let text = |pointer: &str| Some(live.text(pointer).to_owned()).filter(|text| !text.is_empty());
+    ObjectReference {
+        api_version: text("/apiVersion"),
+        kind: text("/kind"),
+        name: text("/metadata/name"),
+        namespace: text("/metadata/namespace"),
+        uid: text("/metadata/uid"),
+        ..ObjectReference::default()
+    }
 }
 
 impl Teller {
@@ -62,7 +106,7 @@ impl Teller {
         let is_news = before.map(|before| before.state) != Some(status.state);
         if is_news {
             let is_bad = match status.state {
-                WorkloadState::Rejected | WorkloadState::Halted => true,
+                WorkloadState::Rejected | WorkloadState::Halted | WorkloadState::Degraded => true,
                 WorkloadState::Live
                 | WorkloadState::Moving
                 | WorkloadState::Baking
@@ -73,7 +117,7 @@ impl Teller {
                 self.turned_down(&workload, failure);
             }
             let note = failure.map_or_else(|| status.reason.clone(), Failure::short);
-            self.event(app, status.state.as_str(), &note, is_bad);
+            self.event(self.on(app), status.state.as_str(), &note, is_bad);
         }
     }
 
@@ -121,13 +165,13 @@ impl Teller {
                 tracing::warn!(
                     environment = %self.environment, %workload, phase = phase.as_str(), %why, "step refused"
                 );
-                self.event(app, "refused", why, true);
+                self.event(self.on(app), "refused", why, true);
             }
         }
     }
 
     /// A gate has said something new.
-    pub fn answered(&self, app: &str, gate: &str, phase: Phase, finding: &Finding) {
+    pub fn answered(&self, app: &str, slot: Slot, gate: &str, phase: Phase, finding: &Finding) {
         let workload = self.workload(app);
         let verdict = match finding.verdict {
             Verdict::Pass => "pass",
@@ -147,7 +191,8 @@ impl Teller {
             summary = %finding.summary, "gate"
         );
         let note = format!("gate {gate}: {verdict}: {}", finding.summary);
-        self.event(app, "gate", &note, finding.verdict == Verdict::Fail);
+        let on = self.about.slots.get(slot).clone().unwrap_or_else(|| self.on(app));
+        self.event(on, "gate", &note, finding.verdict == Verdict::Fail);
     }
 
     /// A hand-made change was taken back.
@@ -159,12 +204,27 @@ impl Teller {
             "a changed template was taken back"
         );
         let by = if managers.is_empty() { String::new() } else { format!(" by {managers}") };
+        let on = self.about.deployment(name).cloned().unwrap_or_else(|| self.on(app));
         self.event(
-            app,
+            on,
             "repair",
             &format!("the template of {name} was changed{by}; it is as it was again"),
             true,
         );
+    }
+
+    /// The pods of a colour are replaced by hand.
+    pub fn restarted(&self, app: &str, name: &str) {
+        tracing::info!(
+            environment = %self.environment, workload = %self.workload(app), deployment = %name,
+            "restarted by hand"
+        );
+        let on = self.about.deployment(name).cloned().unwrap_or_else(|| self.on(app));
+        let note = format!(
+            "{name} was restarted by hand (`kubectl rollout restart`): its pods are replaced one by one, at the same revision. From git, \
+             through the gates: change the annotation `tidegate.dev/rollout-restart`"
+        );
+        self.event(on, "restart", &note, false);
     }
 
     /// What somebody else had done, and what was made of it.
@@ -173,12 +233,17 @@ impl Teller {
             environment = %self.environment, workload = %self.workload(app), phase = phase.as_str(), %what,
             "what somebody else did was answered"
         );
-        self.event(app, phase.as_str(), what, true);
+        self.event(self.on(app), phase.as_str(), what, true);
     }
 
     /// A pass failed.
     pub fn failed(&self, app: &str, error: &CallError) {
         tracing::warn!(environment = %self.environment, workload = %self.workload(app), %error, "rollout pass failed");
+    }
+
+    /// Nobody works on the workload here any more: it is in no phase.
+    pub fn left(&self, app: &str, phase: Phase) {
+        self.phase(&self.workload(app), phase).set(0);
     }
 
     fn workload(&self, app: &str) -> String {
@@ -194,8 +259,19 @@ impl Teller {
         self.metrics.rollout_phase.get_or_create(&labels).clone()
     }
 
-    /// An Event on the Service, which lives as long as the workload. Sent beside the pass: nothing waits for it.
-    fn event(&self, app: &str, action: &str, note: &str, is_bad: bool) {
+    /// What is said of the workload as a whole; where nothing of it is there yet, the Deployment in git.
+    fn on(&self, app: &str) -> ObjectReference {
+        self.about.workload().cloned().unwrap_or_else(|| ObjectReference {
+            api_version: Some("apps/v1".to_owned()),
+            kind: Some("Deployment".to_owned()),
+            name: Some(app.to_owned()),
+            namespace: Some(self.namespace.clone()),
+            ..ObjectReference::default()
+        })
+    }
+
+    /// Sent beside the pass: nothing waits for it.
+    fn event(&self, about: ObjectReference, action: &str, note: &str, is_bad: bool) {
         let mut end = note.len().min(NOTE_CAP);
         while !note.is_char_boundary(end) {
             end -= 1;
@@ -206,13 +282,6 @@ impl Teller {
             note: note.get(..end).map(str::to_owned),
             action: distinct(action, note),
             secondary: None,
-        };
-        let about = ObjectReference {
-            api_version: Some("apps/v1".to_owned()),
-            kind: Some("Deployment".to_owned()),
-            name: Some(app.to_owned()),
-            namespace: Some(self.namespace.clone()),
-            ..ObjectReference::default()
         };
         let recorder = self.recorder.clone();
         tokio::spawn(async move {

@@ -26,7 +26,7 @@ pub fn remembered(slot: Slot, seen: SeenSlot, pointer: Option<&PointerRecord>) -
     } else {
         SlotRecord {
             revision: held.revision,
-            attempt: Attempt::default(),
+            attempt: held.attempt,
             recorded: seen.live.number("/spec/replicas"),
             released: None,
             answers: Vec::new(),
@@ -60,7 +60,9 @@ pub fn adopted(
     let is_ours = live.annotation(MADE_TO_LEAVE).is_none() && was_coloured(&live);
     let found = pointer.filter(|pointer| is_ours && !pointer.record.is_leaving).and_then(|pointer| {
         let slot = pointer.record.live.filter(|slot| slots.get(*slot).is_none())?;
-        let held = Held { revision: revision(&live)?, ..pointer.held.get(slot).clone()? };
+        let held = pointer.held.get(slot).clone()?;
+        // Nobody has proven it: nor has it been tried.
+        let held = Held { revision: revision(&live)?, attempt: Attempt::default(), ..held };
         Some((pointer, slot, held))
     });
     let Some((pointer, slot, held)) = found else { return (None, Some(live)) };
@@ -69,7 +71,7 @@ pub fn adopted(
     let record = SlotRecord {
         recorded: live.number("/spec/replicas"),
         served: Some(switched_at),
-        ..SlotRecord::prepared(held, Attempt::default(), keep, switched_at)
+        ..SlotRecord::prepared(held, keep, switched_at)
     };
     (Some((slot, SeenSlot { live, record, is_adopted: true, is_written: false })), None)
 }

@@ -7,19 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use tidegate_core::ids::Digest;
-use tidegate_core::inventory::{Marks, PART_OF};
+use tidegate_core::inventory::PART_OF;
 use tidegate_core::rollout::{Revision, Slot, SlotRecord};
 use tidegate_core::workload::names::{APP, CONFIG, REVISION, SLOT};
 use tidegate_core::workload::{Colours, SlotRender, Workload};
 
 use super::bodies;
-use super::calls::{BODY, Calls, Kind, Live};
+use super::calls::{BODY, Kind, Live};
 use super::carry::Carrier;
-use super::kept::Kept as KeptRenders;
-use super::leaving::{Leaving, Stays, is_kept, services_of};
-use super::observe::SeenSlot;
+use super::leaving::Stays;
+use super::observe::{SeenSlot, escaped, is_alive};
 use crate::cluster::call::CallError;
 
 /// The shortest time between two repairs of one template, doubled with each: whoever changes it again and again wins at last,
@@ -27,6 +28,8 @@ use crate::cluster::call::CallError;
 const REPAIR: Duration = Duration::from_secs(1);
 /// The longest.
 const REPAIR_CAP: Duration = Duration::from_mins(5);
+/// Annotation of a template by which `kubectl rollout restart` makes it another one.
+const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 /// The shortest time between two looks for the copies of configuration of one slot.
 const LOOK: Duration = Duration::from_secs(2);
 /// A template that was left alone for so long begins anew.
@@ -39,6 +42,8 @@ pub struct Verified {
     found: BTreeMap<String, Digest>,
     copies: BTreeMap<String, Copies>,
     repaired: BTreeMap<String, Repaired>,
+    /// When `kubectl rollout restart` was last seen to have been used, and on which revision.
+    restarts: BTreeMap<String, (Revision, String)>,
 }
 
 /// The copies of configuration that the pods of a slot refer to.
@@ -46,6 +51,8 @@ pub struct Verified {
 struct Copies {
     names: Vec<(Kind, String)>,
     looked_at: Instant,
+    /// Something has happened since, and they were not looked at again.
+    is_due: bool,
 }
 
 impl Copies {
@@ -54,7 +61,8 @@ impl Copies {
         let name = |config: &Value| {
             Some((Kind::of(config)?, config.pointer("/metadata/name")?.as_str()?.to_owned()))
         };
-        Self { names: render.configs.iter().filter_map(name).collect(), looked_at: Instant::now() }
+        let names = render.configs.iter().filter_map(name).collect();
+        Self { names, looked_at: Instant::now(), is_due: false }
     }
 }
 
@@ -76,6 +84,12 @@ impl Verified {
         self.found.insert(name.to_owned(), digest);
     }
 
+    /// A pass begins: what it does not come to again is due no longer, or a slot that has gone would be waited for without end.
+    fn begin(&mut self) {
+        self.repaired.values_mut().for_each(|known| known.is_due = false);
+        self.copies.values_mut().for_each(|copies| copies.is_due = false);
+    }
+
     /// True when a repair may be done now; one that is put off is due later.
     fn may_repair(&mut self, name: &str, now: Instant) -> bool {
         let Some(known) = self.repaired.get_mut(name) else { return true };
@@ -89,10 +103,13 @@ impl Verified {
         self.repaired.insert(name.to_owned(), Repaired { at: now, times, is_due: false });
     }
 
-    /// How long until a repair that was put off may be done.
+    /// How long until a repair or a look that was put off may be done.
     pub fn pause(&self) -> Option<Duration> {
-        let due = self.repaired.values().filter(|known| known.is_due);
-        due.map(|known| wait_after(known.times).saturating_sub(known.at.elapsed())).min()
+        let repairs = self.repaired.values().filter(|known| known.is_due);
+        let repairs = repairs.map(|known| wait_after(known.times).saturating_sub(known.at.elapsed()));
+        let looks = self.copies.values().filter(|copies| copies.is_due);
+        let looks = looks.map(|copies| LOOK.saturating_sub(copies.looked_at.elapsed()));
+        repairs.chain(looks).min()
     }
 }
 
@@ -123,6 +140,7 @@ pub struct Kept {
 impl Carrier<'_> {
     /// Does what is due. Stops after the first write of an object that decisions read.
     pub async fn keep_up(&self, verified: &mut Verified) -> Result<Kept, CallError> {
+        verified.begin();
         let mut kept = Kept::default();
         for slot in Slot::ALL {
             if let Some(repair) = self.keep_template(slot, verified).await? {
@@ -147,6 +165,21 @@ impl Carrier<'_> {
             kept.wrote |= self.keep_sizing(workload, slot, verified).await?;
         }
         Ok(kept)
+    }
+
+    /// The slots that somebody has restarted since the last look, by the names of their Deployments. A restart takes no pod away
+    /// before another one is ready, and is left.
+    pub fn restarted(&self, verified: &mut Verified) -> Vec<String> {
+        Slot::ALL.into_iter().filter_map(|slot| self.restarted_slot(slot, verified)).collect()
+    }
+
+    fn restarted_slot(&self, slot: Slot, verified: &mut Verified) -> Option<String> {
+        let SeenSlot { live, record, .. } = self.seen.slots.get(slot).as_ref()?;
+        let at = live.text(&format!("/spec/template/metadata/annotations/{}", escaped(RESTARTED)));
+        let known = verified.restarts.insert(live.name().to_owned(), (record.revision, at.to_owned()));
+        // git's own template may have the annotation too: then it comes with another revision.
+        let is_news = known.is_some_and(|(revision, known)| revision == record.revision && known != at);
+        (is_news && !at.is_empty()).then(|| live.name().to_owned())
     }
 
     /// A slot's template is that of its kept render. Answers whether anything was written, and the repair that it was.
@@ -181,7 +214,7 @@ impl Carrier<'_> {
             bodies::slot(&render.deployment, Some(live), record, 0, self.marks)
         };
         let is_foreign = foreign(live);
-        let after = self.calls.dry_run(Kind::Deployment, body(live, record), live).await?;
+        let after = self.calls.dry_run(Kind::Deployment, BODY, body(live, record), live).await?;
         let is_same = is_foreign.is_empty() && template(&after) == template(&live.value);
         if is_same && *is_written && shape(&Live { value: after }) == shape(live) {
             verified.set(live.name(), state);
@@ -224,7 +257,8 @@ impl Carrier<'_> {
     /// Whether the copies of configuration that a slot's pods refer to are there. Looked at once in a while.
     async fn has_copies(&self, live: &Live, verified: &mut Verified) -> Result<bool, CallError> {
         let Some(copies) = verified.copies.get_mut(live.name()) else { return Ok(true) };
-        if live.number("/spec/replicas") == 0 || copies.looked_at.elapsed() < LOOK {
+        copies.is_due = live.number("/spec/replicas") > 0 && copies.looked_at.elapsed() < LOOK;
+        if live.number("/spec/replicas") == 0 || copies.is_due {
             return Ok(true);
         }
         let labels = format!("{APP}={},{CONFIG}", self.names.app);
@@ -326,8 +360,9 @@ impl Carrier<'_> {
         Ok(dropped)
     }
 
-    /// Takes away what no slot refers to: kept renders, copies of configuration, what sized the Deployment from before.
-    pub async fn collect(&self) -> Result<(), CallError> {
+    /// Takes away what no slot refers to: kept renders, copies of configuration, what sized the Deployment from before. False
+    /// where something is still needed for a while.
+    pub async fn collect(&self) -> Result<bool, CallError> {
         let held: Vec<_> = Slot::ALL
             .into_iter()
             .filter_map(|slot| Some((slot, self.seen.slots.get(slot).as_ref()?.record.revision)))
@@ -339,11 +374,9 @@ impl Carrier<'_> {
             .any(|slot| self.seen.slots.get(slot).as_ref().is_some_and(|seen| seen.is_adopted));
         let is_coloured = self.workload.is_some_and(|workload| workload.mode == Colours::Coloured);
         let is_taken_over = is_coloured && (is_adopted || self.seen.uncoloured.is_some());
-        if !is_taken_over {
-            self.collect_sizing().await?;
-        }
+        let is_all = is_taken_over || self.collect_sizing().await?;
         if is_adopted || self.seen.uncoloured.is_some() || !is_coloured {
-            return Ok(());
+            return Ok(is_all);
         }
         for (kind, name) in [(Kind::Autoscaler, &self.names.autoscaler), (Kind::Budget, &self.names.budget)] {
             let Some(name) = name else { continue };
@@ -351,11 +384,16 @@ impl Carrier<'_> {
                 self.calls.delete(kind, &live, &live.same()).await?;
             }
         }
-        Ok(())
+        Ok(is_all)
     }
 
-    /// Autoscalers and budgets of slots that are not there: whoever deleted one may have been stopped right after it.
-    async fn collect_sizing(&self) -> Result<(), CallError> {
+    /// Autoscalers and budgets of slots that are not there: whoever deleted one may have been stopped right after it. A Deployment
+    /// that has lost its colour replaces its pods, and those that still have it have no other budget. False where there are any.
+    async fn collect_sizing(&self) -> Result<bool, CallError> {
+        let has_colour = |pod: &Pod| is_alive(pod) && pod.labels().contains_key(SLOT);
+        if self.seen.uncoloured.is_some() && self.seen.pods.iter().any(has_colour) {
+            return Ok(false);
+        }
         let is_there = |live: &Live| {
             let is_of = |slot: &Slot| live.label(SLOT) == Some(slot.to_string().as_str());
             Slot::ALL.iter().any(|slot| is_of(slot) && self.seen.slots.get(*slot).is_some())
@@ -368,7 +406,7 @@ impl Carrier<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn collect_configs(&self) -> Result<(), CallError> {
@@ -394,30 +432,6 @@ impl Carrier<'_> {
     }
 }
 
-/// Takes away what is left of a workload that has left git, once its Deployments and its Service are gone.
-pub async fn sweep(
-    calls: &Calls,
-    kept: &KeptRenders,
-    marks: &Marks,
-    app: &str,
-    leaving: &Leaving,
-) -> Result<(), CallError> {
-    // Where somebody has deleted both Deployments, its Services are all that is left.
-    for live in services_of(calls, &marks.apply_set, app).await? {
-        if !leaving.services.contains(live.name()) && !is_kept(&live) {
-            calls.delete(Kind::Service, &live, &live.guard()).await?;
-        }
-    }
-    for kind in [Kind::Autoscaler, Kind::Budget, Kind::ConfigMap, Kind::Secret] {
-        for live in calls.list(kind, &format!("{APP}={app}")).await? {
-            if live.label(PART_OF) == Some(marks.apply_set.as_str()) {
-                calls.delete(kind, &live, &live.same()).await?;
-            }
-        }
-    }
-    kept.collect(&[]).await
-}
-
 /// What people could have changed of an autoscaler. Its least size is left out: decisions say it.
 fn bounds(live: &Live) -> String {
     let mut spec = live.value.get("spec").cloned().unwrap_or_default();
@@ -429,7 +443,7 @@ fn bounds(live: &Live) -> String {
 
 /// Where the revision stands in a template.
 fn revision_label() -> String {
-    format!("/metadata/labels/{}", super::observe::escaped(REVISION))
+    format!("/metadata/labels/{}", escaped(REVISION))
 }
 
 fn template(value: &Value) -> &Value {
@@ -463,7 +477,7 @@ fn foreign(live: &Live) -> Vec<String> {
         let template = entry.pointer("/fieldsV1/f:spec/f:template");
         let restarts_only = template.is_some_and(|template| {
             let fields = template.to_string();
-            fields.contains("kubectl.kubernetes.io/restartedAt") && template.pointer("/f:spec").is_none()
+            fields.contains(RESTARTED) && template.pointer("/f:spec").is_none()
         });
         let is_paused = entry.pointer("/fieldsV1/f:spec/f:paused").is_some();
         text("manager").starts_with("kubectl")

@@ -19,9 +19,9 @@ struct Webhook<'a> {
     _front: TlsFront,
 }
 
-/// What a webhook does with every object.
+/// What a webhook does with what it is asked about.
 #[derive(Clone, Copy)]
-enum Does {
+pub enum Does {
     Rejects,
     Mutates,
     Hangs,
@@ -29,13 +29,7 @@ enum Does {
 
 impl<'a> Webhook<'a> {
     fn start(world: &'a World, does: Does) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let front = TlsFront::start(&format!("http://{}", listener.local_addr().unwrap()));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                std::thread::spawn(move || review(&stream.unwrap(), does));
-            }
-        });
+        let front = answering(does);
         let authority = STANDARD.encode(std::fs::read(front.authority()).unwrap());
         let configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
@@ -68,6 +62,18 @@ impl Drop for Webhook<'_> {
     fn drop(&mut self) {
         let _ = self.world.kube.run(&["delete", "mutatingwebhookconfiguration", &self.world.name]);
     }
+}
+
+/// Answers reviews on this machine, by TLS, until the test is over.
+pub fn answering(does: Does) -> TlsFront {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let front = TlsFront::start(&format!("http://{}", listener.local_addr().unwrap()));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || review(&stream.unwrap(), does));
+        }
+    });
+    front
 }
 
 /// Answers one AdmissionReview.

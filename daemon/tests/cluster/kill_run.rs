@@ -2,17 +2,23 @@
 //! what one run leaves is where the next one begins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::fault_run::Shape;
 use crate::history::{History, Rule};
+use crate::kill_scenario::{Kill, Scenario, Standing, steps_before};
 use crate::rollout_scene::{APP, Release, Scene};
-use crate::support::{Answers, Api, Call, Daemon, Fault, FaultProxy, Load, check};
+use crate::support::{Answers, Api, Call, Daemon, Fault, FaultProxy, Hold, Load, check, eventually};
 
-/// Longest wait for the end of a run.
-const ENDED_WITHIN: Duration = Duration::from_secs(90);
+/// Longest wait for the next write of a run that has not ended: a daemon that stands still.
+const WRITES_WITHIN: Duration = Duration::from_secs(90);
+/// Longest wait for the end of a run, however much is written: a daemon that goes round and round. On a busy machine a run has
+/// taken two minutes.
+const ENDED_WITHIN: Duration = Duration::from_mins(10);
 /// More writes of one object than this in one run are a loop.
 const WRITES_CAP: usize = 40;
 /// What stands for a digest in a name.
@@ -21,65 +27,7 @@ const DIGEST: &str = "DIGEST";
 const VERSION: &str = "@version@";
 /// Pods of each release.
 const SIZE: u32 = 2;
-const RULE: Rule = Rule { gates: &["smoke"], size: SIZE as u64 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scenario {
-    /// The first release of a workload.
-    Install,
-    /// A good one: gates, switch, bake, and the old colour is put away.
-    Release,
-    /// A gate before the switch rejects it.
-    Rejected,
-    /// A gate fails while it bakes.
-    Fails,
-    /// Git goes back while it bakes.
-    Revert,
-    /// The workload leaves git.
-    Gone,
-}
-
-impl Scenario {
-    pub const ALL: [Self; 6] =
-        [Self::Install, Self::Release, Self::Rejected, Self::Fails, Self::Revert, Self::Gone];
-
-    /// Added to predictions: one gate before the switch takes up to 1, the one of the bake only 0.
-    const fn offset(self) -> &'static str {
-        match self {
-            Self::Install | Self::Release | Self::Revert | Self::Gone => "0",
-            Self::Rejected => "5",
-            Self::Fails => "0.5",
-        }
-    }
-
-    /// Long enough to go back in, where git does.
-    const fn bake(self) -> &'static str {
-        match self {
-            Self::Revert => "40s",
-            Self::Install | Self::Release | Self::Rejected | Self::Fails | Self::Gone => "1s",
-        }
-    }
-
-    const fn end(self) -> &'static str {
-        match self {
-            Self::Install | Self::Release | Self::Revert | Self::Gone => "live",
-            Self::Rejected | Self::Fails => "degraded",
-        }
-    }
-}
-
-/// A call as it comes again in every run of a scenario: without names of the run, and its number among those alike.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Shape {
-    pub call: String,
-    pub number: usize,
-}
-
-impl std::fmt::Display for Shape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} #{}", self.call, self.number)
-    }
-}
+const RULE: Rule = Rule { gates: &["smoke"], size: SIZE as u64, drain: jiff::SignedDuration::from_secs(1) };
 
 /// What a run has shown.
 pub struct Ran {
@@ -98,17 +46,29 @@ struct Armed {
     namespace: String,
     /// The slot with traffic when the run began; empty in an installation.
     live: String,
-    target: Option<(Shape, Fault)>,
+    target: Option<(Shape, Kill)>,
     seen: BTreeMap<String, usize>,
     copies: BTreeSet<String>,
     shapes: Vec<Shape>,
     beside: Vec<Shape>,
     hit: bool,
+    /// What a write that lands late is kept back by, which one it is, and whether a successor has sent the same.
+    late: Hold,
+    killed: Option<Call>,
+    is_sent_again: bool,
+    /// How many writes there were, and starts of the daemon.
+    moves: Arc<AtomicUsize>,
 }
 
 impl Armed {
     fn next(&mut self, call: &Call) -> Fault {
         let Some(text) = self.text(call) else { return Fault::Pass };
+        self.moves.fetch_add(1, Ordering::Relaxed);
+        if self.is_sent_again {
+            // One lane sends one write after the other: that one was answered.
+            self.late.let_go();
+        }
+        self.is_sent_again |= self.killed.as_ref().is_some_and(|killed| is_same_write(killed, call));
         // Copies of configuration are the same however often they are written.
         if text.contains(DIGEST) && !self.copies.insert(format!("{} {}", call.method, call.path)) {
             return Fault::Pass;
@@ -119,9 +79,10 @@ impl Armed {
         let is_beside = shape.call.contains(&format!("/configmaps/{APP} "));
         if is_beside { &mut self.beside } else { &mut self.shapes }.push(shape.clone());
         match &self.target {
-            Some((target, fault)) if *target == shape => {
+            Some((target, kill)) if *target == shape => {
                 self.hit = true;
-                fault.clone()
+                self.killed = Some(call.clone());
+                kill.fault(&self.late)
             }
             Some(_) | None => Fault::Pass,
         }
@@ -153,21 +114,30 @@ impl Armed {
     }
 }
 
+/// True for what a successor sends in the place of a write. Upkeep repeats the pointer's record as it is, which is not it.
+fn is_same_write(killed: &Call, call: &Call) -> bool {
+    let epoch = |call: &Call| {
+        let body: Value = serde_json::from_str(&call.body).unwrap_or_default();
+        let record = body["metadata"]["annotations"]["tidegate.dev/rollout"].as_str().unwrap_or("null");
+        serde_json::from_str::<Value>(record).unwrap_or_default()["epoch"].as_u64()
+    };
+    let object = |call: &Call| (call.method.clone(), call.path.clone(), call.query.clone());
+    object(killed) == object(call) && epoch(killed) <= epoch(call)
+}
+
 /// A part of a name, or [`DIGEST`].
 fn without_digest(part: &str) -> &str {
     let is_digest = part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_digest { DIGEST } else { part }
 }
 
-/// What stands between two runs.
+/// How the pods of a place end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// No workload.
-    Absent,
-    /// One slot, which serves.
-    Single,
-    /// One that serves, and one that was put away.
-    Both,
+pub enum Pods {
+    /// At once: traffic has left them before.
+    AtOnce,
+    /// After a pause: they are replaced while they serve.
+    Paused,
 }
 
 /// Where runs take place.
@@ -176,20 +146,24 @@ pub struct Place {
     api: Api,
     proxy: FaultProxy,
     daemon: Daemon,
+    pods: Pods,
     standing: Standing,
     /// The version that serves, and its manifests.
     serves: String,
     good: String,
     runs: u32,
+    moves: Arc<AtomicUsize>,
+    late: Hold,
 }
 
 impl Place {
-    pub fn new(name: &str) -> Self {
+    /// `pods`: how they end.
+    pub fn new(name: &str, pods: Pods) -> Self {
         let scene = Scene::new(name);
         let api = Api::connect(&scene.world.kube);
         let proxy = FaultProxy::start(&scene.world.kube.kubeconfig());
         let rest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: rest}\ndata: {a: \"1\"}\n";
-        scene.world.repo.write("policies/blue-green.yaml", &policy("1s"));
+        scene.world.repo.write("policies/blue-green.yaml", &policy("1s", "service"));
         scene.world.commit("nothing yet", &[("environment.yaml", &scene.environment()), ("rest.yaml", rest)]);
         let daemon = daemon(&scene, &proxy);
         Self {
@@ -197,10 +171,13 @@ impl Place {
             api,
             proxy,
             daemon,
+            pods,
             standing: Standing::Absent,
             serves: String::new(),
             good: String::new(),
             runs: 0,
+            moves: Arc::default(),
+            late: Hold::new(),
         }
     }
 
@@ -209,7 +186,7 @@ impl Place {
     }
 
     /// Runs a scenario; the error says what is not as it should be, with the end of the daemon's log.
-    pub fn run(&mut self, scenario: Scenario, target: Option<(Shape, Fault)>) -> Result<Ran, String> {
+    pub fn run(&mut self, scenario: Scenario, target: Option<(Shape, Kill)>) -> Result<Ran, String> {
         let ran = self.stand(scenario).and_then(|()| self.play(scenario, target));
         ran.map_err(|complaint| {
             let log = self.daemon.log();
@@ -225,25 +202,37 @@ impl Place {
         match (scenario, self.standing) {
             (Scenario::Install, Standing::Absent) => {}
             (Scenario::Install, Standing::Single | Standing::Both) => drop(self.play(Scenario::Gone, None)?),
+            (Scenario::Adopt | Scenario::Return | Scenario::Leave, _) => {
+                self.stand_for_taking_over(scenario)?;
+            }
             (_, Standing::Absent) => {
                 self.play(Scenario::Install, None)?;
                 self.play(Scenario::Release, None)?;
             }
             (_, Standing::Single) => drop(self.play(Scenario::Release, None)?),
             (_, Standing::Both) => {}
+            (_, Standing::Plain | Standing::Adopted) => {
+                return Err(format!("{scenario:?} does not begin from {:?}", self.standing));
+            }
         }
         Ok(())
+    }
+
+    fn stand_for_taking_over(&mut self, scenario: Scenario) -> Result<(), String> {
+        let steps = steps_before(scenario, self.standing);
+        steps.iter().try_for_each(|step| self.play(*step, None).map(drop))
     }
 
     /// Begins anew where a run left something that no other can begin from.
     fn rebuild(&mut self) {
         let name = self.name().to_owned();
         self.proxy.pass();
+        self.late.let_go();
         if self.daemon.is_running() {
             self.daemon.kill();
         }
         self.scene.world.kube.clean(&name);
-        self.scene.world.repo.write("policies/blue-green.yaml", &policy("1s"));
+        self.scene.world.repo.write("policies/blue-green.yaml", &policy("1s", "service"));
         if self.scene.world.repo.work().join(format!("environments/{name}/app.yaml")).exists() {
             self.scene.world.repo.remove(&format!("environments/{name}/app.yaml"));
         }
@@ -256,7 +245,7 @@ impl Place {
         &self.scene.world.name
     }
 
-    fn play(&mut self, scenario: Scenario, target: Option<(Shape, Fault)>) -> Result<Ran, String> {
+    fn play(&mut self, scenario: Scenario, target: Option<(Shape, Kill)>) -> Result<Ran, String> {
         self.runs += 1;
         let (live, old) = (self.selected(), std::mem::take(&mut self.serves));
         let other = if live == "blue" { "green" } else { "blue" };
@@ -265,6 +254,7 @@ impl Place {
         let is_loaded = !matches!(scenario, Scenario::Install | Scenario::Gone);
         let load = is_loaded.then(|| Load::light(self.scene.address()));
         let mark = self.proxy.mark();
+        let is_late = target.as_ref().is_some_and(|(_, kill)| *kill == Kill::Late);
         let armed = self.arm(target, &live);
         let head = self.commit(scenario, &new, other)?;
         let (serves, version, allowed): (&str, &str, &[&str]) = match scenario {
@@ -273,10 +263,16 @@ impl Place {
             Scenario::Rejected => (&live, &old, &[&old]),
             Scenario::Fails | Scenario::Revert => (&live, &old, &[&old, &new]),
             Scenario::Gone => ("", "", &[]),
+            Scenario::Adopt => ("blue", &old, &[&old]),
+            Scenario::Return | Scenario::Leave => ("", &old, &[&old]),
         };
-        self.until(&format!("{} with {serves:?} serving", scenario.end()), |place| {
-            place.ended(scenario, &head, serves)
-        })?;
+        let end = format!("{} with {serves:?} serving", scenario.end());
+        self.until(&end, |place| place.ended(scenario, &head, serves))?;
+        if is_late && armed.lock().unwrap().hit {
+            self.late.let_go();
+            eventually("the write has landed", || check(self.late.has_landed(), "it has not"));
+            self.until(&end, |place| place.ended(scenario, &head, serves))?;
+        }
         let load = load.map_or_else(Answers::default, Load::end);
         check(load.failed == 0, format!("{} requests failed: {:?}", load.failed, load.failures))?;
         let strange = load.versions().into_iter().find(|version| !allowed.contains(version));
@@ -285,7 +281,8 @@ impl Place {
         let wanted: &[&str] = match scenario {
             Scenario::Install | Scenario::Release => &[other],
             Scenario::Fails | Scenario::Revert => &[other, &live],
-            Scenario::Rejected | Scenario::Gone => &[],
+            Scenario::Adopt => &["blue"],
+            Scenario::Rejected | Scenario::Gone | Scenario::Return | Scenario::Leave => &[],
         };
         check(moves == wanted, format!("traffic moved to {moves:?}, not to {wanted:?}"))?;
         self.look_at_writes(mark)?;
@@ -293,6 +290,8 @@ impl Place {
             Scenario::Install => Standing::Single,
             Scenario::Gone => Standing::Absent,
             Scenario::Release | Scenario::Rejected | Scenario::Fails | Scenario::Revert => Standing::Both,
+            Scenario::Adopt => Standing::Adopted,
+            Scenario::Return | Scenario::Leave => Standing::Plain,
         };
         version.clone_into(&mut self.serves);
         self.proxy.pass();
@@ -305,7 +304,8 @@ impl Place {
         })
     }
 
-    fn arm(&self, target: Option<(Shape, Fault)>, live: &str) -> Arc<Mutex<Armed>> {
+    fn arm(&mut self, target: Option<(Shape, Kill)>, live: &str) -> Arc<Mutex<Armed>> {
+        self.late = Hold::new();
         let armed = Armed {
             namespace: self.name().to_owned(),
             live: live.to_owned(),
@@ -315,6 +315,10 @@ impl Place {
             shapes: Vec::new(),
             beside: Vec::new(),
             hit: false,
+            late: self.late.clone(),
+            killed: None,
+            is_sent_again: false,
+            moves: self.moves.clone(),
         };
         let armed = Arc::new(Mutex::new(armed));
         let script = armed.clone();
@@ -330,14 +334,23 @@ impl Place {
             repo.remove(&app);
             return Ok(repo.commit("without it"));
         }
-        repo.write("policies/blue-green.yaml", &policy(scenario.bake()));
+        repo.write("policies/blue-green.yaml", &policy(scenario.bake(), scenario.mode()));
+        if scenario.is_of_taking_over() {
+            return Ok(repo.commit(scenario.mode()));
+        }
         let release = Release { offset: scenario.offset(), replicas: SIZE, ..Release::new(VERSION) };
-        let text = manifests(&self.scene, release).replace(VERSION, new);
+        let text = manifests(&self.scene, release, self.pods).replace(VERSION, new);
         repo.write(&app, &text);
         let head = repo.commit(new);
         match scenario {
             Scenario::Install | Scenario::Release => self.good = text,
-            Scenario::Rejected | Scenario::Fails | Scenario::Revert | Scenario::Gone => {}
+            Scenario::Rejected
+            | Scenario::Fails
+            | Scenario::Revert
+            | Scenario::Gone
+            | Scenario::Adopt
+            | Scenario::Return
+            | Scenario::Leave => {}
         }
         if scenario != Scenario::Revert {
             return Ok(head);
@@ -354,14 +367,21 @@ impl Place {
     /// Starts the daemon again whenever it was killed, until this holds.
     fn until(&mut self, what: &str, holds: impl Fn(&Self) -> Result<(), String>) -> Result<(), String> {
         let start = Instant::now();
+        let (mut since, mut known) = (start, self.moves.load(Ordering::Relaxed));
         loop {
             if !self.daemon.is_running() {
                 self.daemon.restart();
                 self.proxy.victim(self.daemon.pid());
+                self.moves.fetch_add(1, Ordering::Relaxed);
             }
+            let moves = self.moves.load(Ordering::Relaxed);
+            if moves != known {
+                (since, known) = (Instant::now(), moves);
+            }
+            let is_over = since.elapsed() >= WRITES_WITHIN || start.elapsed() >= ENDED_WITHIN;
             match holds(self) {
                 Ok(()) => return Ok(()),
-                Err(why) => check(start.elapsed() < ENDED_WITHIN, format!("not {what} in time: {why}"))?,
+                Err(why) => check(!is_over, format!("not {what} in time: {why}"))?,
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -374,27 +394,46 @@ impl Place {
         check(is_told, format!("the record: {status:#}"))?;
         let selected = self.selected();
         check(selected == serves, format!("{selected:?} serves"))?;
-        let rejected = self.record()["rejected"].clone();
+        if scenario.is_of_taking_over() {
+            self.is_plain_deployment(scenario)?;
+        }
+        let record = self.record();
+        check(record["halted"].is_null(), format!("people would have to look: {record:#}"))?;
+        let rejected = record["rejected"].clone();
         let named = ["blue", "green"].into_iter().filter(|slot| {
             let slot = self.get("/apis/apps/v1", "deployments", &format!("{APP}-{slot}"));
             let revision = &slot["spec"]["template"]["metadata"]["labels"]["tidegate.dev/revision"];
             revision.is_string() && *revision == rejected["revision"]
         });
         let reason = if named.count() == 0 { &Value::Null } else { &rejected["reason"] };
-        check(*reason == expected(scenario), format!("turned down is {rejected:#}"))?;
+        check(*reason == scenario.turned_down(), format!("turned down is {rejected:#}"))?;
         for slot in ["blue", "green"] {
             let deployment = self.get("/apis/apps/v1", "deployments", &format!("{APP}-{slot}"));
             let size = deployment["spec"]["replicas"].as_u64();
-            if slot == serves {
+            if slot == serves && scenario != Scenario::Adopt {
                 check(size == Some(u64::from(SIZE)), format!("{slot} serves at {size:?}"))?;
                 check(deployment["status"]["readyReplicas"] == json!(SIZE), format!("{slot} is not ready"))?;
-            } else if scenario == Scenario::Gone {
+            } else if scenario == Scenario::Gone || scenario.is_of_taking_over() {
                 check(size.is_none(), format!("{slot} is there"))?;
             } else {
                 check(size.unwrap_or_default() == 0, format!("{slot} is not put away: {size:?}"))?;
             }
         }
         Ok(())
+    }
+
+    /// The Deployment serves under its own name, in a colour or in none.
+    fn is_plain_deployment(&self, scenario: Scenario) -> Result<(), String> {
+        let deployment = self.get("/apis/apps/v1", "deployments", APP);
+        let (spec, status) = (&deployment["spec"], &deployment["status"]);
+        let is_whole = ["replicas", "updatedReplicas", "readyReplicas"].iter().all(|of| status[of] == SIZE);
+        check(spec["replicas"] == SIZE && is_whole, format!("it is not whole: {status}"))?;
+        let colour = &spec["template"]["metadata"]["labels"]["tidegate.dev/slot"];
+        let wanted = if scenario == Scenario::Adopt { json!("blue") } else { Value::Null };
+        check(*colour == wanted, format!("its colour is {colour}"))?;
+        let record = self.record();
+        let is_kept = scenario == Scenario::Adopt;
+        check(record.is_object() == is_kept, format!("its Service says {record}"))
     }
 
     fn scene_status(&self) -> Value {
@@ -438,18 +477,9 @@ fn daemon(scene: &Scene, proxy: &FaultProxy) -> Daemon {
     daemon
 }
 
-/// Why the revision of the other slot is turned down, if it is; what was turned down before that may stay on record.
-fn expected(scenario: Scenario) -> Value {
-    match scenario {
-        Scenario::Install | Scenario::Release | Scenario::Revert | Scenario::Gone => Value::Null,
-        Scenario::Rejected => json!({ "gate": "smoke" }),
-        Scenario::Fails => json!({ "gate": "watch" }),
-    }
-}
-
 /// Two gates that differ in what they let through; everything as short as it may be. Pods are asked directly: the proxy of these
 /// tests carries no streams.
-fn policy(bake: &str) -> String {
+fn policy(bake: &str, mode: &str) -> String {
     let gate = |name: &str, tolerance: &str| {
         format!(
             "      - name: {name}\n        every: 1s\n        http: {{method: POST, path: /predict, body: {{rooms: 6.5}}, requests: 2, \
@@ -459,15 +489,18 @@ fn policy(bake: &str) -> String {
     let (smoke, watch) = (gate("smoke", "1"), gate("watch", "0.01"));
     format!(
         "apiVersion: tidegate.dev/v1\nkind: RolloutPolicy\nmetadata: {{name: blue-green}}\nspec:\n  reach: direct\n  \
-         match: {{selector: {{matchLabels: {{app: {APP}}}}}}}\n  traffic: {{mode: service}}\n  gates:\n    beforeSwitch:\n{smoke}    \
+         match: {{selector: {{matchLabels: {{app: {APP}}}}}}}\n  traffic: {{mode: {mode}}}\n  gates:\n    beforeSwitch:\n{smoke}    \
          whileBaking:\n{watch}  bake: {{duration: {bake}, max: 60s}}\n  drain: 1s\n  keepFailed: 1s\n  \
-         deadlines: {{warm: 60s, gates: 60s}}\n"
+         deadlines: {{warm: 10m, gates: 10m}}\n"
     )
 }
 
-/// Traffic has left pods before they end, so they need no pause for it; without one the drain is a second.
-fn manifests(scene: &Scene, release: Release) -> String {
+/// Where traffic has left pods before they end they need no pause for it; without one the drain is a second.
+fn manifests(scene: &Scene, release: Release, pods: Pods) -> String {
     let text = scene.manifests(release);
+    if pods == Pods::Paused {
+        return text;
+    }
     let text = text.replace("        lifecycle: {preStop: {sleep: {seconds: 2}}}\n", "");
     text.replace("terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 1")
 }

@@ -74,6 +74,13 @@ impl Scene {
         )
     }
 
+    /// A policy whose bake lasts longer than any test, and that calls a colour unwell at once.
+    pub fn policy_of_long_bake(judged: Judged) -> String {
+        Self::policy(judged, "30m")
+            .replace("max: 60s}", "max: 1h}")
+            .replace("gates: 10m}", "gates: 10m, grace: 1s}")
+    }
+
     /// The manifests of a release.
     pub fn manifests(&self, release: Release) -> String {
         let Release { version, offset, further, replicas } = release;
@@ -173,7 +180,9 @@ impl Scene {
             let name = format!("{APP}-{slot}");
             let deployment = self.world.kube.get("deployment", &self.world.name, &name).unwrap_or_default();
             let (seen, status) = (&deployment["metadata"]["generation"], &deployment["status"]);
-            let is_ready = status["readyReplicas"] == pods && status["observedGeneration"] == *seen;
+            // None is not told at all.
+            let ready = status["readyReplicas"].as_u64().unwrap_or_default();
+            let is_ready = ready == pods && status["observedGeneration"] == *seen;
             check(is_ready, status.to_string())
         });
     }

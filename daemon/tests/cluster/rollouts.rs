@@ -87,6 +87,7 @@ fn a_selector_that_somebody_edits_goes_back_and_halts_what_comes() {
         let events = scene.kubectl(&["get", "events.events.k8s.io", "-o", "json"]);
         check(events.contains("kubectl-patch changed where Service house-price sends traffic"), events)
     });
+    scene.said(&["blue serves with 2 of 2; kubectl-patch changed where Service house-price sends traffic"]);
     let second = scene.release(Release::new("2"));
     // Halted is the revision of then; another one goes through.
     scene.world.wait_for("live", &second);

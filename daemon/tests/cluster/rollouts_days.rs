@@ -68,7 +68,12 @@ fn a_quota_without_room_for_two_colours_is_told_and_the_rollout_goes_on_when_it_
         check(used == json!("2"), used.to_string())
     });
     let second = scene.release(Release::new("2"));
-    scene.said(&["0 of 2 pods of green are ready", "its pods cannot be created: ", "exceeded quota: few"]);
+    scene.said(&[
+        "0 of 2 pods of green are ready",
+        "its pods cannot be created: ",
+        "exceeded quota: few",
+        "next: its pods are ready, or its deadline",
+    ]);
     assert_eq!(scene.selected(), "blue");
     scene.apply(&quota(8));
     scene.world.wait_for("live", &second);

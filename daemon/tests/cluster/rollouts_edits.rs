@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::rollout_scene::{APP, Judged, Release, Scene};
+use crate::rule::Rule;
 use crate::scene::{problem, throughout};
 use crate::support::{check, eventually};
 
@@ -84,47 +85,19 @@ fn a_restart_of_the_live_colour_by_hand_is_left_and_costs_no_request() {
     let restarted = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
     assert!(scene.field("deployment", &format!("{APP}-blue"), restarted).is_string());
     assert!(!daemon.log().contains("was taken back"), "{}", daemon.log());
+    scene.event("house-price-blue was restarted by hand (`kubectl rollout restart`)");
     let second = scene.release(Release::new("2"));
     scene.world.wait_for("live", &second);
     assert_eq!(scene.selected(), "green");
     load.ends_well(&["1", "2"]);
 }
 
-/// A rule of the API server, which refuses green as the target of the Service in one namespace; it goes with the test.
-struct Rule<'a>(&'a Scene);
-
-impl Rule<'_> {
-    fn new(scene: &Scene) -> Rule<'_> {
-        let name = &scene.world.name;
-        scene.apply(&format!(
-            "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {{name: {name}}}\nspec:\n  \
-             failurePolicy: Fail\n  matchConstraints:\n    resourceRules:\n    - {{apiGroups: [\"\"], apiVersions: [v1], operations: [UPDATE], resources: [services]}}\n  \
-             validations:\n  - {{expression: \"object.spec.selector[?'tidegate.dev/slot'].orValue('') != 'green'\", message: \"no switches today, ask Ann\"}}\n---\n\
-             apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {{name: {name}}}\nspec:\n  \
-             policyName: {name}\n  validationActions: [Deny]\n  matchResources: {{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}}}\n"
-        ));
-        let patch = json!({"spec": {"selector": {"tidegate.dev/slot": "green"}}}).to_string();
-        let try_it = ["-n", name, "patch", "service", APP, "--dry-run=server", "--type=merge", "-p", &patch];
-        eventually("the rule holds", || {
-            let came = scene.world.kube.run(&try_it);
-            check(came.is_err_and(|why| why.contains("ask Ann")), "it does not")
-        });
-        Rule(scene)
-    }
-}
-
-impl Drop for Rule<'_> {
-    fn drop(&mut self) {
-        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-            let _ = self.0.world.kube.run(&["delete", kind, &self.0.world.name, "--ignore-not-found"]);
-        }
-    }
-}
-
 #[test]
 fn a_switch_that_the_cluster_refuses_is_told_in_its_words_and_goes_on_when_it_may() {
     let (scene, _daemon, load) = Scene::installed("edits-refused", Judged::BeforeSwitch, "1s");
-    let rule = Rule::new(&scene);
+    let patch = json!({"spec": {"selector": {"tidegate.dev/slot": "green"}}}).to_string();
+    let holds = "object.spec.selector[?'tidegate.dev/slot'].orValue('') != 'green'";
+    let rule = Rule::new(&scene, ("", "services", APP), holds, "no switches today, ask Ann", &patch);
     let second = scene.release(Release::new("2"));
     let status = scene.world.wait_for("degraded", &second);
     let told = problem(&status, "E0413");
@@ -138,4 +111,29 @@ fn a_switch_that_the_cluster_refuses_is_told_in_its_words_and_goes_on_when_it_ma
     scene.world.wait_for("live", &second);
     assert_eq!(scene.selected(), "green");
     load.ends_well(&["1", "2"]);
+}
+
+#[test]
+fn what_stands_where_a_colour_would_be_is_left_alone_and_named_until_it_goes() {
+    let scene = Scene::new("edits-stranger");
+    let (namespace, blue) = (scene.world.name.clone(), format!("{APP}-blue"));
+    scene.world.kube.must(&["create", "namespace", &namespace]);
+    scene.apply(&crate::support::deployment(&blue, 1, ""));
+    let uid = || scene.field("deployment", &blue, "/metadata/uid");
+    let theirs = uid();
+    let first = scene.begin(Judged::BeforeSwitch, "1s", Release::new("1"));
+    let _daemon = scene.world.daemon();
+    let status = scene.world.wait_for("degraded", &first);
+    let told = problem(&status, "E0413");
+    let message = told["message"].as_str().unwrap();
+    let expected = format!(
+        "Deployment {blue} in {namespace} stands in the way and is not this workload's: rename one of them, or move traffic off it and delete it"
+    );
+    assert!(message.contains(&expected), "{message}");
+    scene.said(&["E0413", &expected]);
+    let labels = scene.field("deployment", &blue, "/metadata/labels");
+    assert!(uid() == theirs && !labels.to_string().contains("tidegate"), "{labels}");
+    scene.kubectl(&["delete", "deployment", &blue]);
+    scene.world.wait_for("live", &first);
+    assert_eq!(scene.selected(), "blue");
 }

@@ -106,7 +106,8 @@ fn a_bake_is_watched_by_a_new_daemon_while_another_environment_comes_first() {
     let name = scene.world.name.clone();
     scene.world.repo.write("policies/blue-green.yaml", &Scene::policy(Judged::BeforeSwitch, "50s"));
     scene.release(Release::new("2"));
-    eventually("green serves", || check(scene.selected() == "green", "it does not"));
+    eventually("green answers", || check(load.so_far().versions().contains(&"2"), "it does not"));
+    assert_eq!(scene.selected(), "green");
     load.ends_well(&["1", "2"]);
     // The environment that comes first never becomes live.
     let first = format!("{name}-first");

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::gates_prometheus::Prometheus;
 use crate::rollout_scene::{Judged, Release, Scene};
@@ -57,5 +57,38 @@ fn prometheus_down_in_a_bake_extends_and_holds_it_never_rolls_back_and_closes_it
     let _again = Prometheus::start_at(prometheus.address, &nobody);
     scene.world.wait_for("live", &second);
     assert_eq!(scene.selected(), "green");
+    load.ends_well(&["1", "2"]);
+}
+
+#[test]
+fn a_bake_goes_back_without_git_and_without_prometheus() {
+    let scene = Scene::new("rollout-alone");
+    let host = scene.world.kube.cluster().host_address().unwrap();
+    let nobody = [((host, 9).into(), "nobody")];
+    let mut prometheus = Prometheus::start(host, &nobody);
+    let first = scene.begin(Judged::BeforeSwitch, "1s", Release::new("1"));
+    let mut daemon = scene.world.daemon_with(&["--allow-gate-address", &format!("{host}/32")]);
+    scene.world.wait_for("live", &first);
+    let load = scene.load();
+    let long = policy(prometheus.address)
+        .replace("{duration: 1s, max: 3s}", "{duration: 30m, max: 1h}")
+        .replace("gates: 10m}", "gates: 10m, grace: 1s}");
+    assert!(long.contains("30m") && long.contains("grace"), "{long}");
+    scene.set_policy(&long);
+    scene.world.commit("version 2", &[("app.yaml", &Scene::lasting(&scene.called(Release::new("2"))))]);
+    scene.call_ready("green", 2);
+    eventually("green serves", || check(scene.selected() == "green", "it does not"));
+    prometheus.end();
+    let here = std::path::PathBuf::from(scene.world.repo.url());
+    let away = here.with_extension("away");
+    std::fs::rename(&here, &away).unwrap();
+    // A new daemon has its cache, and nobody else to ask.
+    daemon.kill();
+    daemon.restart();
+    // Those that come after them are called by nobody.
+    scene.kubectl(&["delete", "pods", "-l", "tidegate.dev/slot=green", "--wait=false"]);
+    eventually("blue serves again", || check(scene.selected() == "blue", daemon.log()));
+    assert_eq!(scene.pointer()["rejected"]["reason"], json!("lostReadiness"), "{:#}", scene.pointer());
+    std::fs::rename(&away, &here).unwrap();
     load.ends_well(&["1", "2"]);
 }

@@ -1,11 +1,16 @@
 //! Shapes of workloads on a real cluster: pods that keep apart, Services that follow, windows that are closed, tiers in order,
 //! and what cannot roll out in colours.
 
+use std::sync::{Arc, Mutex};
+
 use jiff::{SignedDuration, Timestamp};
+use kube::core::WatchEvent;
 use serde_json::Value;
+use tokio_util::sync::DropGuard;
 
 use crate::rollout_scene::{APP, Judged, Release, Scene};
 use crate::scene::{field_is, problem, record};
+use crate::support::{Api, check, eventually};
 
 #[test]
 fn pods_that_must_keep_apart_get_a_second_colour_on_one_node_and_other_services_go_where_they_say() {
@@ -124,25 +129,52 @@ fn a_rollout_waits_for_its_window_and_switches_by_itself_when_it_opens() {
     load.ends_well(&["1", "2"]);
 }
 
-/// The manifests of one tier: the same program under another name.
-fn tier(scene: &Scene, name: &str, wave: u8, release: Release) -> String {
+/// The manifests of one tier: the same program under another name, in a wave where it has one.
+fn tier(scene: &Scene, name: &str, wave: Option<u8>, release: Release) -> String {
     let release = Release { replicas: 1, ..release };
     let plain = scene
         .manifests(release)
         .replace(APP, name)
         .replace(&format!("args: [{name}]"), "args: [house-price]");
     let head = format!("metadata: {{name: {name}, labels: {{app: {name}}}}}");
-    let rolled = format!(
-        "metadata: {{name: {name}, labels: {{app: {name}, tier: rolled}}, annotations: {{tidegate.dev/wave: \"{wave}\"}}}}"
-    );
+    let wave =
+        wave.map(|wave| format!(", annotations: {{tidegate.dev/wave: \"{wave}\"}}")).unwrap_or_default();
+    let rolled = format!("metadata: {{name: {name}, labels: {{app: {name}, tier: rolled}}{wave}}}");
     plain.replace(&head, &rolled)
 }
 
-/// A time that an object's record in an annotation has.
-fn time(scene: &Scene, (kind, name): (&str, &str), annotation: &str, key: &str) -> Timestamp {
-    let text = scene.field(kind, name, &format!("/metadata/annotations/tidegate.dev~1{annotation}"));
-    let record: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
-    record[key].as_str().unwrap().parse().unwrap()
+/// The record in an object's annotation.
+fn kept(object: &Value, annotation: &str) -> Value {
+    let text = object["metadata"]["annotations"][annotation].as_str().unwrap_or("null");
+    serde_json::from_str(text).unwrap()
+}
+
+/// The versions of objects of a path in which something holds, from now on, in the order of the API server.
+struct Moments {
+    found: Arc<Mutex<Vec<u64>>>,
+    _end: DropGuard,
+}
+
+impl Moments {
+    fn of(scene: &Scene, path: &str, holds: impl Fn(&Value) -> bool + Send + 'static) -> Self {
+        let api = Api::connect(&scene.world.kube);
+        let version = api.get(path)["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+        let found: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let seen = found.clone();
+        let end = api.watch(&format!("{path}?watch=1&resourceVersion={version}"), move |event| {
+            if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event
+                && holds(&object)
+            {
+                let version = object["metadata"]["resourceVersion"].as_str().unwrap();
+                seen.lock().unwrap().push(version.parse().unwrap());
+            }
+        });
+        Self { found, _end: end }
+    }
+
+    fn first(&self, what: &str) -> u64 {
+        eventually(what, || self.found.lock().unwrap().first().copied().ok_or_else(|| "not seen".to_owned()))
+    }
 }
 
 #[test]
@@ -153,7 +185,7 @@ fn three_tiers_go_in_their_order_and_a_wrong_middle_one_keeps_the_last_one_back(
     let database = scene.manifests(Release { replicas: 1, ..Release::new("1") });
     let database = database.replace(APP, "database").replace("args: [database]", "args: [house-price]");
     let commit = |api: Release, web: Release| {
-        let (api, web) = (tier(&scene, "api", 1, api), tier(&scene, "web", 2, web));
+        let (api, web) = (tier(&scene, "api", Some(1), api), tier(&scene, "web", Some(2), web));
         let files = [
             ("environment.yaml", scene.environment()),
             ("database.yaml", database.clone()),
@@ -173,15 +205,21 @@ fn three_tiers_go_in_their_order_and_a_wrong_middle_one_keeps_the_last_one_back(
     let _daemon = scene.world.daemon();
     serve("blue");
     scene.world.wait_for("live", &first);
+    let services = format!("/api/v1/namespaces/{namespace}/services");
+    let closed = Moments::of(&scene, &services, |service| {
+        let record = kept(service, "tidegate.dev/rollout");
+        service["metadata"]["name"] == "api"
+            && record["live"] == "green"
+            && record["bake"]["closed"].is_object()
+    });
+    let deployments = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
+    let prepared = Moments::of(&scene, &deployments, |slot| slot["metadata"]["name"] == "web-green");
     let second = commit(Release::new("2"), Release::new("2"));
     serve("green");
     scene.world.wait_for("live", &second);
-    let switched = time(&scene, ("service", "api"), "rollout", "switchedAt");
-    let prepared = time(&scene, ("deployment", "web-green"), "slot-record", "preparedAt");
-    assert!(
-        switched < prepared,
-        "the API's traffic had moved ({switched}) before the web's began ({prepared})"
-    );
+    let (closed, prepared) =
+        (closed.first("the API's bake is closed"), prepared.first("the web's colour is prepared"));
+    assert!(closed < prepared, "the API's bake was closed ({closed}) before the web's began ({prepared})");
     let third = commit(Release::wrong("3"), Release::new("3"));
     let wave = format!("{namespace}/api of wave 1 is not live yet");
     let status = record(&scene.world, namespace, "the API is turned down", |status| {
@@ -191,6 +229,84 @@ fn three_tiers_go_in_their_order_and_a_wrong_middle_one_keeps_the_last_one_back(
     let told = problem(&status, "E0407");
     assert_eq!(told["object"]["name"], "api", "{told:#}");
     serve("green");
-    let prepared = time(&scene, ("deployment", "web-blue"), "slot-record", "preparedAt");
-    assert!(prepared < switched, "the web's other colour still holds the first release");
+    let env = scene.field("deployment", "web-blue", "/spec/template/spec/containers/0/env/0/value");
+    assert_eq!(env, "1", "the web's other colour still holds the first release");
+}
+
+#[test]
+fn workloads_of_one_commit_without_waves_go_their_own_ways() {
+    let scene = Scene::new("shapes-several");
+    let policy = Scene::policy(Judged::BeforeSwitch, "1s");
+    scene.set_policy(&policy.replace(&format!("{{app: {APP}}}"), "{tier: rolled}"));
+    let commit = |one: Release, two: Release| {
+        let files = [
+            ("environment.yaml", scene.environment()),
+            ("one.yaml", tier(&scene, "one", None, one)),
+            ("two.yaml", tier(&scene, "two", None, two)),
+        ];
+        scene.world.commit("both", &files.each_ref().map(|(path, text)| (*path, text.as_str())))
+    };
+    let first = commit(Release::new("1"), Release::new("1"));
+    let _daemon = scene.world.daemon();
+    scene.world.wait_for("live", &first);
+    let namespace = scene.world.name.as_str();
+    let serves = |service: &str, slot: &str| {
+        field_is(&scene.world, "service", namespace, service, "/spec/selector/tidegate.dev~1slot", slot);
+    };
+    let second = commit(Release::wrong("2"), Release::new("2"));
+    serves("two", "green");
+    let status = scene.world.wait_for("degraded", &second);
+    let told = problem(&status, "E0407");
+    assert_eq!(told["object"]["name"], "one", "{told:#}");
+    serves("one", "blue");
+    let state = |status: &Value, name: &str| {
+        let workloads = status["workloads"].as_array().unwrap().clone();
+        let found = workloads.into_iter().find(|workload| workload["workload"].to_string().contains(name));
+        found.unwrap_or_default()["state"].as_str().unwrap_or_default().to_owned()
+    };
+    record(&scene.world, namespace, "each has its own end", |status| {
+        state(status, "one") == "rejected" && state(status, "two") == "live"
+    });
+    // The one that was turned down is mended, and the other one is left alone.
+    let switched = kept(&scene.world.kube.get("service", namespace, "two").unwrap(), "tidegate.dev/rollout");
+    let third = commit(Release::new("3"), Release::new("2"));
+    scene.world.wait_for("live", &third);
+    serves("one", "green");
+    let now = kept(&scene.world.kube.get("service", namespace, "two").unwrap(), "tidegate.dev/rollout");
+    assert_eq!(now["switchedAt"], switched["switchedAt"], "{now:#}");
+}
+
+#[test]
+fn a_copy_of_configuration_goes_with_the_last_colour_that_reads_it_and_the_others_stay() {
+    let (scene, _daemon, load) = Scene::installed("shapes-configs", Judged::BeforeSwitch, "1s");
+    let manifests = |version| {
+        let of_release = format!("\ndata: {{RELEASE: \"{version}\", ");
+        scene
+            .manifests(Release::new(version))
+            .replace("\ndata: {", &of_release)
+            .replace("  replicas:", "  revisionHistoryLimit: 0\n  replicas:")
+    };
+    let copies = || {
+        let list =
+            scene.kubectl(&["get", "configmaps", "-l", &format!("tidegate.dev/app={APP}"), "-o", "json"]);
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let data = list["items"].as_array().unwrap().iter().map(|copy| copy["data"]["RELEASE"].clone());
+        let mut releases: Vec<String> =
+            data.map(|release| release.as_str().unwrap_or("none").to_owned()).collect();
+        releases.sort();
+        releases
+    };
+    let kept = |expected: &[&str]| {
+        eventually(&format!("copies of {expected:?} are kept"), || {
+            let there = copies();
+            check(there == expected, format!("{there:?}"))
+        });
+    };
+    kept(&["none"]);
+    for (version, expected) in [("2", ["2", "none"]), ("3", ["2", "3"]), ("4", ["3", "4"])] {
+        let commit = scene.world.commit(version, &[("app.yaml", &manifests(version))]);
+        scene.world.wait_for("live", &commit);
+        kept(&expected);
+    }
+    load.ends_well(&["1", "2", "3", "4"]);
 }

@@ -109,10 +109,24 @@ impl Watched {
         let closed =
             |service: &Value| record(service, "tidegate.dev/rollout").pointer("/bake/closed").is_some();
         self.until(&self.services, APP, limit, closed).await?;
-        let away =
-            |found: &Value| number(found, "/spec/replicas") == 0 && number(found, "/status/replicas") == 0;
-        self.until(&self.deployments, &format!("{APP}-{other}"), limit, away).await?;
+        // The Deployment that was taken over is deleted, the others stay at 0.
+        for name in [APP.to_owned(), format!("{APP}-{other}")] {
+            self.is_away(&name, limit).await?;
+        }
         Ok(())
+    }
+
+    async fn is_away(&self, name: &str, limit: Duration) -> Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            let Some(found) = self.deployments.get_opt(name).await? else { return Ok(()) };
+            let found = serde_json::to_value(&found)?;
+            if number(&found, "/spec/replicas") == 0 && number(&found, "/status/replicas") == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+        bail!("{name} is not put away within {} s", limit.as_secs())
     }
 
     /// Waits until a plain Deployment has rolled out.

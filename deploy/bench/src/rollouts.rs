@@ -1,5 +1,6 @@
 //! P8, P9 and P10: what a switch and a rollback cost, and how many requests fail, beside a plain Deployment's rolling update
-//! under the same load. Releases follow one another, every second one fails in its bake, until there were enough requests.
+//! under the same load. A running service is taken over; then releases follow one another, every second one fails in its bake,
+//! until there were enough requests.
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ struct Times {
     back: Vec<f64>,
     /// From the failure on record to the last fresh connection that reached the bad colour.
     left: Vec<f64>,
+    /// From the commit that brings the policy to the pointer on the colour that the running Deployment was given.
+    adopted: Vec<f64>,
 }
 
 /// Rolls out until there were enough requests, in colours and plainly, and prints both.
@@ -46,6 +49,7 @@ pub async fn measure(stage: &Stage, options: &Options) -> Result<()> {
     let head = ["", "times", "median", "largest"];
     let mut table = Table::new("P8 and P10: a switch, and a rollback in the bake", &head);
     for (what, samples) in [
+        ("adoption: commit to the pointer", &times.adopted),
         ("switch: mark of the slot to the pointer", &times.moved),
         ("switch: pointer to the last new connection to the old colour", &times.followed),
         ("rollback: failure on record to the pointer", &times.back),
@@ -78,11 +82,14 @@ async fn colours(stage: &Stage, options: &Options, client: &Client) -> Result<(T
     let daemon = Daemon::start(&options.daemon, &repo.url(), &stage.kubeconfig_of(COLOURED)?)?;
     daemon.wait_until_ready(LIMIT).await?;
     let watched = Watched::new(client, COLOURED);
-    commit(&repo, &Release { version: "v0".to_owned(), offset: "0" })?;
-    watched.selects("blue", LIMIT).await?;
-    daemon.wait_until_live(1, LIMIT).await?;
-    let load = Load::on(watched.address().await?, options.rate);
+    let first = Release { version: "v0".to_owned(), offset: "0" };
+    let load = running(client, COLOURED, &watched, &first, options).await?;
+    let begun = Instant::now();
+    commit(&repo, &first)?;
+    let moved = watched.selects("blue", LIMIT).await?;
     let mut times = Times::default();
+    times.adopted.push(moved.saturating_duration_since(begun).as_secs_f64());
+    daemon.wait_until_live(1, LIMIT).await?;
     let (mut live, mut other, mut releases) = ("blue", "green", 0);
     let mut serves = "v0".to_owned();
     while load.so_far().answered < options.requests {
@@ -110,13 +117,19 @@ async fn colours(stage: &Stage, options: &Options, client: &Client) -> Result<(T
             times.back.push(back.saturating_duration_since(failed).as_secs_f64());
             times.left.push(after(&load, &release.version, failed));
         }
-        println!(
-            "release {releases} took {:.1} s, {} requests so far",
-            begun.elapsed().as_secs_f64(),
-            load.so_far().answered
-        );
+        said("release", releases, begun, &load.so_far());
     }
     Ok((times, load.so_far(), releases))
+}
+
+/// How far it is: what has come so far is known of a run that is cut off, too.
+fn said(what: &str, number: u32, begun: Instant, so_far: &Answers) {
+    let Answers { answered, failed, failures, last: _ } = so_far;
+    let example = failures.first().map(|failure| format!(" ({failure})")).unwrap_or_default();
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{what} {number} took {seconds:.1} s; so far {answered} requests answered, {failed} failed{example}"
+    );
 }
 
 /// How long after a moment the last fresh connection reached a version.
@@ -149,29 +162,43 @@ fn commit(repo: &Repo, release: &Release) -> Result<()> {
 async fn plainly(stage: &Stage, options: &Options, client: &Client) -> Result<(Answers, u32)> {
     stage.namespace(client, PLAIN).await?;
     let watched = Watched::new(client, PLAIN);
-    apply(client, &Release { version: "v0".to_owned(), offset: "0" }).await?;
-    watched.has_rolled("v0", LIMIT).await?;
-    // kube-proxy may be a moment behind the endpoints.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let load = Load::on(watched.address().await?, options.rate);
+    let first = Release { version: "v0".to_owned(), offset: "0" };
+    let load = running(client, PLAIN, &watched, &first, options).await?;
     let mut updates = 0;
     while load.so_far().answered < options.requests {
         updates += 1;
+        let begun = Instant::now();
         let version = format!("v{updates}");
-        apply(client, &Release { version: version.clone(), offset: "0" }).await?;
+        apply(client, PLAIN, &Release { version: version.clone(), offset: "0" }).await?;
         watched.has_rolled(&version, LIMIT).await?;
         // Its pods of before end meanwhile.
         tokio::time::sleep(Duration::from_secs(5)).await;
+        said("rolling update", updates, begun, &load.so_far());
     }
     Ok((load.so_far(), updates))
 }
 
-async fn apply(client: &Client, release: &Release) -> Result<()> {
+/// A service that runs without Tidegate, and a load on it.
+async fn running(
+    client: &Client,
+    namespace: &str,
+    watched: &Watched,
+    release: &Release,
+    options: &Options,
+) -> Result<Load> {
+    apply(client, namespace, release).await?;
+    watched.has_rolled(&release.version, LIMIT).await?;
+    // kube-proxy may be a moment behind the endpoints.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(Load::on(watched.address().await?, options.rate))
+}
+
+async fn apply(client: &Client, namespace: &str, release: &Release) -> Result<()> {
     for body in serde_yaml::from_multiple::<Value>(&manifests(release))? {
         let (group, kind) =
             if text(&body, "/kind") == "Service" { ("", "Service") } else { ("apps", "Deployment") };
         let resource = resource(group, "v1", kind);
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), PLAIN, &resource);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
         api.patch(APP, &PatchParams::apply("bench").force(), &Patch::Apply(&body)).await?;
     }
     Ok(())

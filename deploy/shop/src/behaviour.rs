@@ -57,6 +57,30 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
     }
 }
 
+/// What is answered instead of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// 200 with a page that is no JSON.
+    Nonsense,
+    /// 302 to the address where clouds keep the credentials of their machines.
+    Metadata,
+    /// 200 with 100 MB.
+    Huge,
+}
+
+impl FromStr for Lie {
+    type Err = std::io::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "nonsense" => Ok(Self::Nonsense),
+            "metadata" => Ok(Self::Metadata),
+            "huge" => Ok(Self::Huge),
+            _ => Err(std::io::Error::other("nonsense, metadata and huge are known")),
+        }
+    }
+}
+
 /// What the environment asks of this release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Behaviour {
@@ -70,6 +94,8 @@ pub struct Behaviour {
     pub fail_rate: f64,
     /// `DELAY`: waited before each answer; probes are spared.
     pub delay: Duration,
+    /// `LIE`: what each request is answered with; probes are spared.
+    pub lie: Option<Lie>,
     /// `NOT_READY=true`: never becomes ready.
     pub not_ready: bool,
     /// `CRASH_AFTER`: ends with an error that long after the start.
@@ -93,6 +119,7 @@ impl Behaviour {
             prediction_offset,
             fail_rate,
             delay: variables.duration("DELAY")?.unwrap_or_default(),
+            lie: variables.get("LIE").map(|_| variables.parsed("LIE", Lie::Nonsense)).transpose()?,
             not_ready: variables.parsed("NOT_READY", false)?,
             crash_after: variables.duration("CRASH_AFTER")?,
         })
@@ -138,9 +165,14 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_its_variable() {
-        for pair in
-            [("FAIL_RATE", "2"), ("FAIL_RATE", "x"), ("NOT_READY", "yes"), ("PORT", "http"), ("DELAY", "s")]
-        {
+        for pair in [
+            ("FAIL_RATE", "2"),
+            ("FAIL_RATE", "x"),
+            ("NOT_READY", "yes"),
+            ("PORT", "http"),
+            ("DELAY", "s"),
+            ("LIE", "x"),
+        ] {
             let message = format!("{:#}", behaviour([pair]).unwrap_err());
             assert!(message.starts_with(pair.0), "{message}");
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -19,10 +20,15 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::behaviour::Behaviour;
+use crate::behaviour::{Behaviour, Lie};
 
 /// How long requests in flight may take after SIGTERM; less than the grace period of the pods.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// What a lying release answers with when it is to be large.
+static HUGE: [u8; 100 * 1024 * 1024] = [0; 100 * 1024 * 1024];
+/// Where clouds keep what is nobody else's business.
+const METADATA: &str = "http://169.254.169.254/latest/meta-data/iam/security-credentials/";
 
 type Check = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
@@ -149,7 +155,12 @@ async fn play_faults(State(shared): State<Arc<Shared>>, request: Request, next: 
     if shared.behaviour.fails(n) {
         return (StatusCode::INTERNAL_SERVER_ERROR, "FAIL_RATE asks for this failure\n").into_response();
     }
-    next.run(request).await
+    match shared.behaviour.lie {
+        None => next.run(request).await,
+        Some(Lie::Nonsense) => "<html>\u{0}price: ask again\n".into_response(),
+        Some(Lie::Metadata) => (StatusCode::FOUND, [(header::LOCATION, METADATA)]).into_response(),
+        Some(Lie::Huge) => Bytes::from_static(&HUGE).into_response(),
+    }
 }
 
 async fn tell_version(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
@@ -233,6 +244,15 @@ mod tests {
         assert_eq!(status(&shared, "/work").await, 500);
         assert_eq!(status(&shared, "/healthz").await, 200);
         assert_eq!(status(&shared, "/readyz").await, 200);
+    }
+
+    #[tokio::test]
+    async fn played_lies_spare_the_probes_too() {
+        for (lie, told) in [("nonsense", 200), ("metadata", 302), ("huge", 200)] {
+            let shared = shared([("LIE", lie)], Ready::always());
+            assert_eq!(status(&shared, "/work").await, told, "{lie}");
+            assert_eq!(status(&shared, "/readyz").await, 200);
+        }
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ pub enum Bug {
     NoDrain,
     /// The other slot gets its new template while it still has pods.
     NoEmptying,
-    /// A gate that does not know counts as failed.
+    /// A gate that does not know while baking counts as failed.
     UnknownFails,
     /// A gate that does not know counts as passed.
     UnknownPasses,
@@ -104,8 +104,8 @@ impl Bug {
             Self::EvidenceOfAnotherRevision => evidence_of_this_revision(objects),
             Self::EvidenceOfAnotherBake => evidence_of_this_bake(objects),
             Self::NoDrain => timing.drain = SignedDuration::ZERO,
-            Self::UnknownFails => verdicts(objects, Verdict::Fail),
-            Self::UnknownPasses => verdicts(objects, Verdict::Pass),
+            Self::UnknownFails => verdicts(objects, Verdict::Fail, |stage| stage != Stage::BeforeSwitch),
+            Self::UnknownPasses => verdicts(objects, Verdict::Pass, |_| true),
             Self::LostPointerIsNew if objects.record().is_none() => {
                 for slot in Slot::ALL {
                     if let Some(held) = &mut objects.slots.get_mut(slot).deployment {
@@ -217,7 +217,7 @@ impl Bug {
 
     /// The smallest world in which it does harm.
     pub fn world(self) -> Limits {
-        let one = Limits { bug: Some(self), ..Limits::ONE };
+        let one = Limits { bug: Some(self), judges_steps: false, ..Limits::ONE };
         let two = Limits { daemons: 2, ..one.clone() };
         let edited = Limits { edits: 1, ..one.clone() };
         match self {
@@ -244,6 +244,12 @@ impl Bug {
             Self::RejectedForgets => Limits { revisions: 3, moves: 3, ..one },
             Self::FollowOneSide => Limits { followers: true, ..two },
         }
+    }
+
+    /// True when a step with it lacks one of its two sides, or comes in the wrong order: its form alone tells.
+    pub fn shows_in_form(self) -> bool {
+        [Self::NoEpoch, Self::NoMark, Self::PointerFirst, Self::CloseOneSide, Self::FollowOneSide]
+            .contains(&self)
     }
 
     /// True when the harm shows only in what the workload comes to rest at.
@@ -275,6 +281,50 @@ impl Bug {
             | Self::TornAnywhere
             | Self::TornWithoutDrain
             | Self::FollowOneSide => false,
+        }
+    }
+
+    /// True for those that the issue names one by one.
+    pub fn is_named_by_the_issue(self) -> bool {
+        [
+            Self::NoEpoch,
+            Self::PointerFirst,
+            Self::RenewedVersions,
+            Self::ExactParity,
+            Self::EvidenceOfAnotherRevision,
+            Self::EvidenceOfAnotherBake,
+            Self::NoDrain,
+            Self::NoEmptying,
+            Self::UnknownFails,
+        ]
+        .contains(&self)
+    }
+
+    /// How the words of the rule begin that it breaks first.
+    pub fn breaks(self) -> &'static str {
+        match self {
+            Self::NoMark
+            | Self::PointerFirst
+            | Self::CloseOneSide
+            | Self::UnknownPasses
+            | Self::TornAnywhere => "S1:",
+            Self::NoEpoch | Self::NoRecheck | Self::OthersCount => "S2:",
+            Self::NoDrain
+            | Self::LostPointerIsNew
+            | Self::RecreatedEmpty
+            | Self::TornWithoutDrain
+            | Self::FollowOneSide => "S3:",
+            Self::UnknownFails => "S7:",
+            Self::ExactParity => "S8:",
+            Self::EvidenceOfAnotherRevision | Self::EvidenceOfGonePods | Self::NoEmptying => "S13:",
+            Self::EvidenceOfAnotherBake => "S14:",
+            Self::RenewedVersions => "held:",
+            Self::NoRepair
+            | Self::RetryStopped
+            | Self::RejectedForgets
+            | Self::InstallWithoutPointer
+            | Self::RollBackAnywhere
+            | Self::InconclusiveStopsGates => "liveness",
         }
     }
 
@@ -324,9 +374,9 @@ fn evidence_of_this_bake(objects: &mut Objects) {
     });
 }
 
-fn verdicts(objects: &mut Objects, unknown: Verdict) {
+fn verdicts(objects: &mut Objects, unknown: Verdict, is_meant: impl Fn(Stage) -> bool) {
     each_evidence(objects, |evidence, _, _| {
-        if evidence.verdict == Verdict::Unknown {
+        if evidence.verdict == Verdict::Unknown && is_meant(evidence.stage) {
             evidence.verdict = unknown;
         }
     });

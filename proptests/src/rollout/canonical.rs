@@ -7,7 +7,8 @@ use tidegate_core::rollout::{Reason, Record, Slot, Stage, Write};
 
 use super::daemon::Daemon;
 use super::explore::Fingerprint;
-use super::objects::{ANOTHER_BAKE, Fresh, Left, Objects, Own, Target, make_old, target};
+use super::fresh::{Fresh, Target, target};
+use super::objects::{ANOTHER_BAKE, Left, Objects, Own, make_old};
 use super::world::{World, is_move};
 
 impl World {
@@ -49,6 +50,8 @@ impl Objects {
             if object.own != Own::Ready {
                 object.has_surplus = false;
             }
+            // Asked for only while a bake is open.
+            object.is_evidence_deleted &= is_baking;
             if let Some(held) = &mut object.deployment
                 && !is_baking
             {
@@ -168,5 +171,6 @@ fn relevant(writes: &[Write], fresh: Fresh) -> Fresh {
     }
     let is_last = Slot::ALL.into_iter().any(|slot| is_move(writes, slot));
     kept.raced = fresh.raced && is_last;
+    kept.grown = fresh.grown && writes.iter().any(|write| matches!(write, Write::Point { .. }));
     kept
 }

@@ -6,7 +6,8 @@ use tidegate_core::rollout::{
     decide,
 };
 
-use super::objects::{Fresh, NOW, Objects, Own, TICK, age, age_record, make_old};
+use super::fresh::Fresh;
+use super::objects::{NOW, Objects, Own, TICK, age, age_record, make_old};
 use super::world::{Limits, Wanted};
 
 /// What a daemon is at.
@@ -37,8 +38,38 @@ pub fn timing() -> Timing {
     }
 }
 
+/// As many pods as git asks for.
+pub const ASKED: u32 = 1;
+
+/// What others say that a decision reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outside {
+    /// Windows are open.
+    pub is_allowed: bool,
+    /// The load balancer calls targets healthy.
+    pub balancer_agrees: bool,
+}
+
+impl Outside {
+    /// They are there, and say yes.
+    pub const WELL: Self = Self { is_allowed: true, balancer_agrees: true };
+    /// They say nothing.
+    pub const GONE: Self = Self { is_allowed: false, balancer_agrees: false };
+}
+
 /// What the core says about these objects.
 pub fn decision(objects: &Objects, wanted: Wanted, limits: &Limits, gates: &Gates) -> Decision {
+    decision_when(objects, wanted, Outside::WELL, limits, gates)
+}
+
+/// The same, whatever others say.
+pub fn decision_when(
+    objects: &Objects,
+    wanted: Wanted,
+    outside: Outside,
+    limits: &Limits,
+    gates: &Gates,
+) -> Decision {
     let (mut timing, mut objects) = (timing(), objects.clone());
     if let Some(bug) = limits.bug {
         bug.before(&mut objects, &mut timing, wanted.desired());
@@ -47,7 +78,10 @@ pub fn decision(objects: &Objects, wanted: Wanted, limits: &Limits, gates: &Gate
     let situation = Situation {
         now: NOW,
         desired: wanted.desired(),
-        size: Size { replicas: 1, autoscaler: limits.autoscales.then_some(Autoscaler { min: 1, max: 2 }) },
+        size: Size {
+            replicas: ASKED,
+            autoscaler: limits.autoscales.then_some(Autoscaler { min: ASKED, max: 2 }),
+        },
         pointer: &pointer,
         slots: &slots,
         uncoloured: objects.uncoloured.map(|uncoloured| Uncoloured {
@@ -59,8 +93,8 @@ pub fn decision(objects: &Objects, wanted: Wanted, limits: &Limits, gates: &Gate
         }),
         followers_agree: objects.follower.is_none_or(|follower| follower == objects.recorded_selection()),
         is_settled: objects.is_settled,
-        balancer_agrees: true,
-        is_allowed: true,
+        balancer_agrees: outside.balancer_agrees,
+        is_allowed: outside.is_allowed,
         repair_refused: Slots::default(),
         gates,
         timing: &timing,

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash as _, Hasher};
 use std::time::{Duration, Instant};
 
+use super::on_states::judge_state;
 use super::world::{Limits, World, gates};
 
 /// A trace is looked for among so many states: each keeps its step in words.
@@ -74,6 +75,8 @@ pub struct Explored {
     pub expanded: usize,
     /// Ways from one to another.
     pub transitions: usize,
+    /// All states that are fewer steps than this from the beginning were expanded.
+    pub depth: usize,
     /// Why it ended.
     pub end: End,
 }
@@ -159,21 +162,25 @@ pub fn explore(
     let first = World::new(limits);
     let mut seen = HashSet::from([fingerprint(&first)]);
     let mut queue = VecDeque::from([first]);
-    let mut explored = Explored { states: 1, expanded: 0, transitions: 0, end: End::Complete };
+    let mut explored = Explored { states: 1, expanded: 0, transitions: 0, depth: 0, end: End::Complete };
+    // So many states are as far from the beginning as the one that comes next.
+    let mut as_far = 1;
     while let Some(world) = queue.pop_front() {
         if explored.expanded.is_multiple_of(LOOK)
             && let Some(end) = bounds.is_over(begun)
         {
             return Ok(Explored { end, ..explored });
         }
-        if let Err(what) = look(&world) {
+        let judged = judge_state(&world).map_err(|violation| violation.0.to_owned());
+        if let Err(what) = judged.and_then(|()| look(&world)) {
             return Err(Found { what, trace: trace(limits, fingerprint(&world), bounds.trace()) });
         }
-        for (step, next) in world.next(limits, &gates) {
+        for (at, (_, next)) in world.next(limits, &gates, false).into_iter().enumerate() {
             explored.transitions += 1;
             let next = next.map_err(|violation| {
                 let mut trace = trace(limits, fingerprint(&world), bounds.trace());
-                trace.push(step);
+                let told = world.next(limits, &gates, true).into_iter().nth(at);
+                trace.extend(told.map(|(step, _)| step));
                 Found { what: violation.0.to_owned(), trace }
             })?;
             if seen.insert(fingerprint(&next)) {
@@ -185,38 +192,48 @@ pub fn explore(
             }
         }
         explored.expanded += 1;
+        as_far -= 1;
+        if as_far == 0 {
+            (as_far, explored.depth) = (queue.len(), explored.depth + 1);
+        }
     }
     Ok(explored)
 }
 
-/// The shortest way to a state, by going the same ways again with the steps kept.
+/// The shortest way to a state, by going the same ways again with each step's place kept, and then this one in words.
 fn trace(limits: &Limits, goal: u128, cap: usize) -> Vec<String> {
     let gates = gates();
     let first = World::new(limits);
-    let mut came: HashMap<u128, (u128, String)> = HashMap::new();
+    let mut came: HashMap<u128, (u128, usize)> = HashMap::new();
     let start = fingerprint(&first);
-    let mut queue = VecDeque::from([first]);
+    let mut queue = VecDeque::from([first.clone()]);
     'search: while let Some(world) = queue.pop_front() {
         let here = fingerprint(&world);
-        for (step, next) in world.next(limits, &gates) {
+        for (at, (_, next)) in world.next(limits, &gates, false).into_iter().enumerate() {
             let Ok(next) = next else { continue };
             let there = fingerprint(&next);
             if there == start || came.contains_key(&there) {
                 continue;
             }
-            came.insert(there, (here, step));
+            came.insert(there, (here, at));
             if there == goal || came.len() > cap {
                 break 'search;
             }
             queue.push_back(next);
         }
     }
-    let mut steps = Vec::new();
-    let mut at = goal;
-    while let Some((before, step)) = came.get(&at) {
-        steps.push(step.clone());
-        at = *before;
+    let mut places = Vec::new();
+    let mut here = goal;
+    while let Some((before, at)) = came.get(&here) {
+        places.push(*at);
+        here = *before;
     }
-    steps.reverse();
+    let mut world = first;
+    let mut steps = Vec::new();
+    for at in places.into_iter().rev() {
+        let Some((step, Ok(next))) = world.next(limits, &gates, true).into_iter().nth(at) else { break };
+        steps.push(step);
+        world = next;
+    }
     steps
 }

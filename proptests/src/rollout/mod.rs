@@ -11,7 +11,12 @@
 //! | `daemon` | a daemon: reads, decides, and sends one write after the other |
 //! | `objects` | what a write does to the pointer and the slots, and when it is refused |
 //! | `bugs` | mistakes that are put around the decision function, to be found |
-//! | `invariants` | what no write may ever do |
+//! | `people` | what people edit and order |
+//! | `fresh` | which objects are still as a daemon has read them |
+//! | `invariants` | the table of the S-invariants, and where each is looked at |
+//! | `on_writes` | what no write may ever do |
+//! | `on_steps` | what no decision may ever ask for |
+//! | `on_states` | what holds in each state |
 //! | `canonical` | one form for all states that nothing can tell apart |
 //! | `calm` | whether everything comes to rest once nothing more happens to it |
 //! | `explore` | all states, each once |
@@ -21,11 +26,16 @@ mod calm;
 mod canonical;
 mod daemon;
 mod explore;
+mod fresh;
 mod invariants;
 mod objects;
+mod on_states;
+mod on_steps;
+mod on_writes;
+mod people;
 mod world;
 
 pub use bugs::Bug;
-pub use calm::{recovers, rest};
+pub use calm::{liveness, recovers};
 pub use explore::{Bounds, End, Explored, Found, explore};
 pub use world::{ALWAYS, Limits, World, gates};

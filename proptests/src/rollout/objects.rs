@@ -6,6 +6,8 @@ use tidegate_core::rollout::{
     Slots, Stage, Unready, Write,
 };
 
+use super::fresh::Mixture;
+
 /// The time of every decision; everything else is relative to it.
 pub const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 /// One step of the clock.
@@ -46,6 +48,7 @@ pub enum Left {
 
 /// A slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that may be so, in any combination")]
 pub struct SlotObject {
     pub deployment: Option<Deployment>,
     /// Pods of the template.
@@ -62,6 +65,8 @@ pub struct SlotObject {
     pub left: Left,
     /// Its evidence is about pods that are gone.
     pub is_evidence_orphaned: bool,
+    /// Somebody has deleted its Deployment, and what gates had said in the bake went with it.
+    pub is_evidence_deleted: bool,
 }
 
 /// The Deployment without a colour; its size is one.
@@ -93,79 +98,6 @@ pub struct Objects {
     pub is_settled: bool,
 }
 
-/// What a daemon has read is still as it is; of the pointer, of each slot and of the follower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one object that was read")]
-pub struct Fresh {
-    pub pointer: bool,
-    pub slots: Slots<bool>,
-    pub follower: bool,
-    pub uncoloured: bool,
-    /// Pods have stopped to be ready after they were read for the last time, right before traffic moves to them.
-    pub raced: bool,
-}
-
-/// An object that a write changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    Pointer,
-    Slot(Slot),
-    Follower,
-    Uncoloured,
-    Nothing,
-}
-
-impl Fresh {
-    pub const ALL: Self = Self {
-        pointer: true,
-        slots: Slots { blue: true, green: true },
-        follower: true,
-        uncoloured: true,
-        raced: false,
-    };
-
-    pub const fn is(self, target: Target) -> bool {
-        match target {
-            Target::Pointer => self.pointer,
-            Target::Slot(slot) => *self.slots.get(slot),
-            Target::Follower => self.follower,
-            Target::Uncoloured => self.uncoloured,
-            Target::Nothing => true,
-        }
-    }
-
-    pub const fn set(&mut self, target: Target, fresh: bool) {
-        match target {
-            Target::Pointer => self.pointer = fresh,
-            Target::Slot(slot) => *self.slots.get_mut(slot) = fresh,
-            Target::Follower => self.follower = fresh,
-            Target::Uncoloured => self.uncoloured = fresh,
-            Target::Nothing => {}
-        }
-    }
-}
-
-pub const fn target(write: &Write) -> Target {
-    match write {
-        Write::Mark { slot, .. }
-        | Write::Recreate(slot)
-        | Write::Scale { slot, .. }
-        | Write::Evidence { slot, .. }
-        | Write::Delete(slot)
-        | Write::Release(slot)
-        | Write::Uncolour(slot)
-        | Write::Prepare { slot, .. } => Target::Slot(*slot),
-        Write::Point { .. } | Write::Epoch | Write::DeletePointer | Write::Forget => Target::Pointer,
-        Write::MarkFollowers | Write::Follow(_) => Target::Follower,
-        Write::FreezeAutoscaler
-        | Write::ReplaceBudget
-        | Write::Colour(_)
-        | Write::MakeUncoloured { .. }
-        | Write::DeleteUncoloured => Target::Uncoloured,
-        Write::Recheck(_) | Write::Autoscaler { .. } => Target::Nothing,
-    }
-}
-
 /// The record of a pointer that nothing has been switched to yet.
 pub const fn installing() -> Record {
     Record {
@@ -181,45 +113,6 @@ pub const fn installing() -> Record {
         retried: None,
         is_leaving: false,
         epoch: 0,
-    }
-}
-
-/// What of a daemon's first look it still goes by: the pointer with its followers, and each slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mixture {
-    pointer: bool,
-    slots: Slots<bool>,
-}
-
-impl Mixture {
-    /// All that are not wholly new.
-    pub const ALL: [Self; 7] = {
-        const fn of(pointer: bool, blue: bool, green: bool) -> Mixture {
-            Mixture { pointer, slots: Slots { blue, green } }
-        }
-        [
-            of(true, true, true),
-            of(true, true, false),
-            of(true, false, true),
-            of(true, false, false),
-            of(false, true, true),
-            of(false, true, false),
-            of(false, false, true),
-        ]
-    };
-
-    /// What is read anew is as it is.
-    pub const fn fresh(self, mut fresh: Fresh) -> Fresh {
-        if !self.pointer {
-            (fresh.pointer, fresh.follower, fresh.uncoloured) = (true, true, true);
-        }
-        if !self.slots.blue {
-            fresh.slots.blue = true;
-        }
-        if !self.slots.green {
-            fresh.slots.green = true;
-        }
-        fresh
     }
 }
 
@@ -285,6 +178,11 @@ impl Objects {
         self.pointer.as_ref().and_then(|pointer| pointer.record.as_ref())
     }
 
+    /// `spec.replicas`; 0 where there is no Deployment.
+    pub fn replicas(&self, slot: Slot) -> u32 {
+        self.slots.get(slot).deployment.as_ref().map_or(0, |held| held.replicas)
+    }
+
     pub fn selection(&self) -> Selection {
         self.pointer.as_ref().map_or(Selection::Nothing, |pointer| pointer.selection)
     }
@@ -319,10 +217,13 @@ impl Objects {
                 held.is_current = false;
             }),
             Write::Evidence { slot, evidence } => {
+                self.slots.get_mut(*slot).is_evidence_deleted = false;
                 self.change(*slot, |held| put(&mut held.evidence, evidence))
             }
             Write::Prepare { slot, revision, attempt } => {
-                self.slots.get_mut(*slot).prepare(*revision, *attempt);
+                let object = self.slots.get_mut(*slot);
+                object.is_evidence_deleted = false;
+                object.prepare(*revision, *attempt);
                 true
             }
             Write::Delete(slot) => self.slots.get_mut(*slot).deployment.take().is_some(),
@@ -330,6 +231,10 @@ impl Objects {
             Write::DeletePointer => {
                 self.select(Selection::Nothing);
                 self.pointer = None;
+                // Nothing is followed any more. What is removed drains from its release, which this world does not judge.
+                for slot in Slot::ALL {
+                    self.slots.get_mut(slot).left = Left::No;
+                }
                 true
             }
             Write::Forget => self.pointer.as_mut().and_then(|pointer| pointer.record.take()).is_some(),

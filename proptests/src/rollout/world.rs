@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use tidegate_core::rollout::{
-    Attempt, Command, Desired, Gate, GateName, Gates, Order, Revision, Selection, Slot, Slots, Verdict, Write,
+    Attempt, Desired, Gate, GateName, Gates, Revision, Selection, Slot, Slots, Verdict, Write,
 };
 
 use super::bugs::Bug;
 use super::daemon::{Daemon, decision, make_write_old, tick_write};
-use super::invariants::{Violation, check, check_decision, invariant_no_blackout};
-use super::objects::{
-    Fresh, Mixture, NOW, Objects, Own, PointerObject, SlotObject, Target, UncolouredObject, target,
-};
+use super::fresh::{Fresh, Mixture, Target, target};
+use super::invariants::Violation;
+use super::objects::{NOW, Objects, Own, PointerObject, SlotObject, UncolouredObject};
+use super::on_steps::{judge_answer, judge_step};
+use super::on_writes::{judge_write, s2_no_blackout};
 
 /// Stands for "as often as one likes".
 pub const ALWAYS: u8 = u8::MAX;
 
 /// One less of what may still happen.
-const fn less(left: &mut u8) {
+pub const fn less(left: &mut u8) {
     if *left != ALWAYS {
         *left -= 1;
     }
@@ -61,6 +62,8 @@ pub struct Limits {
     pub followers: bool,
     /// A mistake put around the decisions.
     pub bug: Option<Bug>,
+    /// Decisions are judged, not only what comes of them: a mistake is to be found by its harm.
+    pub judges_steps: bool,
 }
 
 impl Limits {
@@ -83,6 +86,7 @@ impl Limits {
         stale: false,
         followers: false,
         bug: None,
+        judges_steps: true,
     };
 }
 
@@ -139,6 +143,28 @@ pub struct World {
 /// A step of the world: what happened, and what it came to.
 pub type Next = (String, Result<World, Violation>);
 
+/// What may happen next, while it is put together.
+pub struct Ways {
+    is_told: bool,
+    ways: Vec<Next>,
+}
+
+impl Ways {
+    pub const fn new(is_told: bool) -> Self {
+        Self { is_told, ways: Vec::new() }
+    }
+
+    /// Words take longer than anything else, and most are never read.
+    pub fn push(&mut self, step: impl FnOnce() -> String, world: Result<World, Violation>) {
+        self.ways.push((if self.is_told { step() } else { String::new() }, world));
+    }
+
+    /// The first of them that leads to such a world.
+    pub fn find(self, may_be: impl Fn(&World) -> bool) -> Option<World> {
+        self.ways.into_iter().filter_map(|(_, world)| world.ok()).find(may_be)
+    }
+}
+
 /// The gates of the small world: one before the switch, one in the bake.
 pub fn gates() -> Gates {
     let gate = |name: &str| Gate { name: GateName(Arc::from(name)), config: 1 };
@@ -151,6 +177,11 @@ pub fn is_move(writes: &[Write], to: Slot) -> bool {
         [Write::Point { selection, .. }, ..] => *selection == Selection::Only(to),
         _ => false,
     }
+}
+
+/// True when one of these writes moves traffic to this slot.
+fn moves_to(writes: &[Write], to: Slot) -> bool {
+    writes.iter().any(|write| is_move(std::slice::from_ref(write), to))
 }
 
 impl World {
@@ -185,9 +216,9 @@ impl World {
         }
     }
 
-    /// Everything that may happen next.
-    pub fn next(&self, limits: &Limits, gates: &Gates) -> Vec<Next> {
-        let mut next = Vec::new();
+    /// Everything that may happen next; told in words where somebody wants to read them.
+    pub fn next(&self, limits: &Limits, gates: &Gates, is_told: bool) -> Vec<Next> {
+        let mut next = Ways::new(is_told);
         for index in 0..self.daemons.len() {
             self.daemon_goes_on(index, limits, gates, &mut next);
         }
@@ -198,13 +229,10 @@ impl World {
         self.people_order(limits, &mut next);
         let mut later = self.clone();
         later.tick();
-        next.push(("tick".to_owned(), Ok(later)));
+        next.push(|| "tick".to_owned(), Ok(later));
         let renews = limits.bug == Some(Bug::RenewedVersions);
-        for (_, world) in &mut next {
-            *world = world.clone().map(|world| world.canonical(renews));
-        }
-        next.retain(|(_, world)| world.as_ref() != Ok(self));
-        next
+        let canonical = |(step, world): Next| (step, world.map(|world| world.canonical(renews)));
+        next.ways.into_iter().map(canonical).filter(|(_, world)| world.as_ref() != Ok(self)).collect()
     }
 
     pub fn tick(&mut self) {
@@ -215,7 +243,7 @@ impl World {
         }
     }
 
-    fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+    pub(super) fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
         let mut world = self.clone();
         change(&mut world);
         world
@@ -227,60 +255,63 @@ impl World {
         }
     }
 
-    fn daemon_goes_on(&self, index: usize, limits: &Limits, gates: &Gates, next: &mut Vec<Next>) {
+    fn daemon_goes_on(&self, index: usize, limits: &Limits, gates: &Gates, next: &mut Ways) {
         let Some(daemon) = self.daemons.get(index) else { return };
         let put = |daemon: Daemon| self.with(|world| world.set_daemon(index, daemon));
         match daemon {
             Daemon::Idle => {
                 if limits.stale {
                     let seen = Box::new(self.objects.clone());
-                    next.push((format!("{index} reads"), Ok(put(Daemon::Reading(seen, Fresh::ALL)))));
+                    next.push(|| format!("{index} reads"), Ok(put(Daemon::Reading(seen, Fresh::ALL))));
                 }
                 let decision = decision(&self.objects, self.wanted, limits, gates);
                 if let Some(daemon) = Daemon::begin(&decision, Fresh::ALL) {
-                    let decided = check_decision(&self.objects, &decision).map(|()| put(daemon));
-                    next.push((format!("{index} decides {:?}", decision.phase), decided));
+                    let judged = judge_step(&self.objects, self.wanted, &decision, limits, gates);
+                    let decided = judged.map(|()| put(daemon));
+                    next.push(|| format!("{index} decides {:?}", decision.phase), decided);
                 }
             }
             Daemon::Reading(seen, fresh) => {
-                next.push((format!("{index} is killed"), Ok(put(Daemon::Idle))));
+                next.push(|| format!("{index} is killed"), Ok(put(Daemon::Idle)));
                 for old in Mixture::ALL {
                     let objects = self.objects.mixed_with(seen, old);
                     let decision = decision(&objects, self.wanted, limits, gates);
-                    let what = format!("{index} decides {:?} with {old:?}", decision.phase);
+                    let what = || format!("{index} decides {:?} with {old:?}", decision.phase);
                     let daemon = Daemon::begin(&decision, old.fresh(*fresh)).unwrap_or(Daemon::Idle);
-                    next.push((what, Ok(put(daemon))));
+                    next.push(what, Ok(put(daemon)));
                 }
             }
             Daemon::Asking(question, fresh) => {
-                next.push((format!("{index} is killed"), Ok(put(Daemon::Idle))));
+                next.push(|| format!("{index} is killed"), Ok(put(Daemon::Idle)));
                 for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Unknown] {
                     let is_unknown = verdict == Verdict::Unknown;
                     if is_unknown && self.left.unknowns == 0 {
                         continue;
                     }
-                    let mut world = put(Daemon::writing(question.as_ref().clone().record(verdict), *fresh));
+                    let writes = question.as_ref().clone().record(verdict);
+                    let judged = judge_answer(&self.objects, &writes, limits);
+                    let mut world = put(Daemon::writing(writes, *fresh));
                     if is_unknown {
                         less(&mut world.left.unknowns);
                     }
-                    next.push((format!("{index} hears {verdict:?}"), Ok(world)));
+                    next.push(|| format!("{index} hears {verdict:?}"), judged.map(|()| world));
                 }
             }
             Daemon::Writing(writes, fresh) => {
                 let Some((first, rest)) = writes.split_first() else { return };
                 let mut killed = put(Daemon::Idle);
-                next.push((format!("{index} is killed"), Ok(killed.clone())));
+                next.push(|| format!("{index} is killed"), Ok(killed.clone()));
                 if self.left.late > 0 && self.late.is_none() && target(first) != Target::Nothing {
                     killed.late = Some((first.clone(), *fresh));
                     less(&mut killed.left.late);
-                    next.push((format!("{index} is killed, its write is on its way"), Ok(killed)));
+                    next.push(|| format!("{index} is killed, its write is on its way"), Ok(killed));
                 }
                 let mut world = self.clone();
                 world.set_daemon(index, Daemon::Idle);
                 let fresh = if limits.bug.is_some_and(|bug| bug.renews(first)) { Fresh::ALL } else { *fresh };
                 let landed = world.land(first, fresh, limits, gates);
-                let what = format!("{index} sends {first:?}");
-                next.push((
+                let what = || format!("{index} sends {first:?}");
+                next.push(
                     what,
                     landed.map(|landed| {
                         if landed {
@@ -288,7 +319,7 @@ impl World {
                         }
                         world
                     }),
-                ));
+                );
             }
         }
     }
@@ -317,10 +348,10 @@ impl World {
         {
             self.objects.keep_evidence_of(&before, *slot);
         }
-        check(&before, write, fresh.raced, self.left.edits < limits.edits, gates)?;
+        judge_write(&before, write, fresh, gates)?;
         let is_gone = matches!(write, Write::DeletePointer) || self.objects.pointer.is_none();
         if !is_gone {
-            invariant_no_blackout(&before, &self.objects, fresh.raced)?;
+            s2_no_blackout(&before, &self.objects, fresh.raced)?;
         }
         self.changed(target);
         if let (Some(before), Some(after)) = (before.record(), self.objects.record())
@@ -335,7 +366,7 @@ impl World {
     }
 
     /// A slot has lost readiness: who has read it again, and is about to move traffic there, could not know.
-    fn races(&mut self, slot: Slot) {
+    pub fn races(&mut self, slot: Slot) {
         for daemon in &mut self.daemons {
             if let Daemon::Writing(writes, fresh) = daemon {
                 fresh.raced |= is_move(writes, slot);
@@ -346,20 +377,34 @@ impl World {
         }
     }
 
-    fn changed(&mut self, target: Target) {
+    /// A slot has got more pods: who has read it, and is about to move traffic away from there, could not know.
+    fn grows(&mut self, slot: Slot) {
+        for daemon in &mut self.daemons {
+            match daemon {
+                Daemon::Reading(_, fresh) => fresh.grown = true,
+                Daemon::Writing(writes, fresh) => fresh.grown |= moves_to(writes, slot.other()),
+                Daemon::Idle | Daemon::Asking(..) => {}
+            }
+        }
+        if let Some((write, fresh)) = &mut self.late {
+            fresh.grown |= moves_to(std::slice::from_ref(write), slot.other());
+        }
+    }
+
+    pub fn changed(&mut self, target: Target) {
         let readers = self.daemons.iter_mut().filter_map(Daemon::fresh);
         readers.chain(self.late.as_mut().map(|(_, fresh)| fresh)).for_each(|fresh| fresh.set(target, false));
     }
 
-    fn late_lands(&self, limits: &Limits, gates: &Gates, next: &mut Vec<Next>) {
+    fn late_lands(&self, limits: &Limits, gates: &Gates, next: &mut Ways) {
         let Some((write, fresh)) = &self.late else { return };
         let mut world = self.with(|world| world.late = None);
         let landed = world.land(write, *fresh, limits, gates);
-        next.push((format!("late: {write:?}"), landed.map(|_| world)));
+        next.push(|| format!("late: {write:?}"), landed.map(|_| world));
     }
 
     /// What Kubernetes' controllers do, each at its own time.
-    pub fn controllers(&self, next: &mut Vec<Next>) {
+    pub fn controllers(&self, next: &mut Ways) {
         for slot in Slot::ALL {
             let object = self.objects.slots.get(slot);
             let is_wanted = object.deployment.as_ref().is_some_and(|held| held.replicas > 0);
@@ -375,7 +420,7 @@ impl World {
                         object.is_evidence_orphaned |= own == Own::None && !held.evidence.is_empty();
                     }
                 });
-                next.push((format!("{slot}: {what}"), Ok(world)));
+                next.push(|| format!("{slot}: {what}"), Ok(world));
             };
             match (object.own, is_wanted) {
                 (Own::None, true) => becomes("a pod starts", Own::Starting),
@@ -388,7 +433,7 @@ impl World {
                 object.deployment.as_ref().is_some_and(|held| held.is_adopted) && object.own != Own::Ready;
             if object.has_others && !is_rolling {
                 let world = self.with(|world| world.objects.slots.get_mut(slot).has_others = false);
-                next.push((format!("{slot}: old pods are gone"), Ok(world)));
+                next.push(|| format!("{slot}: old pods are gone"), Ok(world));
             }
             if object.deployment.as_ref().is_some_and(|held| !held.is_current) {
                 let world = self.with(|world| {
@@ -396,7 +441,7 @@ impl World {
                         held.is_current = true;
                     }
                 });
-                next.push((format!("{slot}: seen by its controller"), Ok(world)));
+                next.push(|| format!("{slot}: seen by its controller"), Ok(world));
             }
             if object.own == Own::Ready && self.left.flaps > 0 {
                 let world = self.with(|world| {
@@ -404,44 +449,50 @@ impl World {
                     world.objects.slots.get_mut(slot).own = Own::Starting;
                     world.races(slot);
                 });
-                next.push((format!("{slot}: its pod is unready"), Ok(world)));
+                next.push(|| format!("{slot}: its pod is unready"), Ok(world));
             }
         }
         self.autoscalers(next);
         self.uncoloured_pods(next);
         if !self.objects.is_settled && self.objects.pointer.is_some() {
-            next.push(("traffic has followed".to_owned(), Ok(self.with(|world| world.objects.settle()))));
+            next.push(|| "traffic has followed".to_owned(), Ok(self.with(|world| world.objects.settle())));
         }
     }
 
     /// An autoscaler changes the size of a slot that has one, and the second pod comes and goes with it.
-    fn autoscalers(&self, next: &mut Vec<Next>) {
+    fn autoscalers(&self, next: &mut Ways) {
         for slot in Slot::ALL {
             let object = self.objects.slots.get(slot);
             let Some(held) = &object.deployment else { continue };
             if object.own == Own::Ready && (held.replicas > 1) != object.has_surplus {
                 let world = self.with(|world| {
-                    let has_surplus = &mut world.objects.slots.get_mut(slot).has_surplus;
-                    *has_surplus = !*has_surplus;
+                    let has_surplus = !object.has_surplus;
+                    world.objects.slots.get_mut(slot).has_surplus = has_surplus;
+                    if has_surplus { world.grows(slot) } else { world.races(slot) }
                 });
-                next.push((format!("{slot}: its second pod comes or goes"), Ok(world)));
+                next.push(|| format!("{slot}: its second pod comes or goes"), Ok(world));
             }
             let Some(min) = object.autoscaler_min.filter(|_| held.replicas > 0) else { continue };
+            let is_due = held.replicas < min;
             let size = if held.replicas == 1 { 2 } else { 1 };
-            if size >= min && self.left.scales > 0 {
+            if is_due || (size >= min && self.left.scales > 0) {
                 let world = self.with(|world| {
-                    less(&mut world.left.scales);
+                    // It never has to change its mind to keep to its least.
+                    if !is_due {
+                        less(&mut world.left.scales);
+                    }
                     world.changed(Target::Slot(slot));
+                    world.races(slot);
                     if let Some(held) = &mut world.objects.slots.get_mut(slot).deployment {
                         (held.replicas, held.is_current) = (size, false);
                     }
                 });
-                next.push((format!("{slot}: its autoscaler wants {size}"), Ok(world)));
+                next.push(|| format!("{slot}: its autoscaler wants {size}"), Ok(world));
             }
         }
     }
 
-    fn uncoloured_pods(&self, next: &mut Vec<Next>) {
+    fn uncoloured_pods(&self, next: &mut Ways) {
         let Some(uncoloured) = self.objects.uncoloured else { return };
         let own = match uncoloured.own {
             Own::None => Own::Starting,
@@ -450,10 +501,10 @@ impl World {
         };
         let world =
             self.with(|world| world.objects.uncoloured = Some(UncolouredObject { own, ..uncoloured }));
-        next.push((format!("without colour: {own:?}"), Ok(world)));
+        next.push(|| format!("without colour: {own:?}"), Ok(world));
     }
 
-    fn git_moves(&self, limits: &Limits, next: &mut Vec<Next>) {
+    fn git_moves(&self, limits: &Limits, next: &mut Ways) {
         if self.left.moves == 0 {
             return;
         }
@@ -466,91 +517,7 @@ impl World {
                     world.wanted = wanted;
                     less(&mut world.left.moves);
                 });
-                next.push((format!("git: {wanted:?}"), Ok(world)));
-            }
-        }
-    }
-
-    fn people_edit(&self, next: &mut Vec<Next>) {
-        if self.left.edits == 0 {
-            return;
-        }
-        let mut edit = |what: String, target: Target, change: &dyn Fn(&mut Objects)| {
-            let world = self.with(|world| {
-                less(&mut world.left.edits);
-                change(&mut world.objects);
-                world.changed(target);
-                if let Target::Slot(slot) = target {
-                    world.races(slot);
-                }
-            });
-            next.push((what, Ok(world)));
-        };
-        if self.objects.pointer.is_some() {
-            for selection in [Selection::Foreign, Selection::Only(Slot::Blue), Selection::Only(Slot::Green)] {
-                edit(format!("people select {selection:?}"), Target::Pointer, &|objects| {
-                    objects.select(selection);
-                });
-            }
-            edit("people delete the pointer".to_owned(), Target::Pointer, &|objects| {
-                objects.select(Selection::Nothing);
-                objects.pointer = None;
-            });
-        }
-        for slot in Slot::ALL {
-            let Some(held) = &self.objects.slots.get(slot).deployment else { continue };
-            edit(format!("people delete {slot}"), Target::Slot(slot), &|objects| {
-                let object = objects.slots.get_mut(slot);
-                object.kept = object.deployment.take().map(|held| (held.revision, held.attempt));
-            });
-            if held.replicas > 0 {
-                edit(format!("people scale {slot} to 0"), Target::Slot(slot), &|objects| {
-                    if let Some(held) = &mut objects.slots.get_mut(slot).deployment {
-                        held.replicas = 0;
-                        held.is_current = false;
-                    }
-                });
-            }
-        }
-    }
-
-    /// Every order that might mean something, and with it those that come too late.
-    fn people_order(&self, limits: &Limits, next: &mut Vec<Next>) {
-        let Some(record) = self.objects.record().filter(|record| record.order.is_none()) else { return };
-        if self.left.orders == 0 {
-            return;
-        }
-        let rejected = record.rejected.as_ref().map(|rejected| rejected.revision);
-        let revisions: Vec<Revision> =
-            (0..limits.revisions).map(|revision| Revision::new(u128::from(revision))).collect();
-        for command in [Command::Abort, Command::Promote, Command::RollBack, Command::Resume, Command::Retry]
-        {
-            for revision in &revisions {
-                let is_about_it = match command {
-                    Command::Resume => revision == &Revision::new(0),
-                    Command::Retry => rejected == Some(*revision),
-                    Command::Abort | Command::Promote | Command::RollBack => true,
-                };
-                if !is_about_it {
-                    continue;
-                }
-                let order = Order {
-                    command,
-                    revision: *revision,
-                    person: Arc::from(""),
-                    reason: Arc::from(""),
-                    at: NOW,
-                };
-                let world = self.with(|world| {
-                    less(&mut world.left.orders);
-                    if let Some(record) =
-                        world.objects.pointer.as_mut().and_then(|pointer| pointer.record.as_mut())
-                    {
-                        record.order = Some(order);
-                    }
-                    world.changed(Target::Pointer);
-                });
-                next.push((format!("people order {command:?} {revision}"), Ok(world)));
+                next.push(|| format!("git: {wanted:?}"), Ok(world));
             }
         }
     }

@@ -159,10 +159,12 @@ pub const ROLLOUT_HALTED: Explanation = Explanation {
 pub const ROLLOUT_STUCK: Explanation = Explanation {
     title: "A rollout cannot go on",
     meaning: "The API server refuses a step (a quota, a webhook, a right that is missing), something that is not Tidegate's stands \
-              where a colour belongs, or a workload has colours and no policy matches it any more. Traffic stays where it is.",
+              where a colour belongs, a workload has colours and no policy matches it any more, or none of the pods that serve is \
+              ready. Traffic stays where it is.",
     example: Example::Situation {
         when: "A quota of the namespace has no room for a second colour.",
         says: "the rollout does not go on: prepare: the API server refused: exceeded quota: compute, requested: pods=2",
     },
-    remedy: "Do what the API server's words ask for; the step is tried again by itself.",
+    remedy: "Do what the words ask for; the step is tried again by itself. Pods that are not ready say why in `tidegate tree` and in \
+             their logs.",
 };

@@ -129,7 +129,7 @@ pub struct Asked {
 
 /// What follows.
 pub fn judge(gate: &PrometheusGate, asked: &Asked, now: Timestamp) -> Judgement {
-    let PrometheusGate { source: _, query: _, min, max, bound, max_age, traffic } = gate;
+    let PrometheusGate { source: _, query, min, max, bound, max_age, traffic } = gate;
     let fresh = |sample: &Result<Sample, String>| {
         sample.clone().and_then(|sample| stale(sample, now, *max_age).map_or(Ok(sample), Err))
     };
@@ -163,7 +163,9 @@ pub fn judge(gate: &PrometheusGate, asked: &Asked, now: Timestamp) -> Judgement 
     let judgement = if above && below {
         Judgement::pass(samples, format!("the query gives {value}{of}, allowed is {threshold}"))
     } else {
-        Judgement::fail(samples, format!("the query gives {value}{of}, allowed is {threshold}")).by(bound)
+        let query = text::quote(query);
+        Judgement::fail(samples, format!("the query gives {value}{of}, allowed is {threshold}: {query}"))
+            .by(bound)
     };
     judgement.measured(value.to_string(), threshold)
 }

@@ -36,8 +36,8 @@ const ROWS: [fn(&Case<'_>, Selection) -> Option<Decision>; 18] = [
     |case, _| case.fast_roll_back(), // 6
     |case, _| case.follow(),         // 7
     |case, _| case.repair(),         // 8
+    |case, _| case.keep_size(),      // S4, before 9: it may be all that a way back lacks
     |case, _| case.stranded(),       // 9
-    |case, _| case.keep_size(),      // S4
     |case, _| case.settle(),         // 10
     |case, _| case.promote(),        // the order
     |case, _| case.bake(),           // 11, 12

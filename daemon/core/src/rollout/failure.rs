@@ -237,8 +237,12 @@ impl Failure {
 
     /// In one line: what failed, what was measured, what was done.
     pub fn headline(&self) -> String {
-        let measured = self.gate.as_ref().and_then(|FailedGate { finding, .. }| {
-            Some(format!(" ({}, expected {})", finding.value.as_ref()?, finding.threshold.as_ref()?))
+        let measured = self.gate.as_ref().map(|FailedGate { finding, .. }| {
+            match (&finding.value, &finding.threshold) {
+                (Some(value), Some(threshold)) => format!(" ({value}, expected {threshold})"),
+                // Nothing came that could be measured.
+                _ => format!(" ({})", finding.summary),
+            }
         });
         format!("{}{}; {}", self.reason, measured.unwrap_or_default(), self.done)
     }

@@ -10,37 +10,43 @@ use super::step::{Decision, Phase, Waiting, Write};
 impl Case<'_> {
     /// Without colours, and back to them when git changes its mind on the way.
     pub(super) fn leave(&self) -> Option<Decision> {
-        let Self { situation, record, live, .. } = self;
-        match (situation.desired, record.is_leaving) {
+        match (self.situation.desired, self.record.is_leaving) {
             (Desired::Plain, false) => Some(self.begin_to_leave()),
             (Desired::Plain, true) => Some(self.go_on_leaving()),
-            (Desired::Revision { .. }, true) => {
-                if situation.ready(*live) < situation.floor(Some(*live)).max(1) {
-                    return Some(Decision::wait(Phase::Leave, Waiting::Pods));
-                }
-                let back = Record { is_leaving: false, settled_at: None, ..next(record) };
-                let mark = Write::Mark { slot: *live, serves: true };
-                Some(Decision::carry(Phase::Leave, vec![mark, Write::MarkFollowers, point(back)]))
-            }
+            (Desired::Revision { .. }, true) => Some(self.turn_back()),
             (Desired::Revision { .. } | Desired::Unknown | Desired::Gone { .. }, _) => None,
         }
     }
 
-    /// The Deployment without a colour comes first; then traffic goes to all pods. One that was taken over and never rolled out
-    /// under a colour is that Deployment already.
-    fn begin_to_leave(&self) -> Decision {
+    /// Back to the colours, as soon as the live one is well, or nothing else serves that would be lost. One that stays sick beside a
+    /// Deployment that serves is left to the end, and taken over from there: it must not keep a good revision waiting for ever.
+    fn turn_back(&self) -> Decision {
         let Self { situation, record, live, .. } = self;
+        if self.is_let_go() {
+            return self.go_on_leaving();
+        }
+        let is_well = situation.ready(*live) >= situation.floor(Some(*live)).max(1);
+        if !is_well && situation.uncoloured.is_some_and(|uncoloured| uncoloured.ready > 0) {
+            let is_late =
+                record.settled_at.is_some_and(|settled| situation.is_over(settled, situation.timing.warm));
+            return if is_late { self.go_on_leaving() } else { Decision::wait(Phase::Leave, Waiting::Pods) };
+        }
+        let back = Record { is_leaving: false, settled_at: None, ..next(record) };
+        let mark = Write::Mark { slot: *live, serves: true };
+        Decision::carry(Phase::Leave, vec![mark, Write::MarkFollowers, point(back)])
+    }
+
+    /// The other slot goes first, then comes the Deployment without a colour, then traffic goes to all pods. One that was taken over
+    /// and never rolled out under a colour is that Deployment already.
+    fn begin_to_leave(&self) -> Decision {
+        let Self { situation, record, live, other } = self;
+        if let Some(decision) = self.empty_other() {
+            return decision;
+        }
         let is_adopted = situation.deployment(*live).is_some_and(|held| held.is_adopted);
         let parity = situation.parity(Some(*live)).max(1);
         if !is_adopted {
             match situation.uncoloured {
-                // The one that was taken over has the name that is needed, and another revision: it goes first.
-                None if self.is_other_adopted() => {
-                    if !situation.is_drained(record) {
-                        return Decision::wait(Phase::Leave, Waiting::Time);
-                    }
-                    return Decision::carry(Phase::Leave, put_away(situation, self.other));
-                }
                 None => {
                     let make = Write::MakeUncoloured { replicas: parity };
                     return Decision::carry(Phase::Leave, vec![Write::Epoch, make]);
@@ -52,7 +58,29 @@ impl Case<'_> {
             }
         }
         let leaving = Record { is_leaving: true, settled_at: None, halted: None, ..next(record) };
-        Decision::carry(Phase::Leave, vec![Write::MarkFollowers, point(leaving)])
+        // Whoever is about to give the other slot a size has to look again.
+        let mark = situation.deployment(*other).map(|_| Write::Mark { slot: *other, serves: false });
+        let writes = mark.into_iter().chain([Write::MarkFollowers, point(leaving)]).collect();
+        Decision::carry(Phase::Leave, writes)
+    }
+
+    /// Traffic to all pods is traffic to the other slot's, which may have failed its gates, or not have been asked. And a Deployment
+    /// that was taken over has the name that is needed.
+    fn empty_other(&self) -> Option<Decision> {
+        let Self { situation, record, other, .. } = self;
+        if situation.replicas(*other) > 0 || self.is_other_adopted() {
+            if !situation.is_drained(record) {
+                return Some(Decision::wait(Phase::Leave, Waiting::Time));
+            }
+            return Some(Decision::carry(Phase::Leave, put_away(situation, *other)));
+        }
+        let has_pods = situation.slots.get(*other).pods.total > 0;
+        has_pods.then(|| Decision::wait(Phase::Leave, Waiting::Pods))
+    }
+
+    /// The live slot's Deployment has gone on the way out, or has no colour any more, and the one without a colour is there.
+    pub(super) fn is_let_go(&self) -> bool {
+        self.situation.deployment(self.live).is_none() && self.situation.uncoloured.is_some()
     }
 
     fn is_other_adopted(&self) -> bool {
@@ -76,7 +104,9 @@ impl Case<'_> {
         let is_adopted_ready = |slot: Slot| {
             situation.deployment(slot).is_some_and(|held| held.is_adopted) && situation.ready(slot) > 0
         };
-        if !(is_served || Slot::ALL.into_iter().any(is_adopted_ready)) {
+        // One without pods serves nobody: it may go however sick the rest is.
+        let is_empty = situation.replicas(slot) == 0 && situation.slots.get(slot).pods.total == 0;
+        if !(is_empty || is_served || Slot::ALL.into_iter().any(is_adopted_ready)) {
             return Decision::wait(Phase::Leave, Waiting::Pods);
         }
         Decision::carry(Phase::Leave, vec![Write::Epoch, Write::Delete(slot)])

@@ -21,11 +21,13 @@
 //! | `unrecorded` | rows while nothing is live: restore, install, adopt |
 //! | `traffic` | rows that keep traffic where the record says: torn, follow, settle |
 //! | `bake` | rows of an open bake: roll back, gates, close |
+//! | `coming` | what ends a phase, and when |
 //! | `upkeep` | rows that keep what is live, and put away what nothing needs: repair, retire, resize |
 //! | `leave` | rows of the end of the colours |
 //! | `forward` | rows towards the desired revision: empty, prepare, warm, gates, switch |
 
 mod bake;
+mod coming;
 mod decide;
 mod failure;
 mod finding;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Changes, Failure, stage_word};
@@ -59,6 +59,8 @@ pub struct WorkloadStatus {
 pub enum WorkloadState {
     /// Live at what git asks for, its bake closed.
     Live,
+    /// The same, and not one of its pods is ready.
+    Degraded,
     /// On its way: a colour is prepared, proven, or put away.
     Moving,
     /// Traffic has moved, and gates watch.
@@ -113,6 +115,9 @@ pub struct GateStatus {
     /// When it was asked last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// It has so long to pass, or watches so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 impl WorkloadState {
@@ -120,6 +125,7 @@ impl WorkloadState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
+            Self::Degraded => "degraded",
             Self::Moving => "moving",
             Self::Baking => "baking",
             Self::Waiting => "waiting",
@@ -177,7 +183,7 @@ impl Reported<'_> {
         }
     }
 
-    fn record(&self) -> Option<&Record> {
+    pub(super) fn record(&self) -> Option<&Record> {
         match self.situation.pointer {
             Pointer::Recorded { record, .. } => Some(record),
             Pointer::Unrecorded => None,
@@ -203,10 +209,13 @@ impl Reported<'_> {
             }
             Phase::Rejected => WorkloadState::Rejected,
             Phase::Steady | Phase::Resize | Phase::Retire => {
-                if self.record().is_none_or(is_live) {
-                    WorkloadState::Live
-                } else {
+                if !self.record().is_none_or(is_live) {
                     WorkloadState::Moving
+                } else if self.record().and_then(|record| record.live).is_some_and(|live| self.is_down(live))
+                {
+                    WorkloadState::Degraded
+                } else {
+                    WorkloadState::Live
                 }
             }
             Phase::Repair | Phase::Settle | Phase::Follow | Phase::Decline => match self.record() {
@@ -227,6 +236,12 @@ impl Reported<'_> {
             | Phase::Reject
             | Phase::Switch => WorkloadState::Moving,
         }
+    }
+
+    /// None of a slot's pods is ready, and there are to be some.
+    fn is_down(&self, slot: Slot) -> bool {
+        let pods = self.situation.slots.get(slot).pods;
+        self.situation.replicas(slot) > 0 && pods.ready == 0 && pods.others_ready == 0
     }
 
     fn reason(&self) -> String {
@@ -250,6 +265,9 @@ impl Reported<'_> {
                 format!("the new revision fails, and there is nothing well to go back to; {serving}")
             }
             Phase::Settle => "endpoints follow the switch".to_owned(),
+            Phase::Bake if self.record().is_some_and(|record| record.from.is_none()) => {
+                format!("{serving}; gates watch, and there is nothing to go back to")
+            }
             Phase::Bake => format!("{serving}; gates watch"),
             Phase::Inconclusive => format!("the bake is over and gates could not tell; {serving}"),
             Phase::Close => "all gates have passed; the bake closes".to_owned(),
@@ -328,58 +346,6 @@ impl Reported<'_> {
         }
     }
 
-    /// What ends the phase, and when at the latest.
-    fn next(&self) -> (Option<String>, Option<Timestamp>) {
-        let timing = self.situation.timing;
-        let after = |since: Option<Timestamp>, duration: SignedDuration| {
-            since.map(|since| since.checked_add(duration).unwrap_or(Timestamp::MAX))
-        };
-        let record = self.record();
-        let settled = record.and_then(|record| record.settled_at);
-        let live = record.and_then(|record| record.live);
-        let prepared =
-            self.situation.deployment(live.map_or(Slot::Blue, Slot::other)).map(|held| held.prepared_at);
-        match self.decision.phase {
-            Phase::Bake => match record.map(|record| record.bake) {
-                Some(Bake::Open { until, .. }) => (Some("the bake ends".to_owned()), Some(until)),
-                Some(Bake::Closed { .. }) | None => (None, None),
-            },
-            Phase::Inconclusive => {
-                (Some("a gate can tell, or `tidegate promote` or `abort`".to_owned()), None)
-            }
-            Phase::Drain => (Some("the drain is over".to_owned()), after(settled, timing.drain)),
-            Phase::Warm => {
-                (Some("its pods are ready, or its deadline".to_owned()), after(prepared, timing.warm))
-            }
-            Phase::Hold => (Some("the window opens".to_owned()), None),
-            Phase::Rejected => (Some("another commit, or `tidegate retry` with a reason".to_owned()), None),
-            Phase::Halted => (Some("another commit, or `tidegate resume` with a reason".to_owned()), None),
-            Phase::Stranded => (Some("another commit".to_owned()), None),
-            Phase::Restore
-            | Phase::Install
-            | Phase::Adopt
-            | Phase::Remove
-            | Phase::Torn
-            | Phase::Decline
-            | Phase::RollBack
-            | Phase::FastRollBack
-            | Phase::Follow
-            | Phase::Repair
-            | Phase::Settle
-            | Phase::Close
-            | Phase::Leave
-            | Phase::Steady
-            | Phase::Resize
-            | Phase::Retire
-            | Phase::Empty
-            | Phase::Prepare
-            | Phase::ScaleUp
-            | Phase::Reject
-            | Phase::Gates
-            | Phase::Switch => (None, None),
-        }
-    }
-
     fn slot(&self, slot: Slot) -> Option<SlotStatus> {
         let record = (*self.records.get(slot))?;
         Some(SlotStatus {
@@ -411,6 +377,13 @@ impl Reported<'_> {
             Stage::BeforeSwitch => &self.situation.gates.before_switch,
             Stage::Baking(_) => &self.situation.gates.while_baking,
         };
+        let until = match (stage, record.bake) {
+            (Stage::Baking(_), Bake::Open { until, max }) => {
+                let until = if self.situation.now < until { until } else { max };
+                Some(until).filter(|until| self.situation.now < *until)
+            }
+            (Stage::Baking(_), Bake::Closed { .. }) | (Stage::BeforeSwitch, _) => None,
+        };
         gates
             .iter()
             .map(|gate| {
@@ -425,6 +398,7 @@ impl Reported<'_> {
                     samples: finding.map_or(0, |finding| finding.samples),
                     summary: finding.map_or(String::new(), |finding| finding.summary.clone()),
                     at: finding.map(|finding| finding.ended),
+                    until,
                 }
             })
             .collect()

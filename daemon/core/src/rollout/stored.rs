@@ -45,6 +45,9 @@ pub struct PointerRecord {
 pub struct Held {
     /// Its revision.
     pub revision: Revision,
+    /// The try for which it was written.
+    #[serde(default)]
+    pub attempt: Attempt,
     /// The commit that it was made from.
     pub commit: String,
     /// `spec.replicas`.
@@ -57,8 +60,8 @@ pub struct Held {
 
 impl Held {
     /// Without ports: it has had no traffic.
-    pub const fn new(revision: Revision, commit: String, size: u32) -> Self {
-        Self { revision, commit, size, ports: BTreeMap::new() }
+    pub const fn new(revision: Revision, attempt: Attempt, commit: String, size: u32) -> Self {
+        Self { revision, attempt, commit, size, ports: BTreeMap::new() }
     }
 }
 
@@ -112,8 +115,7 @@ pub struct Answer {
 impl SlotRecord {
     /// Of a template that is written now, at no size yet.
     pub fn prepared(
-        Held { revision, commit, size: _, ports: _ }: Held,
-        attempt: Attempt,
+        Held { revision, attempt, commit, size: _, ports: _ }: Held,
         (drain, service): (SignedDuration, String),
         now: Timestamp,
     ) -> Self {
@@ -219,9 +221,9 @@ mod tests {
     }
 
     fn record() -> SlotRecord {
-        let held = Held::new(Revision::new(u128::MAX), "4f1c2aa".to_owned(), 2);
+        let held = Held::new(Revision::new(u128::MAX), Attempt::default(), "4f1c2aa".to_owned(), 2);
         let keep = (SignedDuration::from_secs(30), "api".to_owned());
-        SlotRecord::prepared(held, Attempt::default(), keep, Timestamp::UNIX_EPOCH)
+        SlotRecord::prepared(held, keep, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -264,7 +266,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
         });
         record.order = Some(order);
-        let held = Held::new(Revision::new(7), "4f1c2aa".to_owned(), 2);
+        let held = Held::new(Revision::new(7), Attempt { git: 1, ordered: 1 }, "4f1c2aa".to_owned(), 2);
         let record = PointerRecord {
             app: "api".to_owned(),
             record,

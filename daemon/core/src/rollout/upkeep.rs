@@ -9,7 +9,7 @@ impl Case<'_> {
     /// Row 8. The live slot, or the one that an open bake may go back to, is missing or at 0.
     pub(super) fn repair(&self) -> Option<Decision> {
         let Self { situation, .. } = self;
-        if self.record.is_leaving && situation.desired == Desired::Plain {
+        if self.record.is_leaving && (situation.desired == Desired::Plain || self.is_let_go()) {
             return None;
         }
         let needed = [Some(self.live), self.from().map(|from| from.slot)];

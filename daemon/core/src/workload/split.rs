@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::build::build;
+use super::drain_safe::{DrainSafety, drain_safe};
 use super::matching::candidates;
-use super::model::Workload;
+use super::model::{Colours, Workload};
 use super::neighbours::Neighbours;
+use super::read::place;
 use crate::object::{DesiredObject, ObjectId};
-use crate::policy::RolloutPolicy;
-use crate::problem::Problem;
+use crate::policy::{GateKind, RolloutPolicy};
+use crate::problem::{Code, Problem};
+use crate::rollout::Verdict;
 
 /// What rolls out, and what does not. Where `problems` holds an error nothing of it is to be carried out.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +24,24 @@ pub struct Split {
     pub workloads: Vec<Arc<Workload>>,
     /// Why something cannot roll out, and policies that match nothing.
     pub problems: Vec<Problem>,
+}
+
+/// What a gate `drainSafe` would turn down once the pods of the other colour run: it reads the manifest alone, so that it is known
+/// before the commit is merged.
+fn undrained(workload: &Workload) -> Option<Problem> {
+    let mut gates = workload.policy.before_switch.iter();
+    let gate = gates.find(|gate| gate.kind == GateKind::DrainSafe)?;
+    let DrainSafety { verdict, summary } = drain_safe(&workload.object.to_value());
+    if workload.mode == Colours::Plain || verdict != Verdict::Fail {
+        return None;
+    }
+    let message = format!("its gate `{}` will turn it down: {summary}", gate.name);
+    let containers = place(&workload.object, "/spec/template/spec/containers");
+    let problem = Problem::warning(Code::RolloutUnproven, message).at(containers).object(&workload.reference);
+    Some(problem.related("the gate", gate.location.clone()).help(
+        "do so, within a grace period that is longer than the pause; where the program itself goes on answering for some seconds \
+         after SIGTERM, the policy can do without this gate",
+    ))
 }
 
 /// Takes from the objects of an environment what the policies that it names are for.
@@ -35,7 +56,11 @@ pub fn split(objects: &[Arc<DesiredObject>], policies: &[Arc<RolloutPolicy>]) ->
             .entry(namespace.clone())
             .or_insert_with(|| Neighbours::of(objects, namespace.as_deref()));
         match build(&candidate, neighbours) {
-            Ok(workload) => workloads.extend(workload.map(Arc::new)),
+            Ok(Some(workload)) => {
+                problems.extend(undrained(&workload));
+                workloads.push(Arc::new(workload));
+            }
+            Ok(None) => {}
             Err(found) => problems.extend(found),
         }
     }

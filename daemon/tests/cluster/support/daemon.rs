@@ -47,6 +47,12 @@ impl Daemon {
         Self::start_wrapped(repo, kubeconfig, &["--cache-dir", &cache], FILTER, wrapper)
     }
 
+    /// Starts as what a program becomes that is given the daemon's own words after these.
+    pub fn start_under(program: &[&str], repo: &str, kubeconfig: &Path, flags: &[&str]) -> Self {
+        let wrapper = program.iter().map(|word| (*word).to_owned()).collect();
+        Self::start_wrapped(repo, kubeconfig, flags, FILTER, wrapper)
+    }
+
     /// Starts with another filter of log lines.
     pub fn start_logging(repo: &str, kubeconfig: &Path, flags: &[&str], filter: &str) -> Self {
         Self::start_wrapped(repo, kubeconfig, flags, filter, Vec::new())

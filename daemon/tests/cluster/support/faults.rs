@@ -49,9 +49,58 @@ pub enum Fault {
     KillAfter,
     /// The daemon is killed as soon as it has been given the answer.
     KillAnswered,
-    /// The daemon is killed, and the API server sees the request so long after: its successor is at work by then.
-    KillLate(Duration),
+    /// The daemon is killed, and the API server sees the request once this is let go: its successor is at work by then.
+    KillLate(Hold),
+    /// The API server sees the request once this is let go.
+    KeptBack(Hold),
 }
+
+/// Keeps a request back until it is let go.
+#[derive(Debug, Clone)]
+pub struct Hold(Arc<tokio::sync::watch::Sender<Held>>);
+
+/// Where a request is that is kept back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Waits,
+    Goes,
+    Landed,
+}
+
+impl Hold {
+    pub fn new() -> Self {
+        Self(Arc::new(tokio::sync::watch::Sender::new(Held::Waits)))
+    }
+
+    pub fn let_go(&self) {
+        self.becomes(Held::Goes);
+    }
+
+    /// The API server has answered it.
+    pub fn has_landed(&self) -> bool {
+        *self.0.borrow() == Held::Landed
+    }
+
+    fn becomes(&self, next: Held) {
+        self.0.send_if_modified(|held| {
+            let goes_on = *held < next;
+            *held = next.max(*held);
+            goes_on
+        });
+    }
+
+    async fn ends(&self) {
+        let _ = self.0.subscribe().wait_for(|held| *held != Held::Waits).await;
+    }
+}
+
+impl PartialEq for Hold {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Hold {}
 
 /// A request that came.
 #[derive(Debug, Clone)]
@@ -258,10 +307,18 @@ async fn exchange(
             parts.uri = uri.parse().unwrap();
             forward(stream, shared, Request::from_parts(parts, body), (&call, index)).await
         }
-        Fault::KillLate(after) => {
+        Fault::KillLate(hold) => {
             shared.kill().await;
-            tokio::time::sleep(*after).await;
-            forward(stream, shared, request, (&call, index)).await.map(|_| false)
+            hold.ends().await;
+            let forwarded = forward(stream, shared, request, (&call, index)).await;
+            hold.becomes(Held::Landed);
+            forwarded.map(|_| false)
+        }
+        Fault::KeptBack(hold) => {
+            hold.ends().await;
+            let forwarded = forward(stream, shared, request, (&call, index)).await;
+            hold.becomes(Held::Landed);
+            forwarded
         }
         Fault::Pass
         | Fault::LostReply
@@ -327,6 +384,7 @@ async fn forward(
         | Fault::Answer { .. }
         | Fault::KillBefore
         | Fault::KillLate(_)
+        | Fault::KeptBack(_)
         | Fault::KillAfter => {
             write_whole(stream, code, &head, &body).await?;
             Ok(true)

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub use api::{Api, client, runtime};
 pub use audit::{Audited, Mark, Request};
 pub use daemon::{Daemon, Output, tidegate};
-pub use faults::{Call, Fault, FaultProxy, status_of};
+pub use faults::{Call, Fault, FaultProxy, Hold, status_of};
 pub use kube::Kube;
 pub use load::{Answers, Load};
 pub use proxy::Proxy;

@@ -1,7 +1,10 @@
 //! An open bake.
 
-use super::super::{Bake, Phase, Reason, Recheck, Selection, Slot, Step, Unready, Verdict, Waiting, Write};
-use super::scene::{Scene, ago, gate, later, revision};
+use super::super::{
+    Autoscaler, Bake, Phase, Reason, Recheck, Selection, Slot, SlotView, Step, Unready, Verdict, Waiting,
+    Write,
+};
+use super::scene::{Scene, ago, gate, later, revision, running};
 
 /// The bake's time is over, and nothing has been said.
 fn over() -> Scene {
@@ -79,6 +82,22 @@ fn a_failure_with_nothing_well_to_go_back_to_is_told_and_moves_nothing() {
     scene.slots.blue.pods.ready = 0;
     scene.record().unready = Unready { live: None, from: Some(ago(5)) };
     scene.waits(Phase::Stranded, Waiting::People);
+}
+
+#[test]
+fn a_slot_to_go_back_to_that_is_only_too_small_gets_its_size_before_people_are_called() {
+    let mut scene = Scene::baking();
+    scene.size.autoscaler = Some(Autoscaler { min: 2, max: 9 });
+    scene.slots.blue.autoscaler_min = Some(2);
+    scene.slots.green = SlotView { autoscaler_min: Some(2), ..running(2, 4) };
+    scene.says_in_bake(Verdict::Fail);
+    scene.record().unready = Unready { live: None, from: Some(ago(5)) };
+    scene.carries(Phase::Bake, &[Write::Autoscaler { slot: Slot::Blue, min: 4 }]);
+    scene.slots.blue.autoscaler_min = Some(4);
+    scene.waits(Phase::Stranded, Waiting::People);
+    scene.slots.blue = SlotView { autoscaler_min: Some(4), ..running(1, 4) };
+    scene.record().unready = Unready::default();
+    assert_eq!(scene.phase(), Phase::RollBack);
 }
 
 #[test]

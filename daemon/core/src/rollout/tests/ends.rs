@@ -1,7 +1,13 @@
 //! Taking a running workload over, and letting it go.
 
-use super::super::{Desired, Phase, Pointer, Recheck, Selection, Slot, SlotView, Uncoloured, Waiting, Write};
+use super::super::{
+    Desired, Phase, Pods, Pointer, Recheck, Selection, Slot, SlotView, Uncoloured, Waiting, Write,
+};
 use super::scene::{NOW, Scene, ago, running};
+
+/// The Deployment without a colour, made for the time after the colours.
+const MADE: Uncoloured =
+    Uncoloured { replicas: 2, ready: 2, has_autoscaler: false, has_budget: false, is_ours: true };
 
 fn before_tidegate() -> Scene {
     let mut scene = Scene::steady();
@@ -200,4 +206,56 @@ fn a_workload_that_left_git_and_may_not_be_pruned_stays_and_is_repaired() {
     scene.waits(Phase::Steady, Waiting::People);
     scene.held(Slot::Blue).replicas = 0;
     assert_eq!(scene.phase(), Phase::Repair);
+}
+
+#[test]
+fn nobody_leaves_the_colours_before_the_other_slot_is_empty() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Plain;
+    scene.slots.green = running(2, 2);
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Scale { slot: Slot::Green, replicas: 0 }]);
+    scene.record().settled_at = Some(ago(0));
+    scene.waits(Phase::Leave, Waiting::Time);
+    scene.record().settled_at = Some(ago(1));
+    scene.held(Slot::Green).replicas = 0;
+    scene.waits(Phase::Leave, Waiting::Pods);
+    scene.slots.green.pods = Pods::default();
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::MakeUncoloured { replicas: 2 }]);
+    scene.uncoloured = Some(MADE);
+    // A daemon that is about to give it a size has to look again.
+    assert_eq!(scene.writes().first(), Some(&Write::Mark { slot: Slot::Green, serves: false }));
+    assert!(scene.pointed().is_leaving);
+}
+
+#[test]
+fn a_colour_that_gets_sick_on_the_way_out_keeps_no_new_revision_waiting() {
+    let mut scene = Scene::steady();
+    scene.record().is_leaving = true;
+    scene.selects(Selection::All);
+    scene.slots.blue.pods.ready = 0;
+    // Nothing else serves: there is nothing to lose.
+    assert!(!scene.pointed().is_leaving);
+    scene.uncoloured = Some(MADE);
+    scene.record().settled_at = Some(ago(5));
+    scene.waits(Phase::Leave, Waiting::Pods);
+    scene.record().settled_at = Some(ago(10));
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Delete(Slot::Blue)]);
+}
+
+#[test]
+fn a_colour_that_has_gone_on_the_way_out_is_not_made_again_where_another_serves() {
+    let mut scene = Scene::steady();
+    scene.record().is_leaving = true;
+    scene.record().settled_at = Some(ago(5));
+    scene.selects(Selection::All);
+    scene.slots.blue = SlotView::default();
+    scene.uncoloured = Some(MADE);
+    scene.carries(Phase::Leave, &[Write::Forget]);
+    scene.uncoloured = None;
+    scene.carries(Phase::Repair, &[Write::Recreate(Slot::Blue)]);
+    // However sick that one is: git's new revision may be the cure, and begins once the way out is over.
+    scene.uncoloured = Some(Uncoloured { ready: 0, ..MADE });
+    scene.carries(Phase::Leave, &[Write::Forget]);
+    scene.slots.green = running(2, 0);
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Delete(Slot::Green)]);
 }

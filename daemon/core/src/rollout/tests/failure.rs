@@ -22,8 +22,8 @@ fn reference(kind: &str, name: &str) -> ObjectRef {
 }
 
 fn held(number: u128, commit: &str) -> SlotRecord {
-    let held = Held::new(revision(number), commit.to_owned(), 2);
-    SlotRecord::prepared(held, Attempt::default(), (minutes(1), "api".to_owned()), ago(9))
+    let held = Held::new(revision(number), Attempt::default(), commit.to_owned(), 2);
+    SlotRecord::prepared(held, (minutes(1), "api".to_owned()), ago(9))
 }
 
 fn failed(record: SlotRecord, name: &str, stage: Stage) -> SlotRecord {

@@ -91,6 +91,9 @@ fn a_live_slot_below_its_size_is_told_with_what_keeps_it_there() {
     scene.slots.blue.pods.ready = 1;
     let told = "blue serves with 1 of 2 (pod api-blue-1, container main: CrashLoopBackOff)";
     assert_eq!(status(&scene).reason, told);
+    assert_eq!(status(&scene).state, WorkloadState::Live);
+    scene.slots.blue.pods.ready = 0;
+    assert_eq!(status(&scene).state, WorkloadState::Degraded, "nobody answers");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::super::Colours;
+use super::super::{Colours, Split};
 use super::shop::{Shop, autoscaler, budget, config_map, policy, service};
 use crate::location::Location;
 use crate::policy::{Gate, GateKind, LabelSelector, LbHealthGate, Mode};
@@ -141,7 +141,8 @@ fn the_drain_is_no_shorter_than_what_a_pod_may_take() {
 
 #[test]
 fn windows_are_no_gates_that_are_asked() {
-    let mut shop = Shop::new();
+    let pause = json!({ "preStop": { "sleep": { "seconds": 5 } } });
+    let mut shop = Shop::new().web("/spec/template/spec/containers/0/lifecycle", pause);
     let gate = |name: &str, kind: GateKind| Gate {
         name: name.to_owned(),
         location: Location::file("policies/blue-green.yaml"),
@@ -158,6 +159,39 @@ fn windows_are_no_gates_that_are_asked() {
     assert_eq!(workload.windows, ["no-fridays", "workdays"]);
     let asked = |name: &str| vec![rollout::Gate { name: GateName(name.into()), config: 7 }];
     assert_eq!(workload.gates, Gates { before_switch: asked("drain"), while_baking: asked("ready") });
+}
+
+#[test]
+fn what_a_gate_reads_from_the_manifest_alone_is_told_before_the_merge() {
+    let gated = |pause: Option<u64>| {
+        let mut shop = Shop::new();
+        shop.policies[0].before_switch = vec![Gate {
+            name: "drain".to_owned(),
+            location: Location::file("policies/blue-green.yaml"),
+            timeout: Duration::from_secs(30),
+            every: Duration::from_secs(10),
+            kind: GateKind::DrainSafe,
+            config: 7,
+        }];
+        match pause {
+            Some(seconds) => {
+                let hook = json!({ "preStop": { "sleep": { "seconds": seconds } } });
+                shop.web("/spec/template/spec/containers/0/lifecycle", hook)
+            }
+            None => shop,
+        }
+    };
+    let Split { problems, workloads, .. } = gated(None).split();
+    assert_eq!(workloads.len(), 1, "it rolls out, and the gate decides");
+    let told = problems.iter().map(|problem| (problem.code, problem.severity, problem.message.as_str()));
+    let told: Vec<_> = told.collect();
+    let [(Code::RolloutUnproven, Severity::Warning, message)] = told[..] else { panic!("{problems:#?}") };
+    assert!(message.starts_with("its gate `drain` will turn it down: "), "{message}");
+    assert!(
+        problems[0].location.as_ref().is_some_and(|at| at.file.contains("deployment-web")),
+        "{problems:#?}"
+    );
+    assert!(gated(Some(5)).split().problems.is_empty());
 }
 
 #[test]
