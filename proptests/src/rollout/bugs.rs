@@ -65,11 +65,13 @@ pub enum Bug {
     FollowOneSide,
     /// A bake without verdict asks no more gates.
     InconclusiveStopsGates,
+    /// A first installation that is given up leaves its record before its pods have gone.
+    ForgetsPods,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoEpoch,
         Self::NoMark,
         Self::PointerFirst,
@@ -96,6 +98,7 @@ impl Bug {
         Self::TornWithoutDrain,
         Self::FollowOneSide,
         Self::InconclusiveStopsGates,
+        Self::ForgetsPods,
     ];
 
     /// What the decision is shown.
@@ -141,7 +144,8 @@ impl Bug {
             | Self::TornAnywhere
             | Self::TornWithoutDrain
             | Self::FollowOneSide
-            | Self::InconclusiveStopsGates => {}
+            | Self::InconclusiveStopsGates
+            | Self::ForgetsPods => {}
         }
     }
 
@@ -157,6 +161,7 @@ impl Bug {
                 if takes_another_revision(&writes, objects, desired) { nothing } else { Step::Carry(writes) }
             }
             (Self::EvidenceOfGonePods, Phase::Prepare, Step::Carry(writes)) => kept_evidence(writes, objects),
+            (Self::ForgetsPods, Phase::Leave, step) => forgets_pods(step, objects),
             (_, _, Step::Carry(writes)) => Step::Carry(self.spoil(phase, writes, objects)),
             (_, _, step) => step,
         };
@@ -210,7 +215,8 @@ impl Bug {
             | Self::RejectedForgets
             | Self::TornAnywhere
             | Self::TornWithoutDrain
-            | Self::InconclusiveStopsGates => {}
+            | Self::InconclusiveStopsGates
+            | Self::ForgetsPods => {}
         }
         writes
     }
@@ -243,6 +249,7 @@ impl Bug {
             | Self::TornWithoutDrain => edited,
             Self::RejectedForgets => Limits { revisions: 3, moves: 3, ..one },
             Self::FollowOneSide => Limits { followers: true, ..two },
+            Self::ForgetsPods => Limits { ends: true, ..one },
         }
     }
 
@@ -280,7 +287,8 @@ impl Bug {
             | Self::OthersCount
             | Self::TornAnywhere
             | Self::TornWithoutDrain
-            | Self::FollowOneSide => false,
+            | Self::FollowOneSide
+            | Self::ForgetsPods => false,
         }
     }
 
@@ -307,7 +315,8 @@ impl Bug {
             | Self::PointerFirst
             | Self::CloseOneSide
             | Self::UnknownPasses
-            | Self::TornAnywhere => "S1:",
+            | Self::TornAnywhere
+            | Self::ForgetsPods => "S1:",
             Self::NoEpoch | Self::NoRecheck | Self::OthersCount => "S2:",
             Self::NoDrain
             | Self::LostPointerIsNew
@@ -471,4 +480,13 @@ fn without_emptying(objects: &Objects, desired: Desired) -> Option<Step> {
     let Desired::Revision { revision, attempt } = desired else { return None };
     let live = objects.record().and_then(|record| record.live)?;
     Some(Step::Carry(vec![Write::Epoch, Write::Prepare { slot: live.other(), revision, attempt }]))
+}
+
+/// The Deployment goes with its pods, and the record as soon as it has.
+fn forgets_pods(step: Step, objects: &Objects) -> Step {
+    if objects.record().is_none_or(|record| record.live.is_some()) {
+        return step;
+    }
+    let held = Slot::ALL.into_iter().find(|slot| objects.slots.get(*slot).deployment.is_some());
+    Step::Carry(held.map_or(vec![Write::Forget], |slot| vec![Write::Epoch, Write::Delete(slot)]))
 }

@@ -31,6 +31,7 @@ pub fn judge_write(before: &Objects, write: &Write, reader: Fresh, gates: &Gates
         }
         Write::Delete(slot) => taken(before, *slot),
         Write::Follow(selection) => s3_followed(before, *selection),
+        Write::Forget => s1_forgotten(before),
         Write::Mark { .. }
         | Write::MarkFollowers
         | Write::Recheck(_)
@@ -39,7 +40,6 @@ pub fn judge_write(before: &Objects, write: &Write, reader: Fresh, gates: &Gates
         | Write::Release(_)
         | Write::Uncolour(_)
         | Write::DeletePointer
-        | Write::Forget
         | Write::Autoscaler { .. }
         | Write::FreezeAutoscaler
         | Write::ReplaceBudget
@@ -111,6 +111,13 @@ fn s1_proven(before: &Objects, record: &Record, reader: Fresh, gates: &Gates) ->
     let is_ordered = known.and_then(|known| known.order.as_ref()).is_some() && held.served.is_some();
     let is_proven = is_ordered || gates.before_switch.iter().all(has_passed);
     ensure(is_proven || is_known(before, to), "S1: traffic to a slot without complete evidence")
+}
+
+/// S1 without a record: the Service becomes an ordinary one, whose selector finds every pod, whatever gates have said of it.
+fn s1_forgotten(before: &Objects) -> Result<(), Violation> {
+    let was_live = before.record().is_none_or(|record| record.live.is_some());
+    let has_pods = Slot::ALL.into_iter().any(|slot| before.slots.get(slot).view().pods.total > 0);
+    ensure(was_live || !has_pods, "S1: traffic to pods that have not passed their gates")
 }
 
 /// S13: evidence dies with the pods that it was about.

@@ -1,7 +1,7 @@
 //! The tables of a workload of which nothing is live: the pointer was lost, or has never been, or the first revision is on its
 //! way. (Numbers are those of the rollout page's rows.)
 
-use super::decide::{blank, next, point};
+use super::decide::{blank, next, point, put_away};
 use super::forward;
 use super::order::follow_order;
 use super::pointer::{Halted, Record, Selection};
@@ -53,6 +53,21 @@ fn unbegun(situation: &Situation<'_>) -> Decision {
         Some(slot) => Decision::carry(Phase::Leave, vec![Write::Delete(slot)]),
         // It has been left, or has never been taken.
         None => Decision::wait(Phase::Steady, Waiting::Git),
+    }
+}
+
+/// Nothing has had traffic: what is prepared goes first, or nobody would know of it any more. Its pods too: without the record the
+/// Service is an ordinary one, whose selector finds them, and they may have failed their gates.
+fn give_up(situation: &Situation<'_>) -> Decision {
+    let with_pods = |slot: &Slot| situation.slots.get(*slot).pods.total > 0;
+    let held = Slot::ALL.into_iter().find(|slot| situation.deployment(*slot).is_some());
+    match held {
+        Some(slot) if situation.replicas(slot) > 0 => {
+            Decision::carry(Phase::Leave, put_away(situation, slot))
+        }
+        _ if Slot::ALL.iter().any(with_pods) => Decision::wait(Phase::Leave, Waiting::Pods),
+        Some(slot) => Decision::carry(Phase::Leave, vec![Write::Epoch, Write::Delete(slot)]),
+        None => Decision::carry(Phase::Leave, vec![Write::Forget]),
     }
 }
 
@@ -117,11 +132,7 @@ pub(super) fn install(situation: &Situation<'_>, record: &Record, selection: Sel
     }
     match situation.desired {
         Desired::Unknown | Desired::Gone { .. } => Decision::wait(Phase::Install, Waiting::Git),
-        // Nothing has had traffic: what is prepared goes first, or nobody would know of it any more.
-        Desired::Plain => match Slot::ALL.into_iter().find(|slot| situation.deployment(*slot).is_some()) {
-            Some(slot) => Decision::carry(Phase::Leave, vec![Write::Epoch, Write::Delete(slot)]),
-            None => Decision::carry(Phase::Leave, vec![Write::Forget]),
-        },
+        Desired::Plain => give_up(situation),
         Desired::Revision { .. } => forward::towards_git(situation, record, Slot::Blue),
     }
 }

@@ -88,7 +88,15 @@ fn a_first_installation_that_is_given_up_takes_its_pods_with_it() {
     scene.desired = Desired::Plain;
     scene.record().live = None;
     scene.selects(Selection::Nothing);
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Scale { slot: Slot::Blue, replicas: 0 }]);
+    scene.held(Slot::Blue).replicas = 0;
+    scene.waits(Phase::Leave, Waiting::Pods);
+    let pods = scene.slots.blue.pods;
+    scene.slots.blue.pods = Pods::default();
     scene.carries(Phase::Leave, &[Write::Epoch, Write::Delete(Slot::Blue)]);
+    // They may outlive their Deployment, and without a record the Service finds them.
+    scene.slots.blue = SlotView { pods, ..SlotView::default() };
+    scene.waits(Phase::Leave, Waiting::Pods);
     scene.slots.blue = SlotView::default();
     scene.carries(Phase::Leave, &[Write::Forget]);
 }
