@@ -6,6 +6,7 @@ pub mod cli;
 pub mod cluster;
 pub mod clusters;
 pub mod gate;
+pub mod ledger;
 mod programs;
 pub mod reconcile;
 pub mod rollout;

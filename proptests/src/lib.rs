@@ -8,6 +8,7 @@ pub mod apply_steps;
 pub mod cases;
 pub mod documents;
 pub mod kube_http;
+pub mod ledger;
 pub mod mistakes;
 pub mod objects;
 pub mod rollout;

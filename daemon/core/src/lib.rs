@@ -12,7 +12,7 @@
 //! | observe | [`observed`]: what the shell saw of one object; [`drift`], [`health`]: what that means |
 //! | plan | [`yaml`] → [`desired`] → [`render`] → [`schema`] → [`plan`]; [`rollback`]: of which commit; [`workload`] → [`rollout`] |
 //! | execute | [`plan::Action`] is what the shell executes; [`outcome`] is what came of it |
-//! | record | [`standing`], [`status`], [`inventory`], [`diff`]: the shapes of what is written down |
+//! | record | [`standing`], [`status`], [`inventory`], [`diff`], [`ledger`]: the shapes of what is written down |
 #![deny(missing_docs)]
 
 mod cel;
@@ -26,6 +26,7 @@ pub mod health;
 pub mod ids;
 pub mod ignore;
 pub mod inventory;
+pub mod ledger;
 pub mod location;
 pub mod object;
 pub mod observed;

@@ -1,0 +1,46 @@
+//! The deploy log: what a record is, how records hang together, what follows from them, and whether somebody has changed them.
+//!
+//! Every outcome becomes one record, every record one commit of a branch that belongs to one environment in one cluster. A record
+//! names the digest of the one before it, its commit the commit before it, and the daemon's key signs each commit: whoever changes,
+//! drops, swaps or cuts off records is found by whoever holds a copy, the key, or an id of a later commit.
+//!
+//! Pure. It is not the status record ([`crate::status`]), which says how things stand and is overwritten; what is written here is
+//! never changed. Reading and writing git, signing, queueing and pushing are the shell's (`daemon/src/ledger/`).
+//!
+//! | file | what |
+//! |---|---|
+//! | `record`, `app`, `id` | what a record says |
+//! | `text`, `message` | its line, bounded; the commit message around it |
+//! | `branch` | where it stands |
+//! | `state` | what runs, as it follows from records |
+//! | `verify` | whether a log is what was written |
+//! | `query`, `time` | questions, and the times in them |
+
+mod app;
+mod branch;
+mod id;
+mod message;
+mod query;
+mod record;
+mod state;
+mod text;
+mod time;
+mod verify;
+
+pub use app::{AppChange, AppName, Image, InvalidAppName, Model, Running};
+pub use branch::{Branch, ClusterLabel, InvalidBranch, PREFIX};
+pub use id::{InvalidRecordId, RecordId};
+pub use message::{NoRecord, Told, message, read, subject, version};
+pub use query::{At, Filter};
+pub use record::{
+    Actor, Capped, Change, ClusterName, Evidence, Follows, Gap, GateAnswer, Included, Kind, ObjectOperation,
+    Operation, Order, Outcome, Part, PlanReference, PolicyReference, Record, Repair, Result, Shift, Source,
+    Times, VERSION,
+};
+pub use state::{AppState, FileChange, State};
+pub use text::{MAX_APPS, MAX_RECORD_BYTES, digest, line};
+pub use time::{Moment, NoTime, parse as parse_time};
+pub use verify::{Bad, Fault, Fingerprint, Found, Joint, Signer, Trust, Verifier};
+
+#[cfg(test)]
+mod tests;

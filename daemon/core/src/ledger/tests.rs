@@ -1,0 +1,6 @@
+//! Records, their messages, what follows from them, and a log that is checked.
+
+mod builder;
+mod messages;
+mod states;
+mod verifying;
