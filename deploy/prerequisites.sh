@@ -7,11 +7,11 @@ set -eu
 
 rust_needed=1.95
 go_needed=1.26
-# What compiles; a cluster; git servers, a database and a Prometheus for the example and the tests.
-# (Prometheus is run by the tests; its service is nothing that anybody here needs.)
+# What compiles; a cluster; git servers (nginx in front of one), a database and a Prometheus for the example and the tests.
+# (Prometheus and nginx are run by the tests; their services are nothing that anybody here needs.)
 packages="gcc libc6-dev make curl procps openssl
 containerd runc containernetworking-plugins iptables iproute2 conntrack util-linux mount
-git openssh-server openssh-client postgresql prometheus ca-certificates"
+git openssh-server openssh-client nginx postgresql prometheus ca-certificates"
 
 # at_least WANTED FOUND: whether version FOUND is WANTED or later.
 at_least() {

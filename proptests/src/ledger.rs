@@ -8,7 +8,7 @@ use proptest::{collection, option, sample};
 use tidegate_core::ids::Digest;
 use tidegate_core::ledger::{
     Actor, AppChange, AppName, Capped, Change, Gap, GateAnswer, Image, Included, Kind, ObjectOperation,
-    Operation, Order, Outcome, PlanReference, Repair, Result as How, Running, Shift, Source, Times,
+    Operation, Order, Outcome, PlanReference, Repair, Result as How, Running, Shift, Source, Times, Verified,
 };
 use tidegate_core::object::{Gvk, ObjectRef};
 use tidegate_core::rollout::Verdict;
@@ -64,8 +64,14 @@ fn commit() -> impl Strategy<Value = String> {
 }
 
 fn app() -> impl Strategy<Value = AppName> {
-    sample::select(vec!["api", "web", "house-price", "db/postgres", "other.name"])
-        .prop_map(|name| name.to_owned().try_into().expect("a name"))
+    sample::select(vec![
+        "shop/api",
+        "shop/web",
+        "shop/house-price",
+        "db/statefulset.postgres",
+        "db/other.name",
+    ])
+    .prop_map(|name| name.to_owned().try_into().expect("a name"))
 }
 
 fn running() -> impl Strategy<Value = Running> {
@@ -84,13 +90,12 @@ fn running() -> impl Strategy<Value = Running> {
 
 fn changes() -> impl Strategy<Value = Vec<AppChange>> {
     let change = (app(), option::of(running()), option::weighted(0.8, running()));
-    collection::vec(change.prop_map(|(app, from, to)| AppChange { app, from, to }), 0..3).prop_map(
-        |mut changes| {
+    collection::vec(change.prop_map(|(app, from, to)| AppChange { app, from, to, result: None }), 0..3)
+        .prop_map(|mut changes| {
             changes.sort_by(|one, other| one.app.cmp(&other.app));
             changes.dedup_by(|one, other| one.app == other.app);
             changes
-        },
-    )
+        })
 }
 
 fn object() -> impl Strategy<Value = ObjectRef> {
@@ -109,17 +114,18 @@ fn operations() -> impl Strategy<Value = Capped<ObjectOperation>> {
         object,
         uid: None,
         op,
-        fields,
+        fields: Capped::all(fields),
         times,
     });
     collection::vec(operation, 0..4).prop_map(Capped::all)
 }
 
-fn gates() -> impl Strategy<Value = Vec<GateAnswer>> {
+fn gates() -> impl Strategy<Value = Capped<GateAnswer>> {
     let verdict = sample::select(vec![Verdict::Pass, Verdict::Fail, Verdict::Unknown]);
     let gate = ("[a-z]{1,8}", verdict, 0_u64..10_000, option::of(text()), text());
     let gate = gate.prop_map(|(name, result, n, value, summary)| GateAnswer {
         name,
+        app: None,
         stage: "beforeSwitch".to_owned(),
         result,
         n,
@@ -130,27 +136,32 @@ fn gates() -> impl Strategy<Value = Vec<GateAnswer>> {
         t0: second(FIRST),
         t1: second(FIRST + 1),
     });
-    collection::vec(gate, 0..3)
+    collection::vec(gate, 0..3).prop_map(Capped::all)
 }
 
 fn source() -> impl Strategy<Value = Source> {
-    (commit(), text(), any::<bool>()).prop_map(|(commit, subject, verified)| Source {
-        repo: "https://git.example/shop.git".to_owned(),
-        commit,
-        subject,
-        tree: None,
-        path: "environments/prod".to_owned(),
-        signer: None,
-        verified,
-    })
+    (
+        commit(),
+        text(),
+        sample::select(vec![Verified::Good, Verified::Bad, Verified::Unsigned, Verified::NotChecked]),
+    )
+        .prop_map(|(commit, subject, verified)| Source {
+            repo: "https://git.example/shop.git".to_owned(),
+            commit,
+            subject,
+            tree: None,
+            path: "environments/prod".to_owned(),
+            signer: None,
+            verified,
+        })
 }
 
 fn change() -> impl Strategy<Value = Change> {
     (text(), text(), collection::vec(text(), 0..2)).prop_map(|(author, committer, co_authors)| Change {
         author,
         committer,
-        co_authors,
-        approvers: Vec::new(),
+        co_authors: Capped::all(co_authors),
+        approvers: Capped::default(),
         merger: None,
         pr: None,
         self_approved: None,
@@ -160,7 +171,7 @@ fn change() -> impl Strategy<Value = Change> {
 fn repairs() -> impl Strategy<Value = Capped<Repair>> {
     let repair = (object(), text(), option::of(text())).prop_map(|(object, change, manager)| Repair {
         object,
-        changes: vec![change],
+        changes: Capped::all(vec![change]),
         manager,
         seen: second(FIRST),
         times: 1,
@@ -199,8 +210,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
             gates,
             traffic: moved
                 .map(|app| Shift { app, t: second(FIRST), from: None, to: "green".to_owned(), weight: 100 })
-                .into_iter()
-                .collect(),
+                .map_or_else(Capped::default, |shift| Capped::all(vec![shift])),
             repairs,
             gap: (kind == Kind::LedgerGap).then(|| Gap {
                 count: 3,
@@ -208,7 +218,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
                 since: second(FIRST),
                 until: second(FIRST),
             }),
-            evidence: Vec::new(),
+            evidence: Capped::default(),
             actor: Actor { version: "0.1.0".to_owned(), replica: "one".to_owned(), image: None },
             times: Times {
                 committed: None,

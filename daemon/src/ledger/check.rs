@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use gix::ObjectId;
 use gix::objs::{Kind, compute_hash};
-use tidegate_core::ledger::{Bad, Branch, Fault, Fingerprint, Record, State, Trust, Verifier};
+use tidegate_core::ledger::{Bad, Branch, Fault, Fingerprint, Record, Signer, State, Trust, Verifier};
 
 use super::commit::read;
 use super::files::Files;
@@ -23,7 +23,7 @@ pub struct Checked {
     pub keys: BTreeSet<Fingerprint>,
     /// What runs.
     pub state: State,
-    /// Branches of former epochs on which somebody else wrote, with their tips.
+    /// Branches with commits that somebody else made, and their newest.
     pub foreign: Vec<(Branch, ObjectId)>,
 }
 
@@ -44,6 +44,7 @@ pub fn check(
     let mut files = Files::default();
     let mut seen = HashSet::new();
     let mut last = None;
+    let mut tree_before = None;
     for (id, joint) in &segment.commits {
         let bad = |seq, fault| Box::new(Bad { commit: id.to_string(), seq, fault });
         let seq = verifier.next();
@@ -58,27 +59,49 @@ pub fn check(
             Err(bad) => return Ok(Err(bad)),
         };
         let mut put = |kind, bytes: &[u8]| held(store, &mut seen, kind, bytes);
-        let built = files.change(&changes, &mut put).and_then(|()| files.tree(&mut put));
+        let built = match tree_before {
+            Some(before) if changes.is_empty() => Ok(before),
+            Some(_) | None => files.change(&changes, &mut put).and_then(|()| files.tree(&mut put)),
+        };
         match built {
-            Ok(built) if built == tree => {}
+            Ok(built) if built == tree => tree_before = Some(built),
             Ok(_) => return Ok(Err(bad(seq, Fault::Tree))),
             Err(fault) => return Ok(Err(bad(seq, fault))),
         }
         last = Some(record);
     }
+    let end =
+        |commit: ObjectId, fault| Box::new(Bad { commit: commit.to_string(), seq: verifier.next(), fault });
+    let tip = segment.commits.last().map(|(id, _)| *id);
+    if let (Some(tip), Err(fault)) = (tip, verifier.end()) {
+        return Ok(Err(end(tip, fault)));
+    }
     let ours: HashSet<ObjectId> = segment.commits.iter().map(|(id, _)| *id).collect();
     if let Some(missing) = known.iter().find(|known| !ours.contains(*known)) {
-        let fault = Fault::Cut(missing.to_string());
-        return Ok(Err(Box::new(Bad { commit: missing.to_string(), seq: verifier.next(), fault })));
+        return Ok(Err(end(*missing, Fault::Cut(missing.to_string()))));
+    }
+    let mut foreign = Vec::new();
+    for (branch, commits) in segment.beside {
+        if let Some(signed) = commits.iter().find(|id| is_ours(store, &verifier, **id)) {
+            return Ok(Err(end(*signed, Fault::Fork(branch.to_string()))));
+        }
+        foreign.extend(commits.first().map(|newest| (branch, *newest)));
     }
     Ok(Ok(Checked {
         records: verifier.next(),
-        tip: segment.commits.last().map(|(id, _)| *id),
+        tip,
         last,
         keys: verifier.keys().clone(),
         state: verifier.state().clone(),
-        foreign: segment.foreign,
+        foreign,
     }))
+}
+
+/// True for a commit that a trusted key signed: beside the log there can be none, or its end was moved back.
+fn is_ours(store: &Store, verifier: &Verifier, id: ObjectId) -> bool {
+    let raw = store.object(id, Kind::Commit).ok();
+    let signer = raw.and_then(|raw| read(id, &raw).ok()).map(|read| read.found.signer);
+    matches!(signer, Some(Signer::Key(key)) if verifier.trusts(&key))
 }
 
 /// The id of an object that has to be there, with these very bytes.
@@ -102,7 +125,7 @@ fn held(store: &Store, seen: &mut HashSet<ObjectId>, kind: Kind, bytes: &[u8]) -
 }
 
 fn unreadable(log: &Log, error: &StoreError) -> Bad {
-    let tip = log.tips.get(&log.branch.epoch);
+    let tip = log.tips.get(&log.branch.epoch).and_then(|tips| tips.first());
     let commit = tip.map(ToString::to_string).unwrap_or_default();
     Bad { commit, seq: 0, fault: Fault::Object(error.to_string()) }
 }

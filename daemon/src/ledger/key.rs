@@ -82,9 +82,7 @@ impl SigningKey {
     /// The signature of these bytes, armoured, without a line break at its end.
     pub fn sign(&self, payload: &[u8]) -> Result<String, ssh_key::Error> {
         let data = SshSig::signed_data(NAMESPACE, HashAlg::Sha512, payload)?;
-        let signature = Signature::new(Algorithm::Ed25519, self.pair.sign(&data).as_ref())?;
-        let whole = SshSig::new(self.public.clone(), NAMESPACE, HashAlg::Sha512, signature)?;
-        Ok(whole.to_pem(LineEnding::LF)?.trim_end().to_owned())
+        armour(&self.public, self.pair.sign(&data).as_ref())
     }
 }
 
@@ -92,29 +90,35 @@ fn fingerprint(key: &KeyData) -> Fingerprint {
     Fingerprint(key.fingerprint(HashAlg::Sha256).to_string())
 }
 
-/// Who signed these bytes. A signature has one form only: in another one it would make another commit of the same record.
+/// Who signed these bytes. A signature has one form only, the one that [`SigningKey::sign`] writes: in another one (another version or
+/// digest, filled reserved bytes) it would make another commit of the same record, without anybody's key.
 pub fn signer(payload: &[u8], armoured: &str) -> Signer {
     let invalid = |why: &str| Signer::Invalid(why.to_owned());
     let Ok(signature) = SshSig::from_pem(armoured) else {
         return invalid("it is no signature of ssh-keygen's form");
     };
-    if signature.to_pem(LineEnding::LF).map_or(true, |canonical| canonical.trim_end() != armoured) {
-        return invalid("it is not written as ssh-keygen writes it");
-    }
-    if signature.namespace() != NAMESPACE {
-        return invalid("it was not made for git");
-    }
     let KeyData::Ed25519(key) = signature.public_key() else {
         return invalid("its key is not of the sort ed25519");
     };
-    let Ok(data) = SshSig::signed_data(NAMESPACE, signature.hash_alg(), payload) else {
-        return invalid("its digest is unknown");
+    let ours = armour(signature.public_key(), signature.signature_bytes());
+    if ours.ok().as_deref() != Some(armoured) {
+        return invalid("it is not written as git and ssh-keygen write it");
+    }
+    let Ok(data) = SshSig::signed_data(NAMESPACE, HashAlg::Sha512, payload) else {
+        return invalid("its bytes cannot be put together");
     };
     let known = UnparsedPublicKey::new(&ED25519, &key.0);
     match known.verify(&data, signature.signature_bytes()) {
         Ok(()) => Signer::Key(fingerprint(signature.public_key())),
         Err(_) => invalid("it is of other bytes"),
     }
+}
+
+/// The one form of a signature, without a line break at its end.
+fn armour(public: &KeyData, signature: &[u8]) -> Result<String, ssh_key::Error> {
+    let signature = Signature::new(Algorithm::Ed25519, signature)?;
+    let whole = SshSig::new(public.clone(), NAMESPACE, HashAlg::Sha512, signature)?;
+    Ok(whole.to_pem(LineEnding::LF)?.trim_end().to_owned())
 }
 
 /// The keys of a list: lines of git's allowed signers file (`NAMES [options] TYPE KEY`), of a public key file, or fingerprints.
@@ -134,11 +138,21 @@ pub fn trusted(text: &str) -> Result<BTreeSet<Fingerprint>, KeyError> {
 }
 
 fn one(line: &str) -> Option<Fingerprint> {
-    if let Ok(fingerprint) = line.parse::<ssh_key::Fingerprint>() {
-        return Some(Fingerprint(fingerprint.to_string()));
+    if let Ok(known) = line.parse::<ssh_key::Fingerprint>() {
+        return known.is_sha256().then(|| Fingerprint(known.to_string()));
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     let place = words.iter().position(|word| *word == "ssh-ed25519")?;
+    // What limits a key for git would not limit it here: such a line is refused, not trusted further than git does.
+    if !words.get(..place)?.iter().skip(1).all(|options| is_for_git(options)) {
+        return None;
+    }
     let key = words.get(place..place + 2)?.join(" ");
     PublicKey::from_openssh(&key).ok().map(|key| fingerprint(key.key_data()))
+}
+
+/// `namespaces="git,file"` and no other option (allowed signers, ssh-keygen(1)).
+fn is_for_git(options: &str) -> bool {
+    let names = options.strip_prefix("namespaces=\"").and_then(|rest| rest.strip_suffix('"'));
+    names.is_some_and(|names| names.split(',').any(|name| name == NAMESPACE))
 }

@@ -1,12 +1,14 @@
 //! Appends records to one log: numbers them, chains them, signs them, and moves the branch, each move on condition that it was
 //! where it was left.
 
+use std::collections::BTreeSet;
+
 use gix::ObjectId;
-use gix::objs::{CommitRefIter, Kind, Write as _};
+use gix::objs::{Kind, Write as _};
 use gix::refs::transaction::PreviousValue;
 use tidegate_core::ids::Digest;
 use tidegate_core::ledger::{
-    Branch, ClusterName, Outcome, Record, RecordId, State, VERSION, digest, line, read as read_message,
+    Branch, ClusterName, Follows, MAX_APPS, Outcome, Record, RecordId, State, VERSION, digest, line,
 };
 
 use super::commit::signed;
@@ -23,6 +25,9 @@ pub struct Pen {
     branch: Branch,
     cluster: ClusterName,
     tip: Option<Tip>,
+    /// Where the log went on, until the first record of the new epoch says so.
+    follows: Option<Follows>,
+    ids: BTreeSet<RecordId>,
     state: State,
     files: Files,
 }
@@ -45,12 +50,20 @@ pub struct Inscribed {
 }
 
 impl Pen {
-    /// The log of this branch, as it stands in the repository; a new one where there is none. What its records say is believed:
-    /// whoever does not, checks it.
+    /// The log of this branch, as it stands in the repository's own; a new one where there is none. What its records say is
+    /// believed: whoever does not, checks it. The cluster has the name that the branch says.
     pub fn take(store: &Store, branch: Branch, cluster: ClusterName) -> Result<Self, StoreError> {
-        let mut pen = Self { branch, cluster, tip: None, state: State::default(), files: Files::default() };
-        let logs = store.logs()?;
-        let Some(log) = logs.into_iter().find(|log| log.branch == pen.branch) else { return Ok(pen) };
+        let cluster = ClusterName { name: branch.cluster.to_string(), ..cluster };
+        let mut pen = Self {
+            branch,
+            cluster,
+            tip: None,
+            follows: None,
+            ids: BTreeSet::new(),
+            state: State::default(),
+            files: Files::default(),
+        };
+        let Some(log) = store.own(&pen.branch)? else { return Ok(pen) };
         for (id, _) in store.segment(&log)?.commits {
             pen.follow(store, id)?;
         }
@@ -58,22 +71,13 @@ impl Pen {
     }
 
     fn follow(&mut self, store: &Store, id: ObjectId) -> Result<(), StoreError> {
-        let what = || format!("read the record {id}");
-        let raw = store.object(id, Kind::Commit)?;
-        let commit = || CommitRefIter::from_bytes(&raw, id.kind());
-        let message = commit().message().map_err(failed(what()))?;
-        let message = std::str::from_utf8(message).map_err(failed(what()))?;
-        let told = read_message(message).map_err(failed(what()))?;
+        let what = || format!("follow the record of the commit {id}");
+        let (told, committer_seconds) = store.told(id)?;
         let changes = self.state.follow(&told.record).map_err(failed(what()))?;
         let put = |kind, bytes: &[u8]| gix::objs::compute_hash(id.kind(), kind, bytes);
         self.files.change(&changes, put).map_err(failed(what()))?;
-        let committer = commit().committer().map_err(failed(what()))?;
-        self.tip = Some(Tip {
-            commit: id,
-            committer_seconds: committer.seconds(),
-            seq: told.record.seq,
-            digest: told.digest,
-        });
+        self.ids.insert(told.record.id);
+        self.tip = Some(Tip { commit: id, committer_seconds, seq: told.record.seq, digest: told.digest });
         Ok(())
     }
 
@@ -87,7 +91,25 @@ impl Pen {
         self.tip.as_ref().map(|tip| tip.commit)
     }
 
-    /// Writes one record behind the last. Fails without a change where the branch is no longer where this left it.
+    /// Somebody else wrote on the branch, or took it away (`found`: what stands there): the next record begins another one, as the
+    /// child of the last that was written here, so that none is lost with the old branch. None is left behind the last epoch.
+    pub fn leave(&mut self, found: Option<ObjectId>) -> Result<(), StoreError> {
+        let next =
+            self.branch.next().ok_or_else(|| StoreError::Limit("there is no further epoch".to_owned()))?;
+        if let Some(tip) = &self.tip {
+            // Where nothing was written on the branch that is left, the log goes on from the one before.
+            self.follows.get_or_insert_with(|| Follows {
+                branch: self.branch.to_string(),
+                tip: tip.commit.to_string(),
+                found: found.map(|found| found.to_string()),
+            });
+        }
+        self.branch = next;
+        Ok(())
+    }
+
+    /// Writes one record behind the last. Fails without a change where the branch is no longer where this left it, where the record is
+    /// too large, and where there is one of its id.
     pub fn append(
         &mut self,
         store: &Store,
@@ -101,12 +123,19 @@ impl Pen {
             id,
             seq: self.tip.as_ref().map_or(0, |tip| tip.seq.saturating_add(1)),
             prev: self.tip.as_ref().map(|tip| tip.digest.clone()),
-            follows: None,
+            epoch: self.branch.epoch,
+            follows: self.follows.clone(),
             outcome,
             cluster: self.cluster.clone(),
             env: self.branch.environment.clone(),
         };
-        record.shrink();
+        record.shrink().map_err(failed(what))?;
+        if self.ids.contains(&id) || record.outcome.apps.len() > MAX_APPS {
+            let why =
+                format!("the record {id} is written already, or is about more than {MAX_APPS} workloads");
+            return Err(failed(what)(why));
+        }
+        let text = line(&record).map_err(failed(what))?;
         let mut state = self.state.clone();
         let changes = state.follow(&record).map_err(failed(what))?;
         let mut put =
@@ -118,15 +147,17 @@ impl Pen {
         let committer_seconds = self.tip.as_ref().map_or(finished, |tip| tip.committer_seconds.max(finished));
         let raw = signed(&record, tree, self.tip(), committer_seconds, key).map_err(failed(what))?;
         let commit = put(Kind::Commit, &raw)?;
-        let expected = self
-            .tip()
-            .map_or(PreviousValue::MustNotExist, |tip| PreviousValue::MustExistAndMatch(tip.into()));
+        // The first record of an epoch is the child of the last of the one before, on a branch that is not there yet.
+        let left = self.tip().filter(|_| self.follows.is_none());
+        let expected =
+            left.map_or(PreviousValue::MustNotExist, |tip| PreviousValue::MustExistAndMatch(tip.into()));
         let name = format!("refs/heads/{}", self.branch);
         store
             .repository()
             .reference(name, commit, expected, REFLOG)
             .map_err(failed("move the branch of the log"))?;
-        let text = line(&record).map_err(failed(what))?;
+        self.ids.insert(id);
+        self.follows = None;
         self.tip = Some(Tip { commit, committer_seconds, seq: record.seq, digest: digest(&text) });
         self.state = state;
         self.files = files;

@@ -56,11 +56,16 @@ impl Scene {
 
     pub fn write(&self, outcomes: &[Outcome]) -> Vec<Inscribed> {
         let mut pen = self.pen();
-        let mut write = |outcome: &Outcome| {
-            let id = RecordId::new(outcome.times.finished, [7; 10]);
-            pen.append(&self.store, &self.key.signing, id, outcome.clone()).expect("a record")
-        };
-        outcomes.iter().map(&mut write).collect()
+        outcomes.iter().map(|outcome| self.append(&mut pen, outcome)).collect()
+    }
+
+    /// Writes one record; ids differ as long as what is told does.
+    pub fn append(&self, pen: &mut Pen, outcome: &Outcome) -> Inscribed {
+        let text = serde_json::to_string(outcome).expect("JSON");
+        let digest = tidegate_core::ids::Digest::of(format!("{text}{:?}", pen.tip()).as_bytes());
+        let random = digest.as_str().as_bytes()[..10].try_into().expect("ten bytes");
+        let id = RecordId::new(outcome.times.finished, random);
+        pen.append(&self.store, &self.key.signing, id, outcome.clone()).expect("a record")
     }
 
     pub fn trust(&self) -> Trust {

@@ -10,7 +10,7 @@ use tidegate_proptests::cases::{Cases, is_full};
 use tidegate_proptests::ledger::outcomes;
 
 use crate::forge::bytes;
-use crate::scene::{Scene, fingerprints, generated, make_key};
+use crate::scene::{Scene, fingerprints, generated, git, make_key, succeed};
 
 /// Records of the logs whose every byte is changed.
 fn length() -> usize {
@@ -47,16 +47,19 @@ fn every_byte_of_the_last_record_that_is_changed_in_a_commit_made_anew_is_found(
     let (scene, written) = Scene::of(&generated(length()));
     let last = written.last().expect("a record").commit;
     let whole = bytes(&scene.commit(last));
-    let bits = if is_full() { 0..8 } else { 0..1 };
+    let text = String::from_utf8_lossy(&whole);
+    let signature = text.find("gpgsig").expect("a signature")..text.find("-----END").expect("its end");
     let mut count = 0;
     for place in 0..whole.len() {
-        for bit in bits.clone() {
+        // Of a signature more than one form may be of the same bytes: every bit of it.
+        let bits = if is_full() || signature.contains(&place) { 0..8 } else { 0..1 };
+        for bit in bits {
             let mut changed = whole.clone();
             changed[place] ^= 1 << ((place + bit) % 8);
             let anew = scene.put(gix::objs::Kind::Commit, &changed);
             // Nothing else is in the way: the branch is where the new commit is.
             let log = scene.store.logs().expect("branches").remove(0);
-            let log = tidegate::ledger::Log { tips: [(0, anew)].into(), ..log };
+            let log = tidegate::ledger::Log { tips: [(0, vec![anew])].into(), ..log };
             let checked = tidegate::ledger::check(&scene.store, &log, scene.trust(), &[]);
             let is_found = !matches!(checked, Ok(Ok(_)));
             assert!(is_found, "byte {place}: {}", String::from_utf8_lossy(&changed));
@@ -157,6 +160,97 @@ fn every_log_that_is_written_anew_with_its_records_dropped_swapped_repeated_or_c
     println!(
         "found: {keyless} without a key, {stranger} with another key, {thief} with the daemon's own key"
     );
+}
+
+#[test]
+fn a_signature_in_another_form_is_none() {
+    use ssh_key::{HashAlg, LineEnding, Signature, SshSig};
+    let (scene, written) = Scene::of(&generated(2));
+    let last = scene.commit(written.last().expect("a record").commit);
+    let armoured = last.extra_headers[0].1.to_string();
+    let signature = SshSig::from_pem(armoured.trim_end()).expect("a signature");
+    let raw = signature.signature_bytes();
+    let algorithm =
+        |name: &str| Signature::new(name.parse().expect("an algorithm"), raw).expect("a signature");
+    let with =
+        |hash, signature| SshSig::new(written_key(&scene), "git", hash, signature).expect("a signature");
+    let mut others = vec![
+        with(HashAlg::Sha256, algorithm("ssh-ed25519")),
+        with(HashAlg::Sha512, algorithm("rsa-sha2-256")),
+    ];
+    others.push(
+        SshSig::new(written_key(&scene), "file", HashAlg::Sha512, algorithm("ssh-ed25519"))
+            .expect("a signature"),
+    );
+    let mut texts: Vec<String> =
+        others.iter().map(|other| other.to_pem(LineEnding::LF).expect("PEM").trim_end().to_owned()).collect();
+    // Version 0, which the format's parser takes: one bit.
+    texts.push(armoured.trim_end().replacen("U1NIU0lHAAAAAQ", "U1NIU0lHAAAAAA", 1));
+    assert!(texts.iter().all(|text| *text != armoured.trim_end()), "each is another text");
+    for text in texts {
+        let mut forged = last.clone();
+        forged.extra_headers = vec![("gpgsig".into(), text.clone().into())];
+        let anew = scene.put(gix::objs::Kind::Commit, &bytes(&forged));
+        scene.point(anew);
+        let bad = scene.check().expect_err("another form");
+        assert!(matches!(bad.fault, Fault::Signature(_)), "{bad}: {text}");
+    }
+}
+
+fn written_key(scene: &Scene) -> ssh_key::public::KeyData {
+    ssh_key::PublicKey::from_openssh(&scene.key.public).expect("a key").key_data().clone()
+}
+
+#[test]
+fn a_thief_of_the_key_who_only_moves_records_is_found_without_anything_remembered() {
+    let (scene, written) = Scene::of(&generated(5));
+    let commits: Vec<Commit> = written.iter().map(|record| scene.commit(record.commit)).collect();
+    let number = |expected, found| Fault::Number { expected, found };
+    for (alteration, seq, fault) in [
+        (Alteration::Drop(1), 1, number(1, 2)),
+        (Alteration::Swap(1, 3), 1, number(1, 3)),
+        (Alteration::Repeat(2), 3, number(3, 2)),
+        (Alteration::Reverse, 0, number(0, 4)),
+    ] {
+        let altered = alteration.of(&commits).expect("another log");
+        scene.rewrite(altered, Some(&scene.key.signing));
+        let bad = scene.check().expect_err("records were moved");
+        assert_eq!((bad.seq, bad.fault), (seq, fault), "{alteration:?}");
+    }
+    // A record that is told otherwise: the next one names what it was.
+    let mut told = commits.clone();
+    let text = told[1].message.to_string();
+    told[1].message = text.replacen("\"reason\":\"", "\"reason\":\"not \u{2014} ", 1).into();
+    scene.rewrite(told, Some(&scene.key.signing));
+    let bad = scene.check().expect_err("a record was told otherwise");
+    assert_eq!((bad.seq, bad.fault), (2, Fault::Previous));
+}
+
+#[test]
+fn a_log_whose_end_is_moved_back_by_a_further_branch_is_found_without_anything_remembered() {
+    let (scene, written) = Scene::of(&generated(5));
+    let early = written[2].commit.to_string();
+    for (name, fault) in [
+        ("refs/heads/deploylog/prod-eks/prod/1", Fault::Epoch),
+        ("refs/remotes/origin/deploylog/prod-eks/prod/0", Fault::Fork(String::new())),
+    ] {
+        succeed(git(&scene.bare(), &["update-ref", name, &early]));
+        let checked = scene.check();
+        match fault {
+            // What the clone itself holds is more than the remote says: the longer one counts.
+            Fault::Fork(_) => assert_eq!(checked.expect("the longer one").records, 5),
+            fault => assert_eq!(checked.expect_err("no record is of that epoch").fault, fault),
+        }
+        succeed(git(&scene.bare(), &["update-ref", "-d", name]));
+    }
+    // Another end than ours, by our own key: two daemons that wrote at once, or a thief.
+    let mut others: Vec<Commit> = written[..3].iter().map(|record| scene.commit(record.commit)).collect();
+    others[2].message = format!("{} ", others[2].message).into();
+    let ids = scene.rewrite(others, Some(&scene.key.signing));
+    scene.point(written[4].commit);
+    let name = "refs/remotes/other/team/deploylog/prod-eks/prod/0";
+    succeed(git(&scene.bare(), &["update-ref", name, &ids[2].to_string()]));
+    assert!(scene.check().is_err());
 }
 
 #[test]

@@ -40,6 +40,64 @@ fn whoever_finds_the_branch_moved_writes_nothing() {
 }
 
 #[test]
+fn a_log_that_somebody_else_wrote_on_goes_on_in_the_next_epoch_and_none_of_it_is_lost() {
+    let outcomes = generated(6);
+    let (scene, written) = Scene::of(&outcomes[..3]);
+    // Somebody pushes a commit of theirs on top.
+    let tree = succeed(git(&scene.bare(), &["rev-parse", &format!("{}^{{tree}}", scene.branch)]));
+    let parent = written[2].commit.to_string();
+    let identity = ["-c", "user.name=x", "-c", "user.email=x@example"];
+    let arguments = [&identity[..], &["commit-tree", "-p", &parent, "-m", "theirs", tree.trim()]].concat();
+    let theirs = succeed(git(&scene.bare(), &arguments));
+    let theirs = gix::ObjectId::from_hex(theirs.trim().as_bytes()).expect("an id");
+    let mut pen = scene.pen();
+    scene.point(theirs);
+    let refused = pen.append(
+        &scene.store,
+        &scene.key.signing,
+        RecordId::new(outcomes[3].times.finished, [3; 10]),
+        outcomes[3].clone(),
+    );
+    assert_eq!(refused.expect_err("the branch moved").to_string(), "failed to move the branch of the log");
+    pen.leave(Some(theirs)).expect("another epoch");
+    let later: Vec<_> = outcomes[3..].iter().map(|outcome| scene.append(&mut pen, outcome)).collect();
+    let follows = later[0].record.follows.as_ref().expect("it says so");
+    assert_eq!((&follows.tip, follows.found.as_ref()), (&parent, Some(&theirs.to_string())));
+    assert!(later[1..].iter().all(|record| record.record.follows.is_none()));
+    let checked = scene.check().expect("whole");
+    assert_eq!((checked.records, checked.tip), (6, later.last().map(|record| record.commit)));
+    let old: Vec<_> = checked.foreign.iter().map(|(branch, tip)| (branch.to_string(), *tip)).collect();
+    assert_eq!(old, [(scene.branch.to_string(), theirs)]);
+    // The old branch is pushed back to its first record: nothing of the log is lost with it.
+    scene.point(written[0].commit);
+    assert_eq!(scene.check().expect("whole").records, 6);
+    // A daemon that begins anew goes on where it was left.
+    let branch = "deploylog/prod-eks/prod/1".parse().expect("a branch");
+    let again =
+        tidegate::ledger::Pen::take(&scene.store, branch, Scene::cluster()).expect("the end of the log");
+    assert_eq!(again.tip(), checked.tip);
+}
+
+#[test]
+fn a_record_is_written_once_and_one_that_is_too_large_not_at_all() {
+    let outcomes = generated(2);
+    let (scene, written) = Scene::of(&outcomes[..1]);
+    let mut pen = scene.pen();
+    let again = pen.append(&scene.store, &scene.key.signing, written[0].record.id, outcomes[1].clone());
+    assert!(again.is_err(), "its id is taken");
+    let app = |number: usize| tidegate_core::ledger::AppChange {
+        app: format!("shop/a{number}").try_into().expect("a name"),
+        from: None,
+        to: None,
+        result: None,
+    };
+    let many = tidegate_core::ledger::Outcome { apps: (0..17).map(app).collect(), ..outcomes[1].clone() };
+    let id = RecordId::new(many.times.finished, [9; 10]);
+    assert!(pen.append(&scene.store, &scene.key.signing, id, many).is_err(), "it is told in parts");
+    assert_eq!(scene.check().expect("whole").records, 1);
+}
+
+#[test]
 fn a_clone_of_the_log_is_checked_as_the_log_itself() {
     let (scene, written) = Scene::of(&generated(4));
     let bare = scene.bare();
@@ -118,6 +176,10 @@ fn trusted_keys_are_read_as_git_and_people_write_them() {
     ];
     for text in [one, two, three, four] {
         assert_eq!(trusted(&text).expect("a key"), known, "{text}");
+    }
+    for options in ["cert-authority", "valid-before=\"20200101\"", "namespaces=\"file\""] {
+        let refused = trusted(&format!("x@example {options} {}", key.public));
+        assert!(matches!(refused, Err(KeyError::Line { line: 1 })), "{options}: {refused:?}");
     }
     let refused = trusted(&format!("{}\nnonsense\n", key.public)).expect_err("no key");
     assert!(refused.to_string().starts_with("line 2 is no key"), "{refused}");

@@ -7,6 +7,7 @@
 //! | `idle`, `drift`, `one`, `start` | P2 and P3, P4, P5, P13 |
 //! | `sick`, `storm` | P6, P7, each with a repository and a daemon of its own |
 //! | `rollouts` | P8, P9 and P10 in one run, beside a plain Deployment; `colours` what rolls out, `requests` the load |
+//! | `ledger` | P11, without a cluster |
 //! | `raw`, `board`, `records` | the raw client; the reader that stops both clocks; what the daemon has recorded |
 //! | `stage`, `repo`, `daemon`, `usage` | cluster and audit log, git, the daemon's process, `/proc` |
 //! | `shape`, `options`, `table` | what is deployed, what is asked for, what is printed |
@@ -17,6 +18,7 @@ mod daemon;
 mod drift;
 mod idle;
 mod install;
+mod ledger;
 mod one;
 mod options;
 mod raw;
@@ -64,6 +66,12 @@ async fn main() -> ExitCode {
 async fn measure(options: &Options) -> Result<()> {
     anyhow::ensure!(options.daemon.exists(), "there is no {}", options.daemon.display());
     anyhow::ensure!(options.size > 0, "a size is at least 1");
+    if options.parts.contains(&Part::P11) {
+        limited(PART_LIMIT, "P11", async { tokio::task::block_in_place(|| ledger::measure(options)) }).await;
+    }
+    if !options.parts.iter().any(|part| part.needs_cluster()) {
+        return Ok(());
+    }
     // Run on a thread that may block; dropped, and the cluster with it, when somebody interrupts.
     let stage = tokio::task::block_in_place(|| Stage::up(&options.cluster))?;
     println!("Load before: {}", table::number(usage::load()));
@@ -82,6 +90,7 @@ async fn measure(options: &Options) -> Result<()> {
             | Part::P8
             | Part::P9
             | Part::P10
+            | Part::P11
             | Part::P13 => {}
         }
     }

@@ -26,6 +26,9 @@ pub struct Options {
     /// Requests a second during rollouts
     #[arg(long, env = "RATE", default_value_t = 500)]
     pub rate: u32,
+    /// Records of the deploy log
+    #[arg(long, env = "RECORDS", default_value_t = 50_000)]
+    pub records: u32,
     /// The archive of the image of the shop, for rollouts
     #[arg(long, env = "BENCH_IMAGE")]
     pub image: Option<PathBuf>,
@@ -60,13 +63,15 @@ pub enum Part {
     P9,
     /// Rollback of a rollout
     P10,
+    /// The deploy log: append, check, what ran when
+    P11,
     /// Start
     P13,
 }
 
 impl Part {
     /// All of them.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::P1,
         Self::P2,
         Self::P3,
@@ -77,6 +82,7 @@ impl Part {
         Self::P8,
         Self::P9,
         Self::P10,
+        Self::P11,
         Self::P13,
     ];
 
@@ -92,6 +98,7 @@ impl Part {
             | Self::P8
             | Self::P9
             | Self::P10
+            | Self::P11
             | Self::P13 => false,
         }
     }
@@ -100,7 +107,25 @@ impl Part {
     pub fn needs_installation(self) -> bool {
         match self {
             Self::P1 | Self::P2 | Self::P3 | Self::P4 | Self::P5 | Self::P13 => true,
-            Self::P6 | Self::P7 | Self::P8 | Self::P9 | Self::P10 => false,
+            Self::P6 | Self::P7 | Self::P8 | Self::P9 | Self::P10 | Self::P11 => false,
+        }
+    }
+
+    /// True for those that ask a cluster.
+    pub fn needs_cluster(self) -> bool {
+        match self {
+            Self::P11 => false,
+            Self::P1
+            | Self::P2
+            | Self::P3
+            | Self::P4
+            | Self::P5
+            | Self::P6
+            | Self::P7
+            | Self::P8
+            | Self::P9
+            | Self::P10
+            | Self::P13 => true,
         }
     }
 
@@ -108,7 +133,15 @@ impl Part {
     pub fn is_of_rollouts(self) -> bool {
         match self {
             Self::P8 | Self::P9 | Self::P10 => true,
-            Self::P1 | Self::P2 | Self::P3 | Self::P4 | Self::P5 | Self::P6 | Self::P7 | Self::P13 => false,
+            Self::P1
+            | Self::P2
+            | Self::P3
+            | Self::P4
+            | Self::P5
+            | Self::P6
+            | Self::P7
+            | Self::P11
+            | Self::P13 => false,
         }
     }
 }
@@ -126,6 +159,7 @@ impl std::fmt::Display for Part {
             Self::P8 => "p8",
             Self::P9 => "p9",
             Self::P10 => "p10",
+            Self::P11 => "p11",
             Self::P13 => "p13",
         })
     }

@@ -5,6 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::record::Result as How;
+
+/// A part of a name; with `.json` it is a file's.
+const LONGEST: usize = 250;
+
 /// What an outcome was for one workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppChange {
@@ -16,22 +21,31 @@ pub struct AppChange {
     /// What was asked for; none: it was to go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Running>,
+    /// How it ended for this one, where that is not how the whole did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<How>,
 }
 
-/// The name of a workload in the log: its name in git, in front of it its namespace where that is not the environment's first one.
+/// The name of a workload in the log: `NAMESPACE/NAME`, as git names it; before the name its kind in small letters and a dot, where it
+/// is no Deployment (`shop/statefulset.redis`). Always with its namespace: what an environment's first one is may change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AppName(String);
 
 /// A text that is no name of a workload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not the name of a workload (NAME or NAMESPACE/NAME, of a-z, 0-9, `-` and `.`)")]
+#[error("`{0}` is not the name of a workload (NAMESPACE/NAME, of a-z, 0-9 and `-`, with dots in the name)")]
 pub struct InvalidAppName(String);
 
 impl AppName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Without its namespace.
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or(self.as_str(), |(_, name)| name)
     }
 
     /// The file that says what runs of it.
@@ -43,18 +57,17 @@ impl AppName {
 impl TryFrom<String> for AppName {
     type Error = InvalidAppName;
 
-    /// Names become paths: no empty part, none that begins with a dot, at most one `/`.
+    /// Names become paths: of two parts, each at most as long as a file's name may be, with no dot in the folder (`db.json` is a
+    /// file) and none at a beginning.
     fn try_from(text: String) -> Result<Self, InvalidAppName> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-        let is_part = |part: &str| {
-            !part.is_empty() && part.len() <= 253 && !part.starts_with('.') && part.chars().all(allowed)
-        };
-        let parts = text.split('/');
-        if parts.clone().count() <= 2 && parts.clone().all(is_part) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidAppName(text))
-        }
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let valid = text.split_once('/').is_some_and(|(namespace, name)| {
+            let parts = [namespace, name];
+            parts.iter().all(|part| !part.is_empty() && part.len() <= LONGEST && !part.starts_with('.'))
+                && namespace.chars().all(plain)
+                && name.chars().all(|c| plain(c) || c == '.')
+        });
+        if valid { Ok(Self(text)) } else { Err(InvalidAppName(text)) }
     }
 }
 

@@ -79,10 +79,9 @@ impl fmt::Display for ClusterLabel {
 }
 
 impl Branch {
-    /// The branch that is gone on with when somebody else wrote on this one.
-    #[must_use]
-    pub fn next(&self) -> Self {
-        Self { epoch: self.epoch.saturating_add(1), ..self.clone() }
+    /// The branch that is gone on with when somebody else wrote on this one; none behind the last number.
+    pub fn next(&self) -> Option<Self> {
+        self.epoch.checked_add(1).map(|epoch| Self { epoch, ..self.clone() })
     }
 
     /// True for the branches of one environment in one cluster.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::app::{AppChange, Running};
-use super::record::{Kind, Record, Result as How};
+use super::record::{Kind, Record, Result as How, VERSION};
 use super::text;
 use crate::ids::{Digest, short};
 use crate::rollout::Verdict;
@@ -33,7 +33,7 @@ pub enum NoRecord {
     #[error("its record cannot be read: {0}")]
     Unreadable(String),
     /// A newer version of the format.
-    #[error("its record has version {0}, and this program reads version 1: use a newer one")]
+    #[error("its record has version {0}, and this program reads version {VERSION}: use a newer one")]
     Version(u64),
     /// The trailers say something else than the record.
     #[error("its trailers do not agree with its record")]
@@ -46,14 +46,14 @@ pub fn message(record: &Record) -> Result<String, serde_json::Error> {
     Ok(format!("{}\n\n{line}\n\n{}", subject(record), trailers(record)))
 }
 
-/// Reads a message; everything in it must agree.
+/// Reads a message; its trailers must agree with the record. The subject need not: its words are for people, and may change.
 pub fn read(message: &str) -> Result<Told, NoRecord> {
     let mut paragraphs = message.split("\n\n");
     let line = paragraphs.nth(1).filter(|line| line.starts_with('{')).ok_or(NoRecord::Missing)?;
     let value: serde_json::Value =
         serde_json::from_str(line).map_err(|error| NoRecord::Unreadable(error.to_string()))?;
     match value.get("v").and_then(serde_json::Value::as_u64) {
-        Some(1) => {}
+        Some(version) if version == u64::from(VERSION) => {}
         Some(version) => return Err(NoRecord::Version(version)),
         None => return Err(NoRecord::Unreadable("it has no version".to_owned())),
     }
@@ -101,8 +101,9 @@ pub fn subject(record: &Record) -> String {
         let _ = write!(text, " in {}", seconds(outcome.times.finished.as_second() - started.as_second()));
     }
     if !outcome.gates.is_empty() {
-        let passed = outcome.gates.iter().filter(|gate| gate.result == Verdict::Pass).count();
-        let _ = write!(text, " ({passed}/{} gates)", outcome.gates.len());
+        let others = outcome.gates.items.iter().filter(|gate| gate.result != Verdict::Pass).count() as u64;
+        let total = outcome.gates.total;
+        let _ = write!(text, " ({}/{total} gates)", total.saturating_sub(others));
     }
     // A reason of people may have line breaks, and nothing bounds it.
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SUBJECT).collect()
@@ -143,7 +144,7 @@ fn what(record: &Record) -> String {
 fn apps(changes: &[AppChange]) -> String {
     let one = |change: &AppChange| {
         let version = |running: &Option<Running>| running.as_ref().map(version);
-        let app = change.app.as_str();
+        let app = change.app.name();
         match (version(&change.from), version(&change.to)) {
             (None, None) => app.to_owned(),
             (Some(from), Some(to)) => format!("{app} {from}->{to}"),
@@ -157,19 +158,25 @@ fn apps(changes: &[AppChange]) -> String {
     format!("{}{rest}", shown.join(", "))
 }
 
-/// The version of what runs, as people call it: a model's, else the tag of its only image (or of the one that is called as the
-/// first container), else the revision, else the commit.
+/// The version of what runs, as people call it: a model's, else the tag of its only image (of several nobody knows which one people
+/// mean), else the revision, else the commit.
 pub fn version(running: &Running) -> String {
     if let Some(model) = &running.model {
         return model.version.clone();
     }
-    let tag = |name: &str| {
-        let last = name.rsplit('/').next().unwrap_or(name);
-        let last = last.split('@').next().unwrap_or(last);
-        last.split_once(':').map(|(_, tag)| tag.to_owned())
-    };
-    let tagged = running.images.values().find_map(|image| tag(&image.name));
-    tagged.or_else(|| running.revision.clone()).unwrap_or_else(|| short(&running.commit).to_owned())
+    let mut images = running.images.values();
+    let only = images.next().filter(|_| running.images.len() == 1);
+    let tagged = only.and_then(|image| tag(&image.name));
+    tagged
+        .or_else(|| running.revision.as_deref().map(short).map(str::to_owned))
+        .unwrap_or_else(|| short(&running.commit).to_owned())
+}
+
+/// `registry:5000/shop/api:2.4.0@sha256:…` -> `2.4.0`.
+fn tag(name: &str) -> Option<String> {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let last = last.split('@').next().unwrap_or(last);
+    last.split_once(':').map(|(_, tag)| tag.to_owned())
 }
 
 /// `7m41s`.

@@ -9,7 +9,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `record`, `app`, `id` | what a record says |
+//! | `record`, `app`, `id`, `capped` | what a record says |
 //! | `text`, `message` | its line, bounded; the commit message around it |
 //! | `branch` | where it stands |
 //! | `state` | what runs, as it follows from records |
@@ -18,6 +18,7 @@
 
 mod app;
 mod branch;
+mod capped;
 mod id;
 mod message;
 mod query;
@@ -29,16 +30,17 @@ mod verify;
 
 pub use app::{AppChange, AppName, Image, InvalidAppName, Model, Running};
 pub use branch::{Branch, ClusterLabel, InvalidBranch, PREFIX};
+pub use capped::Capped;
 pub use id::{InvalidRecordId, RecordId};
 pub use message::{NoRecord, Told, message, read, subject, version};
 pub use query::{At, Filter};
 pub use record::{
-    Actor, Capped, Change, ClusterName, Evidence, Follows, Gap, GateAnswer, Included, Kind, ObjectOperation,
+    Actor, Change, ClusterName, Evidence, Follows, Gap, GateAnswer, Included, Kind, ObjectOperation,
     Operation, Order, Outcome, Part, PlanReference, PolicyReference, Record, Repair, Result, Shift, Source,
-    Times, VERSION,
+    Times, VERSION, Verified,
 };
 pub use state::{AppState, FileChange, State};
-pub use text::{MAX_APPS, MAX_RECORD_BYTES, digest, line};
+pub use text::{MAX_APPS, MAX_RECORD_BYTES, TooLarge, digest, line};
 pub use time::{Moment, NoTime, parse as parse_time};
 pub use verify::{Bad, Fault, Fingerprint, Found, Joint, Signer, Trust, Verifier};
 

@@ -44,14 +44,15 @@ impl Filter {
 
 /// `house-price` is `shop/house-price` too.
 fn is_called(app: &AppName, asked: &str) -> bool {
-    app.as_str() == asked || app.as_str().split_once('/').is_some_and(|(_, name)| name == asked)
+    app.as_str() == asked || app.name() == asked
 }
 
 fn concerns(record: &Record, commit: &str) -> bool {
     let outcome = &record.outcome;
     let own = outcome.source.iter().map(|source| source.commit.as_str());
     let skipped = outcome.includes.items.iter().map(|included| included.commit.as_str());
-    own.chain(skipped).any(|known| known.starts_with(commit))
+    let asked = outcome.apps.iter().filter_map(|change| change.to.as_ref()).map(|to| to.commit.as_str());
+    own.chain(skipped).chain(asked).any(|known| known.starts_with(commit))
 }
 
 /// What ran at a time.
@@ -66,15 +67,27 @@ pub struct At {
 }
 
 impl At {
-    /// What followed from these records (in their order) at this time.
+    /// What followed from these records (in their order) at this time. A record counts from when traffic moved, also one that was
+    /// taken back later.
     pub fn of(records: impl IntoIterator<Item = Record>, time: Timestamp) -> Result<Self, serde_json::Error> {
         let mut at = Self::default();
         for record in records {
             let times = &record.outcome.times;
-            if times.finished <= time {
+            let is_over = times.finished <= time;
+            let has_moved = times.switched.is_some_and(|switched| switched <= time);
+            if is_over {
                 at.state.follow(&record)?;
+            } else if has_moved {
+                let results = [How::Succeeded, How::RolledBack];
+                for change in &record.outcome.apps {
+                    if results.contains(&change.result.unwrap_or(record.outcome.result)) {
+                        at.state.put(change, &record)?;
+                    }
+                }
+            }
+            if is_over {
                 at.last = Some(record);
-            } else if times.started.is_some_and(|started| started <= time) {
+            } else if has_moved || times.started.is_some_and(|started| started <= time) {
                 at.under_way.push(record);
             }
         }

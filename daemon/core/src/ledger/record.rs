@@ -1,7 +1,10 @@
 //! A record: one outcome, as it is written down for ever. Version 1.
 //!
-//! Fields are only ever added. What is not known is absent, never guessed. Keys stand in the order of their declaration, so that
-//! one record has one text.
+//! What is not known is absent, never guessed. Keys stand in the order of their declaration, so that one record has one text.
+//!
+//! Optional fields may be added, and older programs pass over them: the chain is over the text. Not so for what the tree and the
+//! trailers are made from ([`super::Running`], [`super::Image`], [`super::Model`], [`super::AppState`], the trailers of a message): whoever
+//! checks makes them again, so a change of those, and a new word in an enum, is version 2, beside the code of version 1.
 
 use std::fmt;
 
@@ -9,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::app::{AppChange, AppName};
+use super::capped::Capped;
 use super::id::RecordId;
 use crate::ids::{Digest, EnvironmentName};
 use crate::object::ObjectRef;
@@ -27,6 +31,8 @@ pub struct Record {
     pub id: RecordId,
     /// Its number in the log of its environment, from 0, over all epochs.
     pub seq: u64,
+    /// The epoch of its branch.
+    pub epoch: u32,
     /// The digest of the text of the record before; none of the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<Digest>,
@@ -83,11 +89,11 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyReference>,
     /// What gates said.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gates: Vec<GateAnswer>,
+    #[serde(default, skip_serializing_if = "Capped::is_empty")]
+    pub gates: Capped<GateAnswer>,
     /// How traffic moved.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub traffic: Vec<Shift>,
+    #[serde(default, skip_serializing_if = "Capped::is_empty")]
+    pub traffic: Capped<Shift>,
     /// Repairs of what somebody changed by hand.
     #[serde(default, skip_serializing_if = "Capped::is_empty")]
     pub repairs: Capped<Repair>,
@@ -95,8 +101,8 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
     /// What else supports it: ends of logs, what was found after a crash.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<Evidence>,
+    #[serde(default, skip_serializing_if = "Capped::is_empty")]
+    pub evidence: Capped<Evidence>,
     /// Who wrote it.
     pub actor: Actor,
     /// When what happened.
@@ -253,8 +259,22 @@ pub struct Source {
     /// The key that signed it, as the signature names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<String>,
-    /// The signature was checked against keys that are trusted; false: it was not checked.
-    pub verified: bool,
+    /// What a look at its signature said.
+    pub verified: Verified,
+}
+
+/// What a look at the signature of a commit said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verified {
+    /// It is by a key that is trusted.
+    Good,
+    /// It is by another key, or of other bytes.
+    Bad,
+    /// There is none.
+    Unsigned,
+    /// Nobody looked.
+    NotChecked,
 }
 
 /// Who changed what in git, as far as the commits say.
@@ -266,11 +286,11 @@ pub struct Change {
     /// Who committed it.
     pub committer: String,
     /// Who else wrote it (trailers `Co-authored-by`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub co_authors: Vec<String>,
+    #[serde(default, skip_serializing_if = "Capped::is_empty")]
+    pub co_authors: Capped<String>,
     /// Who vouches for it (trailers `Reviewed-by`, `Acked-by`, `Approved-by`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub approvers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Capped::is_empty")]
+    pub approvers: Capped<String>,
     /// Who merged it: the committer of the merge commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merger: Option<String>,
@@ -325,8 +345,8 @@ pub struct ObjectOperation {
     /// What was done.
     pub op: Operation,
     /// Fields that changed, in words; values of Secrets masked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<String>,
+    #[serde(default, skip_serializing_if = "Capped::is_empty")]
+    pub fields: Capped<String>,
     /// How often, where more than once.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub times: u32,
@@ -396,6 +416,9 @@ pub struct PolicyReference {
 pub struct GateAnswer {
     /// Its name.
     pub name: String,
+    /// Of which workload, where the record is about several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppName>,
     /// `beforeSwitch` or `whileBaking`.
     pub stage: String,
     /// What follows.
@@ -442,7 +465,7 @@ pub struct Repair {
     #[serde(rename = "ref")]
     pub object: ObjectRef,
     /// The changes in words, `field: live -> restored`; values of Secrets masked.
-    pub changes: Vec<String>,
+    pub changes: Capped<String>,
     /// Who made them, as far as the field managers say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
@@ -511,47 +534,4 @@ pub struct Times {
     pub finished: Timestamp,
     /// It was put into the queue.
     pub recorded: Timestamp,
-}
-
-/// A list that may be cut; of what was cut the count and a digest stay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capped<T> {
-    /// How many there were.
-    pub total: u64,
-    /// The first of them.
-    pub items: Vec<T>,
-    /// The digest of the whole list as JSON, where it was cut.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<Digest>,
-}
-
-impl<T> Capped<T> {
-    /// All of them.
-    pub fn all(items: Vec<T>) -> Self {
-        Self { total: items.len() as u64, items, digest: None }
-    }
-
-    /// True when there was nothing.
-    pub fn is_empty(&self) -> bool {
-        self.total == 0
-    }
-}
-
-impl<T> Default for Capped<T> {
-    fn default() -> Self {
-        Self::all(Vec::new())
-    }
-}
-
-impl<T: Serialize> Capped<T> {
-    /// Keeps so many.
-    pub fn cut(&mut self, keep: usize) {
-        if self.items.len() > keep {
-            if self.digest.is_none() {
-                let text = serde_json::to_vec(&self.items).unwrap_or_default();
-                self.digest = Some(Digest::of(&text));
-            }
-            self.items.truncate(keep);
-        }
-    }
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::app::{AppName, Running};
+use super::app::{AppChange, AppName, Running};
 use super::id::RecordId;
-use super::record::{Record, Result as How};
+use super::record::{Kind, Record, Result as How};
 
 /// What runs of one workload, and by which record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct AppState {
     pub seq: u64,
     /// Since when: when traffic moved, or when it was over.
     pub since: Timestamp,
+    /// A later record after which nobody knows whether it still does: of an end that is unknown, or of records that are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<RecordId>,
 }
 
 impl AppState {
@@ -58,32 +61,53 @@ impl State {
     }
 
     /// Takes a record in, and says which files of the tree it changes. Only what succeeded changes what runs; after anything else
-    /// what was before still does.
+    /// what was before still does, in doubt where nobody knows.
     pub fn follow(&mut self, record: &Record) -> Result<Vec<FileChange>, serde_json::Error> {
-        let outcome = &record.outcome;
-        match outcome.result {
-            How::Succeeded => {}
-            How::Failed | How::RolledBack | How::Superseded | How::Unknown => return Ok(Vec::new()),
+        let mut changes = Vec::new();
+        if record.outcome.kind == Kind::LedgerGap {
+            let all: Vec<AppName> = self.0.keys().cloned().collect();
+            for app in all {
+                changes.extend(self.doubt(&app, record)?);
+            }
         }
-        let mut changes = Vec::with_capacity(outcome.apps.len());
-        for change in &outcome.apps {
-            let path = change.app.state_path();
-            let Some(to) = &change.to else {
-                if self.0.remove(&change.app).is_some() {
-                    changes.push(FileChange { path, text: None });
-                }
-                continue;
-            };
-            let state = AppState {
-                app: change.app.clone(),
-                running: to.clone(),
-                record: record.id,
-                seq: record.seq,
-                since: outcome.times.switched.unwrap_or(outcome.times.finished),
-            };
-            changes.push(FileChange { path, text: Some(state.text()?) });
-            self.0.insert(change.app.clone(), state);
+        for change in &record.outcome.apps {
+            match change.result.unwrap_or(record.outcome.result) {
+                How::Succeeded => changes.extend(self.put(change, record)?),
+                How::Unknown => changes.extend(self.doubt(&change.app, record)?),
+                How::Failed | How::RolledBack | How::Superseded => {}
+            }
         }
         Ok(changes)
+    }
+
+    /// What a record asked for runs, whatever came of it later.
+    pub(super) fn put(
+        &mut self,
+        change: &AppChange,
+        record: &Record,
+    ) -> Result<Option<FileChange>, serde_json::Error> {
+        let path = change.app.state_path();
+        let Some(to) = &change.to else {
+            let was = self.0.remove(&change.app);
+            return Ok(was.map(|_| FileChange { path, text: None }));
+        };
+        let times = &record.outcome.times;
+        let state = AppState {
+            app: change.app.clone(),
+            running: to.clone(),
+            record: record.id,
+            seq: record.seq,
+            since: times.switched.unwrap_or(times.finished),
+            doubt: None,
+        };
+        let text = Some(state.text()?);
+        self.0.insert(change.app.clone(), state);
+        Ok(Some(FileChange { path, text }))
+    }
+
+    fn doubt(&mut self, app: &AppName, record: &Record) -> Result<Option<FileChange>, serde_json::Error> {
+        let Some(state) = self.0.get_mut(app) else { return Ok(None) };
+        state.doubt = Some(record.id);
+        Ok(Some(FileChange { path: app.state_path(), text: Some(state.text()?) }))
     }
 }

@@ -4,7 +4,7 @@
 //! A day, a minute or a second is a span of time: `since` means its beginning, `until` and `at` its end.
 
 use jiff::civil::{Date, Time, Weekday};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Span, Timestamp, ToSpan as _, Zoned};
 
 /// A span of time that somebody named.
@@ -46,8 +46,14 @@ pub fn parse(text: &str, now: &Zoned) -> Result<Moment, NoTime> {
     if let Some(moment) = instant(text.trim(), &words, now) {
         return Ok(moment);
     }
-    let said = Said::read(&words, now).map_err(|why| why.of(&shown))?;
-    said.moment(now).ok_or(NoTime::Missing(shown))
+    let mut now = now.clone();
+    let mut said = Said::read(&words, &now).map_err(|why| why.of(&shown))?;
+    // `yesterday 14:00 UTC` is a day there, not here.
+    if let Some(zone) = said.zone.take() {
+        now = now.with_time_zone(zone);
+        said = Said::read(&words, &now).map_err(|why| why.of(&shown))?;
+    }
+    said.moment(&now).ok_or(NoTime::Missing(shown))
 }
 
 fn exactly(at: Timestamp) -> Moment {
@@ -64,7 +70,12 @@ fn instant(text: &str, words: &[&str], now: &Zoned) -> Option<Moment> {
         }
         _ => {}
     }
-    if let Ok(at) = text.parse::<Timestamp>() {
+    // Without seconds it is a minute, below.
+    let has_seconds = text
+        .split(['T', 't', ' '])
+        .nth(1)
+        .is_some_and(|time| time.get(..8).is_some_and(|time| time.matches(':').count() == 2));
+    if let Some(at) = text.parse::<Timestamp>().ok().filter(|_| has_seconds) {
         return Some(if at.subsec_nanosecond() == 0 { lasting_a_second(at) } else { exactly(at) });
     }
     let span = match words {
@@ -98,7 +109,8 @@ fn ago(words: &[&str]) -> Option<Span> {
     let mut span = Span::new();
     for pair in pairs {
         let [number, unit] = pair else { return None };
-        let number: i64 = number.parse().ok()?;
+        // A sign would turn the direction.
+        let number: i64 = number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
         span = match *unit {
             "s" | "sec" | "secs" | "second" | "seconds" => {
                 span.try_seconds(span.get_seconds().checked_add(number)?)
@@ -122,6 +134,8 @@ fn ago(words: &[&str]) -> Option<Span> {
 #[derive(Default)]
 struct Said {
     date: Option<Date>,
+    /// The last day of that name; beside a date it says nothing new.
+    weekday: Option<Date>,
     time: Option<(Time, Grain)>,
     zone: Option<TimeZone>,
     /// Of a date in three words.
@@ -164,8 +178,11 @@ impl Said {
         let mut words = words.iter().peekable();
         while let Some(word) = words.next() {
             // `2026-09-03T02:00Z` is a date and a time.
+            let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
             let (first, second) = match word.split_once('t') {
-                Some((date, time)) if date.contains('-') && !time.is_empty() => (date, Some(time)),
+                Some((date, time)) if date.contains('-') && is_number(date) && !time.is_empty() => {
+                    (date, Some(time))
+                }
                 _ => (*word, None),
             };
             let next = words.peek().map(|next| **next);
@@ -183,9 +200,15 @@ impl Said {
         if matches!(word, "at" | "on" | "the" | "of" | "last") {
             return Ok(());
         }
-        if let Some(date) = named_day(word, now) {
+        if let Some(date) = relative_day(word, now) {
             is_first(self.date.is_some())?;
             self.date = Some(date);
+        } else if let Some(date) = weekday(word, now) {
+            is_first(self.weekday.is_some())?;
+            self.weekday = Some(date);
+        } else if let Some(zone) = zone(word) {
+            is_first(self.zone.is_some())?;
+            self.zone = Some(zone);
         } else if let Some(month) = month(word) {
             is_first(self.month.is_some())?;
             self.month = Some(month);
@@ -193,6 +216,7 @@ impl Said {
             if std::mem::take(&mut self.is_half_read) {
                 return Ok(());
             }
+            is_first(self.time.is_some())?;
             let hour = self.hour.take().ok_or(Unread::Unknown)?;
             self.time =
                 Some((Time::new(half.hour(hour)?, 0, 0, 0).map_err(|_| Unread::Missing)?, Grain::Minute));
@@ -202,9 +226,6 @@ impl Said {
         } else if let Some(date) = date(word)? {
             is_first(self.date.is_some())?;
             self.date = Some(date);
-        } else if let Some(zone) = zone(word) {
-            is_first(self.zone.is_some())?;
-            self.zone = Some(zone);
         } else {
             self.number(word, next)?;
         }
@@ -219,7 +240,7 @@ impl Said {
         let small = i8::try_from(number).ok();
         if next.is_some_and(|next| half_day(next).is_some()) {
             self.hour = Some(small.ok_or(Unread::Missing)?);
-        } else if digits.len() == 4 && self.year.is_none() {
+        } else if (1970..=2100).contains(&number) && self.year.is_none() {
             self.year = Some(number);
         } else if digits.len() <= 2 && self.day.is_none() {
             self.day = Some(small.ok_or(Unread::Missing)?);
@@ -233,6 +254,9 @@ impl Said {
     fn time_of_day(&mut self, word: &str, next: Option<&str>) -> Result<(), Unread> {
         let (word, zone) = split_zone(word);
         if let Some(text) = zone {
+            if self.zone.is_some() {
+                return Err(Unread::Unknown);
+            }
             self.zone = Some(offset(text).ok_or(Unread::Unknown)?);
         }
         let (digits, half) = if let Some(digits) = word.strip_suffix("pm") {
@@ -258,16 +282,22 @@ impl Said {
         Ok(())
     }
 
-    /// A date in words.
+    /// A date in words. Without a year it is the last one of that name: nobody asks a log for what is to come.
     fn join(&mut self, now: &Zoned) -> Result<(), Unread> {
         match (self.day, self.month, self.year) {
             (None, None, None) => {}
             (Some(day), Some(month), year) if self.date.is_none() => {
-                let year = year.unwrap_or_else(|| now.year());
-                self.date = Some(Date::new(year, month, day).map_err(|_| Unread::Missing)?);
+                let date = |year| Date::new(year, month, day).map_err(|_| Unread::Missing);
+                let this = date(year.unwrap_or_else(|| now.year()));
+                self.date = Some(match this {
+                    Ok(this) if year.is_some() || this <= now.date() => this,
+                    Err(why) if year.is_some() => return Err(why),
+                    Ok(_) | Err(_) => date(now.year() - 1)?,
+                });
             }
             _ => return Err(Unread::Unknown),
         }
+        self.date = self.date.or(self.weekday);
         if self.hour.is_some() || (self.date.is_none() && self.time.is_none()) {
             return Err(Unread::Unknown);
         }
@@ -275,27 +305,33 @@ impl Said {
     }
 
     fn moment(&self, now: &Zoned) -> Option<Moment> {
-        let zone = self.zone.clone().unwrap_or_else(|| now.time_zone().clone());
-        let today = now.with_time_zone(zone.clone()).date();
-        let date = self.date.unwrap_or(today);
-        let (begin, end) = match self.time {
-            None => {
-                let begin = date.to_zoned(zone.clone()).ok()?;
-                (begin, date.tomorrow().ok()?.to_zoned(zone).ok()?)
-            }
-            Some((time, grain)) => {
-                let begin = date.to_datetime(time).to_zoned(zone).ok()?;
-                let length = match grain {
-                    Grain::Minute => 1.minute(),
-                    Grain::Second => 1.second(),
-                };
-                let end = begin.checked_add(length).ok()?;
-                (begin, end)
-            }
+        let zone = now.time_zone();
+        let Some((time, grain)) = self.time else {
+            let date = self.date.unwrap_or(now.date());
+            let end = date.tomorrow().ok()?.to_zoned(zone.clone()).ok()?;
+            return Some(until(date.to_zoned(zone.clone()).ok()?.timestamp(), end.timestamp()));
         };
-        let end = end.timestamp().checked_sub(SignedDuration::from_nanos(1)).ok()?;
-        Some(Moment { begin: begin.timestamp(), end })
+        let mut at = zone.to_ambiguous_zoned(self.date.unwrap_or(now.date()).to_datetime(time));
+        // A time of day alone is the last one that has been.
+        if self.date.is_none() && at.clone().earlier().ok()? > *now {
+            at = zone.to_ambiguous_zoned(now.date().yesterday().ok()?.to_datetime(time));
+        }
+        // A time that the clock jumps over is none; one that it shows twice lasts from the first to the second.
+        if matches!(at.offset(), AmbiguousOffset::Gap { .. }) {
+            return None;
+        }
+        let length = match grain {
+            Grain::Minute => 1.minute(),
+            Grain::Second => 1.second(),
+        };
+        let end = at.clone().later().ok()?.checked_add(length).ok()?;
+        Some(until(at.earlier().ok()?.timestamp(), end.timestamp()))
     }
+}
+
+/// From one instant to right before another.
+fn until(begin: Timestamp, end: Timestamp) -> Moment {
+    Moment { begin, end: end.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(end) }
 }
 
 #[derive(Clone, Copy)]
@@ -324,22 +360,27 @@ fn half_day(word: &str) -> Option<Half> {
     }
 }
 
-/// `today`, `yesterday`, and a weekday: the last one that is over or has begun before today.
-fn named_day(word: &str, now: &Zoned) -> Option<Date> {
-    let today = now.date();
-    let weekday = match word {
-        "today" => return Some(today),
-        "yesterday" => return today.yesterday().ok(),
+fn relative_day(word: &str, now: &Zoned) -> Option<Date> {
+    match word {
+        "today" => Some(now.date()),
+        "yesterday" => now.date().yesterday().ok(),
+        _ => None,
+    }
+}
+
+/// The last day of that name before today.
+fn weekday(word: &str, now: &Zoned) -> Option<Date> {
+    let day = match word {
         "monday" | "mon" => Weekday::Monday,
-        "tuesday" | "tue" => Weekday::Tuesday,
+        "tuesday" | "tues" | "tue" => Weekday::Tuesday,
         "wednesday" | "wed" => Weekday::Wednesday,
-        "thursday" | "thu" => Weekday::Thursday,
+        "thursday" | "thurs" | "thu" => Weekday::Thursday,
         "friday" | "fri" => Weekday::Friday,
         "saturday" | "sat" => Weekday::Saturday,
         "sunday" | "sun" => Weekday::Sunday,
         _ => return None,
     };
-    today.nth_weekday(-1, weekday).ok()
+    now.date().nth_weekday(-1, day).ok()
 }
 
 fn month(word: &str) -> Option<i8> {
@@ -381,7 +422,7 @@ fn date(word: &str) -> Result<Option<Date>, Unread> {
         return Ok(None);
     };
     // Month first (9/3/2026) or day first: only where one of them is no month is it clear. Dots are day first everywhere.
-    if mark == '/' && !year_first && named.is_none() {
+    if mark != '.' && !year_first && named.is_none() {
         match (outer <= 12, middle <= 12) {
             (true, true) if outer != middle => return Err(Unread::Ambiguous),
             (true, false) => std::mem::swap(&mut outer, &mut middle),
@@ -410,7 +451,9 @@ fn zone(word: &str) -> Option<TimeZone> {
     if matches!(word, "utc" | "gmt" | "z") {
         return Some(TimeZone::UTC);
     }
-    offset(word).or_else(|| word.contains('/').then(|| TimeZoneDatabase::bundled().get(word).ok()).flatten())
+    offset(word)
+        .filter(|_| word.starts_with(['+', '-']))
+        .or_else(|| word.contains('/').then(|| TimeZoneDatabase::bundled().get(word).ok()).flatten())
 }
 
 /// `z`, `+02:00`, `+0200`, `-5`.
@@ -426,7 +469,7 @@ fn offset(text: &str) -> Option<TimeZone> {
     let (hours, minutes) =
         if digits.len() == 4 { digits.split_at_checked(2)? } else { (digits.as_str(), "0") };
     let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-    if !(0..=18).contains(&hours) || !(0..60).contains(&minutes) {
+    if !(0..=14).contains(&hours) || !(0..60).contains(&minutes) {
         return None;
     }
     jiff::tz::Offset::from_seconds(sign * (hours * 3600 + minutes * 60))

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::branch::Branch;
+use super::id::RecordId;
 use super::message::{NoRecord, Told, read};
 use super::record::Record;
 use super::state::{FileChange, State};
@@ -94,9 +95,15 @@ pub enum Fault {
     /// It is about something else.
     #[error("it is a record of {0}")]
     Elsewhere(String),
-    /// The first record of an epoch names no other log, or another one.
-    #[error("it does not say which log it goes on with")]
-    Follows,
+    /// The first record of an epoch names no other log, or another one; or its epoch does not follow.
+    #[error("its epoch does not go on from the record before it")]
+    Epoch,
+    /// Its id is that of another record.
+    #[error("another record has its id")]
+    Twice,
+    /// Beside the log there are commits that the daemon signed.
+    #[error("the branch {0} has records that the daemon signed, and that are not part of the log")]
+    Fork(String),
     /// The times of the commit are not those of the record.
     #[error("the times of its commit are not those of its record")]
     Times,
@@ -145,11 +152,15 @@ pub struct Verifier {
     last: Option<Last>,
     state: State,
     keys: BTreeSet<Fingerprint>,
+    ids: BTreeSet<RecordId>,
+    /// The uid of the cluster, once a record has named it.
+    cluster: Option<String>,
 }
 
 #[derive(Debug)]
 struct Last {
     commit: String,
+    epoch: u32,
     committer_seconds: i64,
     seq: u64,
     digest: Digest,
@@ -158,7 +169,15 @@ struct Last {
 impl Verifier {
     /// Nothing is checked yet.
     pub fn new(branch: Branch, trust: Trust) -> Self {
-        Self { branch, trust, last: None, state: State::default(), keys: BTreeSet::new() }
+        Self {
+            branch,
+            trust,
+            last: None,
+            state: State::default(),
+            keys: BTreeSet::new(),
+            ids: BTreeSet::new(),
+            cluster: None,
+        }
     }
 
     /// The number that comes next.
@@ -185,6 +204,7 @@ impl Verifier {
             self.state.follow(&told.record).map_err(|error| bad(Fault::Object(error.to_string())))?;
         self.last = Some(Last {
             commit: found.commit.clone(),
+            epoch: told.record.epoch,
             committer_seconds: found.committer_seconds,
             seq: told.record.seq,
             digest: told.digest,
@@ -203,8 +223,9 @@ impl Verifier {
         if record.prev.as_ref() != self.last.as_ref().map(|last| &last.digest) {
             return Err(Fault::Previous);
         }
-        if record.env != self.branch.environment || record.cluster.name != self.branch.cluster.as_str() {
-            return Err(Fault::Elsewhere(format!("{} in {}", record.env, record.cluster.name)));
+        self.check_place(record)?;
+        if !self.ids.insert(record.id) {
+            return Err(Fault::Twice);
         }
         self.check_joint(found, record, joint)?;
         let finished = record.outcome.times.finished.as_second();
@@ -232,6 +253,24 @@ impl Verifier {
         Ok(())
     }
 
+    /// The environment and the cluster. Two clusters may have one name in the log: once a uid is known it stays.
+    fn check_place(&mut self, record: &Record) -> Result<(), Fault> {
+        let cluster = &record.cluster;
+        let is_other = |known: &String| cluster.uid.as_ref().is_some_and(|uid| uid != known);
+        if record.env != self.branch.environment
+            || cluster.name != self.branch.cluster.as_str()
+            || self.cluster.as_ref().is_some_and(is_other)
+        {
+            let uid = cluster.uid.as_ref().map_or(String::new(), |uid| format!(" ({uid})"));
+            return Err(Fault::Elsewhere(format!("{} in {}{uid}", record.env, cluster.name)));
+        }
+        if self.cluster.is_none() {
+            self.cluster.clone_from(&cluster.uid);
+        }
+        Ok(())
+    }
+
+    /// The parent, and the epoch: it grows with a record that says from where the log goes on, and at no other.
     fn check_joint(&self, found: &Found, record: &Record, joint: Joint) -> Result<(), Fault> {
         let parent = match (&self.last, joint) {
             (None, _) | (_, Joint::Epoch) => None,
@@ -240,15 +279,34 @@ impl Verifier {
         if found.parents.iter().ne(parent) {
             return Err(Fault::Parent);
         }
-        let is_next = record
-            .follows
-            .as_ref()
-            .map(|follows| Some(&follows.tip) == self.last.as_ref().map(|last| &last.commit));
-        match (joint, is_next) {
-            // A new epoch may be the child of the last commit of the one before, where that is still at hand.
-            (Joint::Child, None | Some(true)) | (Joint::Epoch, Some(true)) => Ok(()),
-            (Joint::Epoch, None) if self.last.is_none() => Ok(()),
-            (Joint::Child, Some(false)) | (Joint::Epoch, None | Some(false)) => Err(Fault::Follows),
+        let follows = match (&self.last, &record.follows) {
+            // Where somebody had taken the name of the first branch, the log begins at a later one.
+            (None, None) => true,
+            (Some(last), None) => record.epoch == last.epoch && joint == Joint::Child,
+            (Some(last), Some(follows)) => {
+                let before = Branch { epoch: last.epoch, ..self.branch.clone() };
+                record.epoch > last.epoch
+                    && follows.tip == last.commit
+                    && follows.branch == before.to_string()
+            }
+            (None, Some(_)) => false,
+        };
+        if follows && record.epoch <= self.branch.epoch { Ok(()) } else { Err(Fault::Epoch) }
+    }
+
+    /// Nothing is missing behind what was checked, as far as the branch says.
+    pub fn end(&self) -> Result<(), Fault> {
+        match &self.last {
+            Some(last) if last.epoch != self.branch.epoch => Err(Fault::Epoch),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// True for a key that may sign, as far as is known by now.
+    pub fn trusts(&self, key: &Fingerprint) -> bool {
+        match &self.trust {
+            Trust::Keys(keys) => keys.contains(key),
+            Trust::First => self.keys.contains(key),
         }
     }
 }

@@ -59,16 +59,16 @@ fn unbegun(situation: &Situation<'_>) -> Decision {
 /// Nothing has had traffic: what is prepared goes first, or nobody would know of it any more. Its pods too: without the record the
 /// Service is an ordinary one, whose selector finds them, and they may have failed their gates.
 fn give_up(situation: &Situation<'_>) -> Decision {
-    let with_pods = |slot: &Slot| situation.slots.get(*slot).pods.total > 0;
-    let held = Slot::ALL.into_iter().find(|slot| situation.deployment(*slot).is_some());
-    match held {
-        Some(slot) if situation.replicas(slot) > 0 => {
-            Decision::carry(Phase::Leave, put_away(situation, slot))
-        }
-        _ if Slot::ALL.iter().any(with_pods) => Decision::wait(Phase::Leave, Waiting::Pods),
-        Some(slot) => Decision::carry(Phase::Leave, vec![Write::Epoch, Write::Delete(slot)]),
-        None => Decision::carry(Phase::Leave, vec![Write::Forget]),
+    let find = |is: &dyn Fn(Slot) -> bool| Slot::ALL.into_iter().find(|slot| is(*slot));
+    let is_held = |slot: Slot| situation.deployment(slot).is_some();
+    if let Some(slot) = find(&|slot| is_held(slot) && situation.replicas(slot) > 0) {
+        return Decision::carry(Phase::Leave, put_away(situation, slot));
     }
+    if find(&|slot| situation.slots.get(slot).pods.total > 0).is_some() {
+        return Decision::wait(Phase::Leave, Waiting::Pods);
+    }
+    let writes = find(&is_held).map_or(vec![Write::Forget], |slot| vec![Write::Epoch, Write::Delete(slot)]);
+    Decision::carry(Phase::Leave, writes)
 }
 
 fn is_adopted(situation: &Situation<'_>, slot: Slot) -> bool {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::ids::Digest;
 use crate::ledger::{
     Actor, AppChange, Capped, ClusterName, Fingerprint, Found, Image, Kind, Outcome, Record, RecordId,
-    Result as How, Running, Signer, Source, Times, VERSION, line, message,
+    Result as How, Running, Signer, Source, Times, VERSION, Verified, line, message,
 };
 
 pub fn time(second: i64) -> Timestamp {
@@ -15,7 +15,7 @@ pub fn time(second: i64) -> Timestamp {
 }
 
 pub fn app(name: &str) -> crate::ledger::AppName {
-    name.to_owned().try_into().expect("a name")
+    format!("shop/{name}").try_into().expect("a name")
 }
 
 pub fn running(commit: char, tag: &str) -> Running {
@@ -37,7 +37,7 @@ pub fn source(commit: char) -> Source {
         tree: None,
         path: "environments/prod".to_owned(),
         signer: None,
-        verified: false,
+        verified: Verified::NotChecked,
     }
 }
 
@@ -57,11 +57,11 @@ pub fn deploy(second: i64, apps: Vec<AppChange>) -> Outcome {
         includes: Capped::default(),
         objects: Capped::default(),
         policy: None,
-        gates: Vec::new(),
-        traffic: Vec::new(),
+        gates: Capped::default(),
+        traffic: Capped::default(),
         repairs: Capped::default(),
         gap: None,
-        evidence: Vec::new(),
+        evidence: Capped::default(),
         actor: Actor { version: "0.1.0".to_owned(), replica: "one".to_owned(), image: None },
         times: Times {
             committed: None,
@@ -76,15 +76,17 @@ pub fn deploy(second: i64, apps: Vec<AppChange>) -> Outcome {
 }
 
 pub fn change(name: &str, from: Option<Running>, to: Option<Running>) -> AppChange {
-    AppChange { app: app(name), from, to }
+    AppChange { app: app(name), from, to, result: None }
 }
 
 pub fn record(seq: u64, prev: Option<Digest>, outcome: Outcome) -> Record {
-    let random = [u8::try_from(seq % 256).expect("below 256"); 10];
+    let [.., high, low] = seq.to_be_bytes();
+    let random = [0, 0, 0, 0, 0, 0, 0, 0, high, low];
     Record {
         v: VERSION,
         id: RecordId::new(outcome.times.finished, random),
         seq,
+        epoch: 0,
         prev,
         follows: None,
         outcome,

@@ -1,9 +1,10 @@
 //! What stands in a commit's message.
 
 use super::builder::{change, deploy, record, running, source, time};
+use crate::ids::Digest;
 use crate::ledger::{
-    Capped, Gap, GateAnswer, Kind, MAX_RECORD_BYTES, NoRecord, ObjectOperation, Operation, Order, Outcome,
-    Record, Repair, Result as How, line, message, read, subject,
+    Capped, Change, Gap, GateAnswer, Image, Kind, MAX_RECORD_BYTES, NoRecord, ObjectOperation, Operation,
+    Order, Outcome, Record, Repair, Result as How, line, message, read, subject,
 };
 use crate::object::{Gvk, ObjectRef};
 use crate::rollout::Verdict;
@@ -11,6 +12,7 @@ use crate::rollout::Verdict;
 fn gate(name: &str, result: Verdict) -> GateAnswer {
     GateAnswer {
         name: name.to_owned(),
+        app: None,
         stage: "beforeSwitch".to_owned(),
         result,
         n: 20,
@@ -38,17 +40,17 @@ fn told(outcome: Outcome) -> String {
 #[test]
 fn a_message_has_a_subject_the_record_in_one_line_and_trailers_at_its_end() {
     let outcome = Outcome {
-        gates: vec![gate("smoke", Verdict::Pass), gate("load", Verdict::Pass)],
+        gates: Capped::all(vec![gate("smoke", Verdict::Pass), gate("load", Verdict::Pass)]),
         ..deploy(1_000, vec![change("api", Some(running('8', "2.3.1")), Some(running('9', "2.4.0")))])
     };
     let record = record(3, None, outcome);
     let text = message(&record).expect("JSON");
     let paragraphs: Vec<&str> = text.split("\n\n").collect();
     let [subject, line, trailers] = paragraphs.as_slice() else { panic!("{text}") };
-    assert_eq!(*subject, "prod/api: succeeded 9999999 api 2.3.1->2.4.0 in 7m41s (2/2 gates)");
+    assert_eq!(*subject, "prod/shop/api: succeeded 9999999 api 2.3.1->2.4.0 in 7m41s (2/2 gates)");
     assert!(line.starts_with("{\"v\":1,\"id\":\"") && !line.contains('\n'), "{line}");
     let expected = format!(
-        "Deploy-Id: {}\nDeploy-Env: prod\nDeploy-App: api\nDeploy-Kind: deploy\nDeploy-Result: succeeded\nDeploy-Seq: 3\nSource-Commit: {}\n",
+        "Deploy-Id: {}\nDeploy-Env: prod\nDeploy-App: shop/api\nDeploy-Kind: deploy\nDeploy-Result: succeeded\nDeploy-Seq: 3\nSource-Commit: {}\n",
         record.id,
         "9".repeat(40)
     );
@@ -61,17 +63,20 @@ fn subjects_say_what_happened() {
     let api = |from, to| change("api", from, to);
     let none = deploy(9, Vec::new());
     for (outcome, expected) in [
-        (deploy(461, vec![api(None, Some(running('9', "1")))]), "prod/api: succeeded 9999999 api 1 in 7m41s"),
+        (
+            deploy(461, vec![api(None, Some(running('9', "1")))]),
+            "prod/shop/api: succeeded 9999999 api 1 in 7m41s",
+        ),
         (
             deploy(461, vec![api(Some(running('8', "1")), None)]),
-            "prod/api: succeeded 9999999 api 1 removed in 7m41s",
+            "prod/shop/api: succeeded 9999999 api 1 removed in 7m41s",
         ),
         (
             Outcome {
                 result: How::RolledBack,
                 ..deploy(461, vec![api(Some(running('8', "1")), Some(running('9', "2")))])
             },
-            "prod/api: rolled back 9999999 api 1->2 in 7m41s",
+            "prod/shop/api: rolled back 9999999 api 1->2 in 7m41s",
         ),
         (
             Outcome {
@@ -79,7 +84,7 @@ fn subjects_say_what_happened() {
                 source: None,
                 repairs: Capped::all(vec![Repair {
                     object: object("api"),
-                    changes: vec!["spec.replicas: 5 -> 2".to_owned()],
+                    changes: Capped::all(vec!["spec.replicas: 5 -> 2".to_owned()]),
                     manager: Some("kubectl-scale".to_owned()),
                     seen: time(1),
                     times: 1,
@@ -107,12 +112,7 @@ fn subjects_say_what_happened() {
             Outcome {
                 kind: Kind::LedgerGap,
                 source: None,
-                gap: Some(Gap {
-                    count: 12,
-                    digest: crate::ids::Digest::of(b""),
-                    since: time(1),
-                    until: time(2),
-                }),
+                gap: Some(Gap { count: 12, digest: Digest::of(b""), since: time(1), until: time(2) }),
                 times: crate::ledger::Times { started: None, ..none.times.clone() },
                 ..none.clone()
             },
@@ -133,7 +133,7 @@ fn a_message_that_was_written_otherwise_is_no_record() {
         ("a message\n".to_owned(), NoRecord::Missing),
         (text.replace("{\"v\":1", "{\"v\":7"), NoRecord::Version(7)),
         (text.replace("Deploy-Seq: 0", "Deploy-Seq: 1"), NoRecord::Trailers),
-        (text.replace("Deploy-App: api\n", ""), NoRecord::Trailers),
+        (text.replace("Deploy-App: shop/api\n", ""), NoRecord::Trailers),
         (format!("{text}\nSigned-off-by: x\n"), NoRecord::Trailers),
     ];
     for (text, expected) in cases {
@@ -149,7 +149,7 @@ fn a_message_that_was_written_otherwise_is_no_record() {
 fn shrunk(record: &mut Record) -> (usize, usize) {
     let size = |record: &Record| line(record).expect("JSON").len();
     let before = size(record);
-    record.shrink();
+    record.shrink().expect("it can be cut");
     (before, size(record))
 }
 
@@ -159,9 +159,11 @@ fn a_record_is_cut_to_its_limit_and_says_how_much_there_was() {
         object: object(&format!("o{number}")),
         uid: Some("u".repeat(36)),
         op: Operation::Change,
-        fields: (0..10)
-            .map(|field| format!("spec.field{field}: {} -> {}", "ä".repeat(2_500), "b".repeat(300)))
-            .collect(),
+        fields: Capped::all(
+            (0..10)
+                .map(|field| format!("spec.field{field}: {} -> {}", "ä".repeat(2_500), "b".repeat(300)))
+                .collect(),
+        ),
         times: 1,
     };
     let mut large = record(
@@ -169,11 +171,11 @@ fn a_record_is_cut_to_its_limit_and_says_how_much_there_was() {
         None,
         Outcome {
             objects: Capped::all((0..300).map(operation).collect()),
-            gates: (0..100).map(|number| gate(&format!("g{number}"), Verdict::Fail)).collect(),
+            gates: Capped::all((0..100).map(|number| gate(&format!("g{number}"), Verdict::Fail)).collect()),
             reason: "x".repeat(100_000),
             ..deploy(
                 1_000,
-                (0..32)
+                (0..16)
                     .map(|number| {
                         change(&format!("a{number}"), Some(running('8', "1")), Some(running('9', "2")))
                     })
@@ -183,7 +185,7 @@ fn a_record_is_cut_to_its_limit_and_says_how_much_there_was() {
     );
     let (before, after) = shrunk(&mut large);
     assert!(before > 10_000_000 && after <= MAX_RECORD_BYTES, "{before} {after}");
-    assert_eq!((large.outcome.objects.total, large.outcome.apps.len()), (300, 32));
+    assert_eq!((large.outcome.objects.total, large.outcome.apps.len()), (300, 16));
     assert!(large.outcome.objects.digest.is_some());
     assert_eq!(read(&message(&large).expect("JSON")).expect("a record").record, large);
     let mut small = record(0, None, deploy(1_000, Vec::new()));
@@ -195,12 +197,57 @@ fn a_record_is_cut_to_its_limit_and_says_how_much_there_was() {
 fn an_outcome_of_more_workloads_than_one_record_holds_is_told_in_several() {
     let apps: Vec<_> =
         (0..70).map(|number| change(&format!("a{number}"), None, Some(running('9', "2")))).collect();
-    let whole = Outcome { gates: vec![gate("smoke", Verdict::Pass)], ..deploy(1_000, apps.clone()) };
+    let whole =
+        Outcome { gates: Capped::all(vec![gate("smoke", Verdict::Pass)]), ..deploy(1_000, apps.clone()) };
     let parts = whole.clone().parts();
     let numbers: Vec<_> = parts.iter().map(|part| part.part.map(|part| (part.number, part.of))).collect();
-    assert_eq!(numbers, [Some((1, 3)), Some((2, 3)), Some((3, 3))]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5].map(|number| Some((number, 5))));
     assert_eq!(parts.iter().flat_map(|part| part.apps.clone()).collect::<Vec<_>>(), apps);
     assert_eq!(parts.iter().filter(|part| !part.gates.is_empty()).count(), 1);
-    let few = Outcome { apps: apps.into_iter().take(32).collect(), ..whole };
+    let few = Outcome { apps: apps.into_iter().take(16).collect(), ..whole };
     assert_eq!(few.clone().parts(), [few]);
+}
+
+#[test]
+fn texts_of_any_length_in_any_field_leave_a_record_within_its_limit() {
+    let long = || "x".repeat(30_000);
+    let mut source = source('9');
+    source.repo = long();
+    source.path = long();
+    source.signer = Some(long());
+    let mut apps: Vec<_> = (0..16)
+        .map(|number| change(&format!("a{number}"), Some(running('8', "1")), Some(running('9', "2"))))
+        .collect();
+    for running in apps.iter_mut().flat_map(|app| [&mut app.from, &mut app.to]).flatten() {
+        let image = Image { name: long(), digest: Some(long()) };
+        running.images = (0..9).map(|number| (format!("c{number}"), image.clone())).collect();
+        running.revision = Some(long());
+    }
+    let people = || Capped::all(vec![long(), long()]);
+    let outcome = Outcome {
+        code: Some(long()),
+        source: Some(source),
+        change: Some(Change {
+            author: long(),
+            committer: long(),
+            co_authors: people(),
+            approvers: people(),
+            merger: Some(long()),
+            pr: Some(long()),
+            self_approved: None,
+        }),
+        order: Some(Order { command: long(), by: long(), reason: long(), at: time(1) }),
+        gates: Capped::all(vec![GateAnswer { name: long(), summary: long(), ..gate("g", Verdict::Pass) }]),
+        ..deploy(1_000, apps)
+    };
+    let mut record = record(0, None, outcome);
+    let digest = {
+        let co_authors = record.outcome.change.as_ref().map(|change| &change.co_authors.items);
+        Digest::of(&serde_json::to_vec(&co_authors).expect("JSON"))
+    };
+    let (before, after) = shrunk(&mut record);
+    assert!(before > 10_000_000 && after <= MAX_RECORD_BYTES, "{before} {after}");
+    // The digest is of what there was before anything was cut.
+    let change = record.outcome.change.expect("it is there");
+    assert_eq!((change.co_authors.total, change.co_authors.digest), (2, Some(digest)));
 }

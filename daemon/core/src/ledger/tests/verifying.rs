@@ -104,25 +104,71 @@ fn records_of_another_environment_or_cluster_are_refused() {
 
 #[test]
 fn a_new_epoch_says_which_log_it_goes_on_with() {
-    let mut verifier = check(&three()[..2]).expect("whole");
-    let mut found = three().remove(2);
-    found.parents.clear();
-    let bad = verifier.take(&found, Joint::Epoch).expect_err("it does not say");
-    assert_eq!(bad.fault, Fault::Follows);
-    let follows = |tip: String| {
-        format!(
-            "\"seq\":2,\"prev\":\"{}\",\"follows\":{{\"branch\":\"{}\",\"tip\":\"{tip}\"}},\"kind\"",
-            digest(),
-            branch()
-        )
+    let next: Branch = "deploylog/prod-eks/prod/1".parse().expect("a branch");
+    let trust = || Trust::Keys(BTreeSet::from([key("daemon")]));
+    let take = |epoch: u32, follows: Option<(&str, u64)>, joint: Joint| {
+        let mut verifier = Verifier::new(next.clone(), trust());
+        for found in &three()[..2] {
+            verifier.take(found, Joint::Child).expect("whole");
+        }
+        let mut found = three().remove(2);
+        let plain = format!("\"seq\":2,\"epoch\":0,\"prev\":\"{}\",\"kind\"", digest());
+        assert!(found.message.contains(&plain), "{}", found.message);
+        let follows = follows.map_or(String::new(), |(branch, tip)| {
+            format!("\"follows\":{{\"branch\":\"{branch}\",\"tip\":\"{}\"}},", commit_of(tip))
+        });
+        let text = format!("\"seq\":2,\"epoch\":{epoch},\"prev\":\"{}\",{follows}\"kind\"", digest());
+        found.message = found.message.replace(&plain, &text);
+        if joint == Joint::Epoch {
+            found.parents.clear();
+        }
+        verifier.take(&found, joint).map(|_| verifier.end())
     };
-    let plain = format!("\"seq\":2,\"prev\":\"{}\",\"kind\"", digest());
-    let text = found.message.clone();
-    assert!(text.contains(&plain), "{text}");
-    found.message = text.replace(&plain, &follows(commit_of(7)));
-    assert_eq!(verifier.take(&found, Joint::Epoch).expect_err("another one").fault, Fault::Follows);
-    found.message = text.replace(&plain, &follows(commit_of(1)));
-    assert!(verifier.take(&found, Joint::Epoch).is_ok());
+    let zero = "deploylog/prod-eks/prod/0";
+    for joint in [Joint::Child, Joint::Epoch] {
+        assert_eq!(take(1, Some((zero, 1)), joint).expect("it goes on"), Ok(()));
+        for (epoch, follows) in [
+            (1, None),
+            (1, Some((zero, 7))),
+            (1, Some(("deploylog/prod-eks/prod/5", 1))),
+            (0, Some((zero, 1))),
+            (2, Some((zero, 1))),
+        ] {
+            let bad = take(epoch, follows, joint).expect_err("it does not");
+            assert_eq!(bad.fault, Fault::Epoch, "{epoch} {follows:?}");
+        }
+    }
+    // The branch says that there is an epoch of which no record is there.
+    assert_eq!(take(0, None, Joint::Child).expect("it goes on"), Err(Fault::Epoch));
+}
+
+#[test]
+fn a_record_is_there_once_and_of_one_cluster() {
+    let uid = |text: &str| format!("\"cluster\":{{\"name\":\"prod-eks\",\"uid\":\"{text}\"}}");
+    let plain = "\"cluster\":{\"name\":\"prod-eks\"}";
+    let mut log = three();
+    log[0].message = log[0].message.replace(plain, &uid("one"));
+    let rechained = |log: &mut Vec<Found>, at: usize| {
+        let told = crate::ledger::read(&log[at].message).expect("a record");
+        let next = &mut log[at + 1].message;
+        let prev = crate::ledger::read(next).expect("a record").record.prev.expect("one before");
+        *next = next.replace(prev.as_str(), told.digest.as_str());
+    };
+    rechained(&mut log, 0);
+    rechained(&mut log, 1);
+    assert!(check(&log).is_ok(), "later ones need not name it");
+    log[2].message = log[2].message.replace(plain, &uid("two"));
+    let bad = check(&log).expect_err("another cluster");
+    assert_eq!((bad.seq, bad.fault), (2, Fault::Elsewhere("prod in prod-eks (two)".to_owned())));
+
+    let mut log = three();
+    let ids: Vec<String> = log
+        .iter()
+        .map(|found| crate::ledger::read(&found.message).expect("a record").record.id.to_string())
+        .collect();
+    log[2].message = log[2].message.replace(&ids[2], &ids[0]);
+    let bad = check(&log).expect_err("twice");
+    assert_eq!((bad.seq, bad.fault), (2, Fault::Twice));
 }
 
 /// What the third record of [`three`] names.

@@ -25,6 +25,10 @@ fn instants_are_read() {
         ("2026-09-03 02:00:30 -0500", "2026-09-03T07:00:30Z"),
         ("2026-09-03 02:00", "2026-09-03T00:00:00Z"),
         ("2026-09-03 02:00 America/New_York", "2026-09-03T06:00:00Z"),
+        ("2026-09-03 02:00 Europe/Amsterdam", "2026-09-03T00:00:00Z"),
+        ("2026-09-03 02:00 America/Indiana/Indianapolis", "2026-09-03T06:00:00Z"),
+        ("2026-09-03 02:00 +02:00", "2026-09-03T00:00:00Z"),
+        ("Thu Sep 3 14:00:00 2026 +0200", "2026-09-03T12:00:00Z"),
     ] {
         assert_eq!(begin(text), expected, "{text}");
     }
@@ -43,6 +47,8 @@ fn dates_are_read_in_words_and_in_every_order_that_is_clear() {
         "September 3rd",
         "3-sep-2026",
         "the 3rd of September",
+        "Thu Sep 3 2026",
+        "Thu 3 Sep 2026",
         "last Thursday",
         "thu",
     ] {
@@ -67,6 +73,12 @@ fn times_of_day_are_read_with_and_without_a_date() {
         ("Monday 9am", "2026-09-07T07:00:00Z"),
         ("3 Sep 2pm", "2026-09-03T12:00:00Z"),
         ("today", "2026-09-08T22:00:00Z"),
+        // It is not 23:00 yet.
+        ("23:00", "2026-09-08T21:00:00Z"),
+        // Here it is the 9th, on Kiritimati already the 10th, which began there while it was the 9th everywhere else.
+        ("today 01:00 Pacific/Kiritimati", "2026-09-09T11:00:00Z"),
+        ("3 Dec", "2025-12-02T23:00:00Z"),
+        ("3-oct-2025", "2025-10-02T22:00:00Z"),
     ] {
         assert_eq!(begin(text), expected, "{text}");
     }
@@ -94,10 +106,15 @@ fn a_day_and_a_minute_last_to_their_end() {
     let end = |text: &str| parse(text, &now()).map(|Moment { end, .. }| end.to_string());
     assert_eq!(end("2026-09-03").as_deref(), Ok("2026-09-03T21:59:59.999999999Z"));
     assert_eq!(end("2026-09-03 14:00").as_deref(), Ok("2026-09-03T12:00:59.999999999Z"));
+    assert_eq!(end("2026-09-03T14:00Z").as_deref(), Ok("2026-09-03T14:00:59.999999999Z"));
     assert_eq!(end("2026-09-03T14:00:05Z").as_deref(), Ok("2026-09-03T14:00:05.999999999Z"));
     // The day on which clocks go back has 25 hours.
     let day = parse("2026-10-25", &now()).expect("a day");
     assert_eq!(day.end.duration_since(day.begin).as_secs(), 25 * 3600 - 1);
+    // The time that they show twice lasts from the first to the second; the one that they jump over is none.
+    let twice = parse("2026-10-25 02:30", &now()).expect("a time");
+    assert_eq!(twice.end.duration_since(twice.begin).as_secs(), 3600 + 59);
+    assert!(matches!(parse("2026-03-29 02:30", &now()), Err(NoTime::Missing(_))));
 }
 
 #[test]
@@ -123,7 +140,7 @@ fn what_is_no_time_is_refused_with_what_to_type() {
         let refused = parse(text, &now());
         assert!(matches!(&refused, Err(NoTime::Missing(_))), "{text}: {refused:?}");
     }
-    for text in ["9/3/2026", "03.09.26"] {
+    for text in ["9/3/2026", "10-11-2026", "03.09.26"] {
         let refused = parse(text, &now());
         assert!(matches!(&refused, Err(NoTime::Ambiguous(_))), "{text}: {refused:?}");
     }

@@ -91,6 +91,10 @@ fn a_first_installation_that_is_given_up_takes_its_pods_with_it() {
     scene.carries(Phase::Leave, &[Write::Epoch, Write::Scale { slot: Slot::Blue, replicas: 0 }]);
     scene.held(Slot::Blue).replicas = 0;
     scene.waits(Phase::Leave, Waiting::Pods);
+    // The other one too, wherever it comes from: none waits for the pods of one that nobody empties.
+    scene.slots.green = running(2, 2);
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Scale { slot: Slot::Green, replicas: 0 }]);
+    scene.slots.green = SlotView::default();
     let pods = scene.slots.blue.pods;
     scene.slots.blue.pods = Pods::default();
     scene.carries(Phase::Leave, &[Write::Epoch, Write::Delete(Slot::Blue)]);
