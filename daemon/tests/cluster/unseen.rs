@@ -57,6 +57,10 @@ fn until_controllers_have_looked_no_pods_are_listed_and_one_record_says_it_all()
     field_is(&world, KIND, &world.name, "w", "/spec/size", "one");
     look(&world, 1);
     world.wait_for("live", &first);
+    // It was live before, without conditions to judge by: the record that has seen them may come a second later.
+    record(&world, &world.name, "the controller's word is recorded", |status| {
+        status["reason"].to_string().contains("all 2 objects are healthy")
+    });
 
     let mark = audited.mark();
     let second = world.commit("two", &[("widget.yaml", &widget("two"))]);
