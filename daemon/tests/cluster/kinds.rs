@@ -10,11 +10,6 @@ use crate::support::{Daemon, Fault, FaultProxy, World, check, config_map, eventu
 /// A repair that a watch has asked for.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// Longest way of a definition out of the API server. It deletes the objects first, and looks for up to a minute whether any is
-/// left; a daemon that is quick makes one again in the instant before the API server allows no more, and then it takes that minute,
-/// and begins anew (crd_finalizer.go of k8s.io/apiextensions-apiserver, `deleteInstances`).
-const DELETED: Duration = Duration::from_secs(150);
-
 /// A definition of a kind `Widget` in the group `GROUP.example.dev`, made by hand, gone with the test.
 pub struct Definition<'a> {
     world: &'a World,
@@ -55,13 +50,7 @@ impl<'a> Definition<'a> {
     }
 
     pub fn delete(&self) {
-        self.world.kube.must(&[
-            "delete",
-            "crd",
-            &self.name(),
-            "--ignore-not-found",
-            &format!("--timeout={}s", DELETED.as_secs()),
-        ]);
+        self.world.kube.must(&["delete", "crd", &self.name(), "--ignore-not-found", "--timeout=60s"]);
     }
 
     pub fn widget(&self, version: &str) -> String {
