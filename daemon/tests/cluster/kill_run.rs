@@ -396,6 +396,10 @@ impl Place {
         check(selected == serves, format!("{selected:?} serves"))?;
         if scenario.is_of_taking_over() {
             self.is_plain_deployment(scenario)?;
+        } else {
+            // One that was taken over as a slot has another name than slots have, and is put away as they are.
+            let own = self.get("/apis/apps/v1", "deployments", APP);
+            check(own["spec"].is_null(), "the Deployment that was taken over is there".to_owned())?;
         }
         let record = self.record();
         check(record["halted"].is_null(), format!("people would have to look: {record:#}"))?;
