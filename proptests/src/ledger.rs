@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::{collection, option, sample};
 use tidegate_core::ids::Digest;
@@ -31,7 +31,7 @@ pub fn outcomes(count: impl Into<collection::SizeRange>) -> impl Strategy<Value 
                 times.switched.as_mut(),
             ];
             for time in all.into_iter().flatten() {
-                *time = second(time.as_second() + moved);
+                *time += SignedDuration::from_secs(moved);
             }
             outcome
         };
@@ -185,7 +185,10 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let who = (option::of(source()), option::of(change()), option::of((text(), text())));
     let did = (changes(), operations(), gates(), repairs());
     let included = collection::vec((commit(), text(), text()), 0..2);
-    (what, who, did, included, option::of(0_i64..3_600)).prop_map(|(what, who, did, included, took)| {
+    // Of what took its time traffic moved in it, or did not; the clock is finer than the seconds of git.
+    let when = (option::of(0_i64..3_600), option::of(0_i64..1_000), 0_i64..2_000);
+    (what, who, did, included, when).prop_map(|(what, who, did, included, (took, moved, fraction))| {
+        let switched = took.zip(moved).map(|(took, part)| took * part / 1_000);
         let ((kind, result, reason), (source, change, order), (apps, objects, gates, repairs)) =
             (what, who, did);
         let included =
@@ -225,8 +228,9 @@ fn outcome() -> impl Strategy<Value = Outcome> {
                 merged: None,
                 seen: None,
                 started: took.map(|took| second(FIRST - took)),
-                switched: None,
-                finished: second(FIRST),
+                switched: switched.map(|before| second(FIRST - before)),
+                // Half of them to the second.
+                finished: second(FIRST) + SignedDuration::from_millis((fraction - 1_000).max(0)),
                 recorded: second(FIRST),
             },
         }

@@ -17,6 +17,8 @@ pub enum Exit {
     OutOfReach,
     /// Refused by policy or authorisation.
     Refused,
+    /// The deploy log is not what was written.
+    Altered,
     /// Wrong usage.
     Usage,
 }
@@ -32,6 +34,7 @@ impl Exit {
             Self::TimedOut => 4,
             Self::OutOfReach => 5,
             Self::Refused => 6,
+            Self::Altered => 7,
             Self::Usage => 64,
         }
     }

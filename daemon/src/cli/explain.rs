@@ -32,7 +32,7 @@ pub fn run(global: &Global, args: &ExplainArgs) -> Result<Exit, Failure> {
         // Not by `Global::print`, which would point back here.
         (Format::Text, [code]) if args.code.is_some() => print(&text(*code, global.style())),
         (Format::Text, codes) => print(&list(codes, global.style())),
-        (Format::Json | Format::Yaml | Format::Jsonl, codes) => global.print("", &data(codes)),
+        (Format::Json | Format::Yaml | Format::Jsonl | Format::Csv, codes) => global.print("", &data(codes)),
     }
     Ok(Exit::Ok)
 }

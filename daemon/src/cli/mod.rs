@@ -1,5 +1,6 @@
 //! The command line: one file per command. Data goes to stdout, progress and problems to stderr.
 
+pub mod at;
 pub mod completion;
 pub mod diff;
 pub mod events;
@@ -8,7 +9,9 @@ pub mod explain;
 pub mod family;
 pub mod health;
 pub mod history;
+pub mod ledger;
 pub mod live;
+pub mod log;
 pub mod options;
 pub mod orders;
 mod owned;
@@ -20,6 +23,7 @@ pub mod requests;
 pub mod run;
 pub mod schema;
 pub mod set;
+pub mod show;
 pub mod status;
 pub mod style;
 pub mod target;
@@ -27,6 +31,7 @@ pub mod tree;
 pub mod troubles;
 pub mod unreadable;
 pub mod validate;
+pub mod verify;
 pub mod version;
 pub mod wait;
 pub mod workloads;
@@ -37,6 +42,7 @@ use tidegate_core::rollout::Command as Order;
 
 use exit::{Exit, Failure};
 use options::{Given, Global};
+use style::Format;
 
 /// GitOps for Kubernetes: what git says is what runs, and every change is accounted for.
 #[derive(Debug, Parser)]
@@ -85,6 +91,14 @@ pub enum Command {
     Rollback(orders::OrderArgs),
     /// Try a revision again that was turned down
     Retry(orders::OrderArgs),
+    /// List what was changed, by the deploy log in a clone; offline
+    Log(Box<log::LogArgs>),
+    /// Say what ran at a time, by the deploy log in a clone; offline
+    At(at::AtArgs),
+    /// Show one record of the deploy log with gates, numbers, times and people; offline
+    Show(show::ShowArgs),
+    /// Check that nobody has altered the deploy log: every record of it, from any clone; offline
+    Verify(verify::VerifyArgs),
     /// Set one value in the files of an environment, and leave everything else as it is
     Set(set::SetArgs),
     /// Say how objects in a file stand, by the rules that environments are judged by
@@ -121,6 +135,12 @@ impl Cli {
 /// Runs one command to its end.
 pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
+    if global.output == Format::Csv && !matches!(command, Command::Log(_)) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "`-o csv` is for `tidegate log`; use text, json, yaml or jsonl",
+        ));
+    }
     match command {
         Command::Run(args) => run::run(&global, *args).await,
         Command::Validate(args) => validate::run(&global, &args).await,
@@ -142,6 +162,10 @@ pub async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Promote(args) => orders::run(&global, Order::Promote, &args).await,
         Command::Rollback(args) => orders::run(&global, Order::RollBack, &args).await,
         Command::Retry(args) => orders::run(&global, Order::Retry, &args).await,
+        Command::Log(args) => log::run(&global, *args).await,
+        Command::At(args) => at::run(&global, args).await,
+        Command::Show(args) => show::run(&global, args).await,
+        Command::Verify(args) => verify::run(&global, args).await,
         Command::Set(args) => set::run(&global, &args).await,
         Command::Health(args) => health::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),

@@ -98,7 +98,8 @@ impl Global {
     /// the text is said once after it.
     pub fn print(&self, text: &str, data: &Value) {
         let printed = match self.output {
-            Format::Text => self.style().harmless(text),
+            // A sheet is only asked for where there is one; for the others it is refused before they begin.
+            Format::Text | Format::Csv => self.style().harmless(text),
             Format::Json => format!("{}\n", escaped(&format!("{data:#}"))),
             Format::Jsonl => format!("{}\n", escaped(&data.to_string())),
             Format::Yaml => tidegate_core::render::value_to_yaml(data),
@@ -125,7 +126,7 @@ impl Global {
 }
 
 /// JSON in which everything that is not seen is an escape of JSON, and so says the same.
-fn escaped(json: &str) -> String {
+pub fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         // Below the space, only the line ends between the values are left: JSON escapes the others itself.

@@ -20,6 +20,7 @@ pub enum ColorChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people.
+    #[value(alias = "table")]
     Text,
     /// One JSON document with a `schema`.
     Json,
@@ -27,6 +28,8 @@ pub enum Format {
     Yaml,
     /// One JSON document per line and event.
     Jsonl,
+    /// Comma-separated values, for spreadsheets; of `log` only.
+    Csv,
 }
 
 /// What a word is about; decides its colour.
@@ -60,6 +63,13 @@ impl Tone {
             Self::Strong => "[1m",
         }
     }
+}
+
+/// The columns of the terminal that stdout is; none where it is no terminal.
+pub fn terminal_width() -> Option<usize> {
+    let stdout = std::io::stdout();
+    let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Begins what moves a terminal.

@@ -37,7 +37,9 @@ pub fn check(
 ) -> Result<Result<Checked, Box<Bad>>, StoreError> {
     let segment = match store.segment(log) {
         Ok(segment) => segment,
-        Err(error @ StoreError::Missing { .. }) => return Ok(Err(Box::new(unreadable(log, &error)))),
+        Err(error @ (StoreError::Missing { .. } | StoreError::Unreadable { .. })) => {
+            return Ok(Err(Box::new(unreadable(store, log, &error))));
+        }
         Err(error) => return Err(error),
     };
     let mut verifier = Verifier::new(log.branch.clone(), trust);
@@ -97,6 +99,12 @@ pub fn check(
     }))
 }
 
+/// Who signed a commit of a log.
+pub fn signer_of(store: &Store, id: ObjectId) -> Result<Signer, StoreError> {
+    let raw = store.object(id, Kind::Commit)?;
+    Ok(read(id, &raw).map_or_else(|fault| Signer::Invalid(fault.to_string()), |read| read.found.signer))
+}
+
 /// True for a commit that a trusted key signed: beside the log there can be none, or its end was moved back.
 fn is_ours(store: &Store, verifier: &Verifier, id: ObjectId) -> bool {
     let raw = store.object(id, Kind::Commit).ok();
@@ -124,8 +132,14 @@ fn held(store: &Store, seen: &mut HashSet<ObjectId>, kind: Kind, bytes: &[u8]) -
     Ok(id)
 }
 
-fn unreadable(log: &Log, error: &StoreError) -> Bad {
-    let tip = log.tips.get(&log.branch.epoch).and_then(|tips| tips.first());
-    let commit = tip.map(ToString::to_string).unwrap_or_default();
-    Bad { commit, seq: 0, fault: Fault::Object(error.to_string()) }
+/// The commit where the way back ends, before the first record was reached.
+fn unreadable(store: &Store, log: &Log, error: &StoreError) -> Bad {
+    let back = store.back(log).into_iter().flatten();
+    let last = back.map_while(Result::ok).last();
+    let seq = last.and_then(|step| step.glance()).map_or(0, |glance| glance.seq.saturating_sub(1));
+    let commit = match error {
+        StoreError::Missing { id, .. } | StoreError::Unreadable { id, .. } => id.clone(),
+        StoreError::Open { .. } | StoreError::Git { .. } | StoreError::Limit(_) => String::new(),
+    };
+    Bad { commit, seq, fault: Fault::Object(error.to_string()) }
 }

@@ -7,19 +7,26 @@
 //! | `commit` | one record as a commit, and back |
 //! | `files` | the tree that follows from the records |
 //! | `store` | a repository with logs: the branches, the commits of one log in their order |
+//! | `back`, `at`, `find` | the way back through a log; what ran at a time; one record |
 //! | `pen` | appends records to one log |
 //! | `check` | every commit of a log held against what was written |
 //!
 //! Nothing here pushes, queues or asks a cluster.
 
+mod at;
+mod back;
 mod check;
 mod commit;
 mod files;
+mod find;
 mod key;
 mod pen;
 mod store;
 
-pub use check::{Checked, check};
+pub use at::{Answer, at};
+pub use back::{Back, Step};
+pub use check::{Checked, check, signer_of};
+pub use find::{Hit, Hits, find};
 pub use key::{KeyError, SigningKey, trusted};
 pub use pen::{Inscribed, Pen};
 pub use store::{Log, Segment, Store, StoreError};

@@ -5,16 +5,20 @@ use std::path::Path;
 
 use gix::ObjectId;
 use gix::objs::{CommitRefIter, Kind};
+use gix::odb::pack::cache::lru::MemoryCappedHashmap;
 use tidegate_core::ledger::{Branch, Joint, PREFIX, Record, Told, read as read_message};
 
+use super::back::Back;
 use super::commit::MAX_COMMIT_BYTES;
 
-/// No log has more records.
-const MAX_RECORDS: usize = 10_000_000;
 /// No tree of a log is larger: some 30,000 workloads.
 const MAX_TREE_BYTES: u64 = 8_388_608;
 /// No repository has more branches of logs.
 const MAX_BRANCHES: usize = 100_000;
+/// No text that names a commit is longer.
+const MAX_NAME_BYTES: usize = 256;
+/// Objects of a pack are differences to others, many of them one upon another; what was put together once is kept up to so many bytes.
+const PACK_CACHE_BYTES: usize = 100_663_296;
 
 /// Why a repository cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,16 @@ pub enum StoreError {
         id: String,
         /// What to do.
         hint: &'static str,
+    },
+    /// An object is there, and cannot be read.
+    #[error("the {kind} {id} cannot be read ({why})")]
+    Unreadable {
+        /// What it should be.
+        kind: Kind,
+        /// Its id.
+        id: String,
+        /// Why.
+        why: String,
     },
     /// There is more than anything is written of.
     #[error("{0}")]
@@ -84,14 +98,39 @@ pub struct Segment {
 }
 
 impl Store {
-    /// Opens a repository, a bare one too.
+    /// Opens a repository, a bare one too. Replaced objects (`git replace`) are none of the log.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let options = gix::open::Options::isolated();
-        let repository = gix::open_opts(path, options).map_err(|source| StoreError::Open {
+        let limits =
+            [format!("gitoxide.objects.allocLimit={MAX_TREE_BYTES}"), "core.useReplaceRefs=false".to_owned()];
+        // Nothing that a repository's settings name is run, whoever owns it.
+        let options = gix::open::Options::isolated().with(gix::sec::Trust::Full).config_overrides(limits);
+        let mut repository = gix::open_opts(path, options).map_err(|source| StoreError::Open {
             path: path.display().to_string(),
             source: Box::new(source),
         })?;
+        repository.objects.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(PACK_CACHE_BYTES)));
         Ok(Self { repository })
+    }
+
+    /// Opens the repository that a path is, or is in.
+    pub fn discover(path: &Path) -> Result<Self, StoreError> {
+        let what = || format!("find a git repository in {} or above it", path.display());
+        let (found, _) = gix::discover::upwards(path).map_err(failed(what()))?;
+        let (folder, _) = found.into_repository_and_work_tree_directories();
+        Self::open(&folder)
+    }
+
+    /// The commit that a text names, if there is one: a branch, a tag, an id or the beginning of one.
+    pub fn commit(&self, text: &str) -> Option<ObjectId> {
+        let is_plain =
+            !text.is_empty() && text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
+        let id = is_plain.then(|| self.repository.rev_parse_single(text).ok()).flatten()?;
+        id.object().ok()?.peel_to_commit().ok().map(|commit| commit.id)
+    }
+
+    /// True for a clone whose history was cut off when it was made.
+    pub fn is_shallow(&self) -> bool {
+        self.repository.is_shallow().unwrap_or(false)
     }
 
     /// The repository itself.
@@ -156,17 +195,11 @@ impl Store {
 
     /// The commits of a log in their order, back over all its epochs. Nothing of them is believed but how they hang together.
     pub fn segment(&self, log: &Log) -> Result<Segment, StoreError> {
-        let tips = log.tips.get(&log.branch.epoch).map(Vec::as_slice).unwrap_or_default();
-        // Where several say which is the newest commit, one that holds the others is it; else the first, and the others are beside.
         let mut commits = Vec::new();
-        for tip in tips {
-            let walked = self.walk(*tip, &HashSet::new())?;
-            if commits.first().is_none_or(|newest| walked.iter().any(|(id, _)| id == newest)) {
-                commits = walked.iter().map(|(id, _)| *id).collect();
-            }
+        for step in self.back(log)? {
+            let step = step?;
+            commits.push((step.id, step.joint));
         }
-        let newest = commits.first().copied();
-        let mut commits = newest.map_or(Ok(Vec::new()), |newest| self.walk(newest, &HashSet::new()))?;
         commits.reverse();
         if let Some((_, joint)) = commits.first_mut() {
             *joint = Joint::Child;
@@ -175,40 +208,44 @@ impl Store {
         let mut beside = Vec::new();
         for (epoch, tips) in &log.tips {
             for tip in tips.iter().filter(|tip| !ours.contains(*tip)) {
-                let walked = self.walk(*tip, &ours)?.into_iter().map(|(id, _)| id).collect();
+                let mut walked = Vec::new();
+                for step in Back::of(self, Some(*tip)) {
+                    let step = step?;
+                    if ours.contains(&step.id) {
+                        break;
+                    }
+                    walked.push(step.id);
+                }
                 beside.push((Branch { epoch: *epoch, ..log.branch.clone() }, walked));
             }
         }
         Ok(Segment { commits, beside })
     }
 
-    /// From a commit back to the first one, or to one of these; the newest first.
-    fn walk(&self, tip: ObjectId, ends: &HashSet<ObjectId>) -> Result<Vec<(ObjectId, Joint)>, StoreError> {
-        let mut commits = Vec::new();
-        let mut next = Some(tip);
-        while let Some(id) = next.filter(|id| !ends.contains(id)) {
-            if commits.len() >= MAX_RECORDS {
-                return Err(StoreError::Limit(format!("there are more than {MAX_RECORDS} records")));
+    /// The commits of a log from its newest back, each when it is asked for.
+    pub fn back(&self, log: &Log) -> Result<Back<'_>, StoreError> {
+        Ok(Back::of(self, self.newest(log)?))
+    }
+
+    /// The newest commit. Where several branches say which it is, one that holds the others is it; else the first, and the others are
+    /// beside it.
+    fn newest(&self, log: &Log) -> Result<Option<ObjectId>, StoreError> {
+        let tips = log.tips.get(&log.branch.epoch).map(Vec::as_slice).unwrap_or_default();
+        let mut newest = tips.first().copied();
+        for tip in tips.iter().skip(1) {
+            for step in Back::of(self, Some(*tip)) {
+                if Some(step?.id) == newest {
+                    newest = Some(*tip);
+                    break;
+                }
             }
-            let raw = self.object(id, Kind::Commit)?;
-            let parent = CommitRefIter::from_bytes(&raw, id.kind()).parent_ids().next();
-            let joint = if parent.is_some() { Joint::Child } else { Joint::Epoch };
-            next = parent.or_else(|| before(&raw, id.kind()));
-            commits.push((id, joint));
         }
-        Ok(commits)
+        Ok(newest)
     }
 
     /// What stands in a commit, and its committer's time in seconds. Believed, not checked.
     pub fn told(&self, id: ObjectId) -> Result<(Told, i64), StoreError> {
-        let what = || format!("read the record of the commit {id}");
-        let raw = self.object(id, Kind::Commit)?;
-        let commit = || CommitRefIter::from_bytes(&raw, id.kind());
-        let message = commit().message().map_err(failed(what()))?;
-        let message = std::str::from_utf8(message).map_err(failed(what()))?;
-        let told = read_message(message).map_err(failed(what()))?;
-        let committer = commit().committer().map_err(failed(what()))?;
-        Ok((told, committer.seconds()))
+        told(id, &self.object(id, Kind::Commit)?)
     }
 
     /// The records of a log, the oldest first. Believed, not checked.
@@ -219,16 +256,41 @@ impl Store {
 
     /// The bytes of an object.
     pub fn object(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, StoreError> {
-        let is_shallow = self.repository.is_shallow().unwrap_or(false);
-        let hint = if is_shallow { "; the clone is shallow: `git fetch --unshallow`" } else { "" };
-        let missing = || StoreError::Missing { kind, id: id.to_string(), hint };
-        let header = self.repository.find_header(id).map_err(|_| missing())?;
-        if header.kind() != kind || header.size() > limit(kind) {
-            return Err(missing());
+        let unreadable = |why: String| StoreError::Unreadable { kind, id: id.to_string(), why };
+        let found = self.repository.try_find_object(id).map_err(|error| unreadable(error.to_string()))?;
+        let missing = || StoreError::Missing { kind, id: id.to_string(), hint: self.incomplete() };
+        let mut object = found.ok_or_else(missing)?;
+        if object.kind != kind {
+            return Err(unreadable(format!("it is a {}", object.kind)));
         }
-        let mut object = self.repository.find_object(id).map_err(|_| missing())?;
+        if object.data.len() as u64 > limit(kind) {
+            return Err(unreadable(format!(
+                "it is larger than {} bytes, which no {kind} of a log is",
+                limit(kind)
+            )));
+        }
         Ok(std::mem::take(&mut object.data))
     }
+
+    /// Why an object may be missing from a clone, and what to do.
+    fn incomplete(&self) -> &'static str {
+        if self.is_shallow() {
+            return "; the clone is shallow: `git fetch --unshallow`";
+        }
+        let is_partial = self.repository.config_snapshot().string("extensions.partialClone").is_some();
+        if is_partial { "; the clone is partial: make one without `--filter`" } else { "" }
+    }
+}
+
+/// What stands in these bytes of a commit, and its committer's time in seconds.
+pub fn told(id: ObjectId, raw: &[u8]) -> Result<(Told, i64), StoreError> {
+    let what = || format!("read the record of the commit {id}");
+    let commit = || CommitRefIter::from_bytes(raw, id.kind());
+    let message = commit().message().map_err(failed(what()))?;
+    let message = std::str::from_utf8(message).map_err(failed(what()))?;
+    let told = read_message(message).map_err(failed(what()))?;
+    let committer = commit().committer().map_err(failed(what()))?;
+    Ok((told, committer.seconds()))
 }
 
 /// No object of this kind is larger. A tree has a line for each workload.
@@ -237,11 +299,4 @@ fn limit(kind: Kind) -> u64 {
         Kind::Tree => MAX_TREE_BYTES,
         Kind::Commit | Kind::Blob | Kind::Tag => MAX_COMMIT_BYTES as u64,
     }
-}
-
-/// The commit that a log goes on from, where it has no parent: its record says so.
-fn before(raw: &[u8], hash: gix::hash::Kind) -> Option<ObjectId> {
-    let message = CommitRefIter::from_bytes(raw, hash).message().ok()?;
-    let told = read_message(std::str::from_utf8(message).ok()?).ok()?;
-    ObjectId::from_hex(told.record.follows?.tip.as_bytes()).ok()
 }

@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
+use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey};
+use ssh_key::public::Ed25519PublicKey;
+use ssh_key::{LineEnding, PrivateKey};
 use tempfile::TempDir;
 use tidegate::ledger::{Checked, Inscribed, Pen, SigningKey, Store, check};
 use tidegate_core::ledger::{Bad, Branch, ClusterName, Fingerprint, Outcome, RecordId, Result as How, Trust};
@@ -35,6 +39,24 @@ impl Scene {
         Self { store, key, branch: "deploylog/prod-eks/prod/0".parse().expect("a branch"), folder }
     }
 
+    /// One whose key, and with it every id of a commit, is the same each time.
+    pub fn with_known_key() -> Self {
+        let mut scene = Self::new();
+        let file = scene.folder.path().join("known");
+        let seed = [7; 32];
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("a key");
+        let public = pair.public_key().as_ref().try_into().expect("its length");
+        let key = PrivateKey::from(Ed25519Keypair {
+            public: Ed25519PublicKey(public),
+            private: Ed25519PrivateKey::from_bytes(&seed),
+        });
+        std::fs::write(&file, key.to_openssh(LineEnding::LF).expect("a text").as_bytes()).expect("a file");
+        let public = key.public_key().to_openssh().expect("a text");
+        std::fs::write(file.with_extension("pub"), public).expect("a file");
+        scene.key = read_key(file);
+        scene
+    }
+
     /// One with a log of these outcomes.
     pub fn of(outcomes: &[Outcome]) -> (Self, Vec<Inscribed>) {
         let scene = Self::new();
@@ -57,6 +79,13 @@ impl Scene {
     pub fn write(&self, outcomes: &[Outcome]) -> Vec<Inscribed> {
         let mut pen = self.pen();
         outcomes.iter().map(|outcome| self.append(&mut pen, outcome)).collect()
+    }
+
+    /// The same for a cluster of another name.
+    pub fn write_in(&self, cluster: &str, outcomes: &[Outcome]) {
+        let cluster = ClusterName { name: cluster.to_owned(), ..Self::cluster() };
+        let mut pen = Pen::take(&self.store, self.branch.clone(), cluster).expect("the end of the log");
+        outcomes.iter().for_each(|outcome| drop(self.append(&mut pen, outcome)));
     }
 
     /// Writes one record; ids differ as long as what is told does.
@@ -106,6 +135,10 @@ pub fn make_key(folder: &Path, name: &str) -> Key {
     let made =
         Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path]).output();
     succeed(made.expect("ssh-keygen runs"));
+    read_key(file)
+}
+
+fn read_key(file: PathBuf) -> Key {
     let private = std::fs::read_to_string(&file).expect("a key");
     let public = std::fs::read_to_string(file.with_extension("pub")).expect("a key");
     Key { signing: SigningKey::read(&private).expect("a key"), public: public.trim().to_owned(), file }

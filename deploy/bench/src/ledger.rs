@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use tidegate::ledger::{Pen, SigningKey, Store, check};
+use tidegate::ledger::{Pen, SigningKey, Store, at, check};
 use tidegate_core::ledger::{
-    Actor, AppChange, AppName, At, Capped, ClusterName, GateAnswer, Image, Kind, ObjectOperation, Operation,
+    Actor, AppChange, AppName, Capped, ClusterName, GateAnswer, Image, Kind, ObjectOperation, Operation,
     Outcome, RecordId, Result as How, Running, Source, Times, Trust, Verified,
 };
 use tidegate_core::object::{Gvk, ObjectRef};
@@ -48,9 +48,9 @@ pub fn measure(options: &Options) -> Result<()> {
     let begun = Instant::now();
     let store = Store::open(&clone)?;
     let log = store.logs()?.pop().context("a log")?;
-    let at = At::of(store.records(&log)?, middle)?;
+    let ran = at(&store, &log, middle)?.at.state;
     let asked = begun.elapsed().as_secs_f64();
-    anyhow::ensure!(at.state.apps().count() == APPS as usize, "{} workloads ran", at.state.apps().count());
+    anyhow::ensure!(ran.apps().count() == APPS as usize, "{} workloads ran", ran.apps().count());
     let mut table = Table::new(
         format!("P11: a log of {} records", options.records),
         &["append p50", "append p99", "clone MiB", "verify s", "at s"],

@@ -50,20 +50,26 @@ pub fn message(record: &Record) -> Result<String, serde_json::Error> {
 pub fn read(message: &str) -> Result<Told, NoRecord> {
     let mut paragraphs = message.split("\n\n");
     let line = paragraphs.nth(1).filter(|line| line.starts_with('{')).ok_or(NoRecord::Missing)?;
-    let value: serde_json::Value =
-        serde_json::from_str(line).map_err(|error| NoRecord::Unreadable(error.to_string()))?;
-    match value.get("v").and_then(serde_json::Value::as_u64) {
-        Some(version) if version == u64::from(VERSION) => {}
-        Some(version) => return Err(NoRecord::Version(version)),
-        None => return Err(NoRecord::Unreadable("it has no version".to_owned())),
+    let record: Record = serde_json::from_str(line).map_err(|error| unreadable(line, &error))?;
+    if record.v != VERSION {
+        return Err(NoRecord::Version(u64::from(record.v)));
     }
-    let record: Record =
-        serde_json::from_str(line).map_err(|error| NoRecord::Unreadable(error.to_string()))?;
     let rest: Vec<&str> = paragraphs.collect();
     if rest.join("\n\n") != trailers(&record) {
         return Err(NoRecord::Trailers);
     }
     Ok(Told { digest: text::digest(line), record })
+}
+
+/// Why a line is no record of this version: of another one its words may be others, so that its version is the better answer.
+fn unreadable(line: &str, error: &serde_json::Error) -> NoRecord {
+    let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+    let version = value.as_ref().and_then(|value| value.get("v")).map(serde_json::Value::as_u64);
+    match version {
+        Some(Some(version)) if version != u64::from(VERSION) => NoRecord::Version(version),
+        None if value.is_some() => NoRecord::Unreadable("it has no version".to_owned()),
+        Some(_) | None => NoRecord::Unreadable(error.to_string()),
+    }
 }
 
 /// One trailer to a line, with a line break at the end.
@@ -85,12 +91,17 @@ fn trailers(record: &Record) -> String {
 
 /// One line: `prod/api: succeeded 9b03d7e api 2.3.1->2.4.0 in 7m41s (4/4 gates)`.
 pub fn subject(record: &Record) -> String {
+    let only = match record.outcome.apps.as_slice() {
+        [only] => format!("/{}", only.app),
+        _ => String::new(),
+    };
+    one_line(&format!("{}{only}: {}", record.env, summary(record)))
+}
+
+/// The same without what it is about: `succeeded 9b03d7e api 2.3.1->2.4.0 in 7m41s (4/4 gates)`.
+pub fn summary(record: &Record) -> String {
     let outcome = &record.outcome;
-    let mut text = record.env.to_string();
-    if let [only] = outcome.apps.as_slice() {
-        let _ = write!(text, "/{}", only.app);
-    }
-    let _ = write!(text, ": {}", what(record));
+    let mut text = what(record);
     if let Some(source) = &outcome.source {
         let _ = write!(text, " {}", short(&source.commit));
     }
@@ -105,7 +116,11 @@ pub fn subject(record: &Record) -> String {
         let total = outcome.gates.total;
         let _ = write!(text, " ({}/{total} gates)", total.saturating_sub(others));
     }
-    // A reason of people may have line breaks, and nothing bounds it.
+    one_line(&text)
+}
+
+/// A reason of people may have line breaks, and nothing bounds it.
+fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SUBJECT).collect()
 }
 

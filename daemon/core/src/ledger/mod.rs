@@ -10,7 +10,7 @@
 //! | file | what |
 //! |---|---|
 //! | `record`, `app`, `id`, `capped` | what a record says |
-//! | `text`, `message` | its line, bounded; the commit message around it |
+//! | `text`, `message`, `glance` | its line, bounded; the commit message around it; what is seen of it without reading all |
 //! | `branch` | where it stands |
 //! | `state` | what runs, as it follows from records |
 //! | `verify` | whether a log is what was written |
@@ -19,6 +19,7 @@
 mod app;
 mod branch;
 mod capped;
+mod glance;
 mod id;
 mod message;
 mod query;
@@ -31,8 +32,9 @@ mod verify;
 pub use app::{AppChange, AppName, Image, InvalidAppName, Model, Running};
 pub use branch::{Branch, ClusterLabel, InvalidBranch, PREFIX};
 pub use capped::Capped;
+pub use glance::Glance;
 pub use id::{InvalidRecordId, RecordId};
-pub use message::{NoRecord, Told, message, read, subject, version};
+pub use message::{NoRecord, Told, message, read, subject, summary, version};
 pub use query::{At, Filter};
 pub use record::{
     Actor, Change, ClusterName, Evidence, Follows, Gap, GateAnswer, Included, Kind, ObjectOperation,

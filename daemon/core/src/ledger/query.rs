@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::app::AppName;
-use super::record::{Kind, Record, Result as How};
+use super::record::{Kind, Record, Result as How, Times};
 use super::state::State;
 use crate::ids::EnvironmentName;
 
@@ -72,25 +72,42 @@ impl At {
     pub fn of(records: impl IntoIterator<Item = Record>, time: Timestamp) -> Result<Self, serde_json::Error> {
         let mut at = Self::default();
         for record in records {
-            let times = &record.outcome.times;
-            let is_over = times.finished <= time;
-            let has_moved = times.switched.is_some_and(|switched| switched <= time);
-            if is_over {
-                at.state.follow(&record)?;
-            } else if has_moved {
-                let results = [How::Succeeded, How::RolledBack];
-                for change in &record.outcome.apps {
-                    if results.contains(&change.result.unwrap_or(record.outcome.result)) {
-                        at.state.put(change, &record)?;
-                    }
-                }
-            }
-            if is_over {
-                at.last = Some(record);
-            } else if has_moved || times.started.is_some_and(|started| started <= time) {
-                at.under_way.push(record);
-            }
+            at.take(record, time)?;
         }
         Ok(at)
+    }
+
+    /// What followed from a log that ends with this record, all of it over at the time that is asked for.
+    pub fn behind(state: State, last: Record) -> Self {
+        Self { state, last: Some(last), under_way: Vec::new() }
+    }
+
+    /// True for the times of a record that [`At::take`] does not pass over.
+    pub fn regards(times: &Times, time: Timestamp) -> bool {
+        let begun = [times.started, times.switched].into_iter().flatten();
+        begun.chain([times.finished]).any(|at| at <= time)
+    }
+
+    /// Takes the next record in, in its order.
+    pub fn take(&mut self, record: Record, time: Timestamp) -> Result<(), serde_json::Error> {
+        let times = &record.outcome.times;
+        let is_over = times.finished <= time;
+        let has_moved = times.switched.is_some_and(|switched| switched <= time);
+        if is_over {
+            self.state.follow(&record)?;
+        } else if has_moved {
+            let results = [How::Succeeded, How::RolledBack];
+            for change in &record.outcome.apps {
+                if results.contains(&change.result.unwrap_or(record.outcome.result)) {
+                    self.state.put(change, &record)?;
+                }
+            }
+        }
+        if is_over {
+            self.last = Some(record);
+        } else if Self::regards(times, time) {
+            self.under_way.push(record);
+        }
+        Ok(())
     }
 }

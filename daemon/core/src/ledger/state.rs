@@ -49,6 +49,13 @@ pub struct FileChange {
     pub text: Option<String>,
 }
 
+/// What files of a tree say, believed.
+impl FromIterator<AppState> for State {
+    fn from_iter<I: IntoIterator<Item = AppState>>(apps: I) -> Self {
+        Self(apps.into_iter().map(|state| (state.app.clone(), state)).collect())
+    }
+}
+
 impl State {
     /// Every workload that runs.
     pub fn apps(&self) -> impl Iterator<Item = &AppState> {

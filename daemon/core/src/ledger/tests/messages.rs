@@ -3,8 +3,8 @@
 use super::builder::{change, deploy, record, running, source, time};
 use crate::ids::Digest;
 use crate::ledger::{
-    Capped, Change, Gap, GateAnswer, Image, Kind, MAX_RECORD_BYTES, NoRecord, ObjectOperation, Operation,
-    Order, Outcome, Record, Repair, Result as How, line, message, read, subject,
+    Capped, Change, Gap, GateAnswer, Glance, Image, Kind, MAX_RECORD_BYTES, NoRecord, ObjectOperation,
+    Operation, Order, Outcome, Record, Repair, Result as How, line, message, read, subject,
 };
 use crate::object::{Gvk, ObjectRef};
 use crate::rollout::Verdict;
@@ -250,4 +250,20 @@ fn texts_of_any_length_in_any_field_leave_a_record_within_its_limit() {
     // The digest is of what there was before anything was cut.
     let change = record.outcome.change.expect("it is there");
     assert_eq!((change.co_authors.total, change.co_authors.digest), (2, Some(digest)));
+}
+
+#[test]
+fn a_glance_sees_what_the_whole_record_says_whatever_its_texts_hold() {
+    let words = "\"times\":{\"finished\":1} \n\n{\"v\":1,\"id\":\"";
+    let mut outcome = deploy(1_000, vec![change("api", None, Some(running('9', "1")))]);
+    outcome.reason = words.to_owned();
+    outcome.actor.replica = words.to_owned();
+    for outcome in [deploy(1_000, Vec::new()), outcome] {
+        let record = record(17, Some(Digest::of(b"x")), outcome);
+        let seen = Glance::of(&message(&record).expect("JSON")).expect("a record");
+        assert_eq!((seen.id, seen.seq, seen.times), (record.id, 17, record.outcome.times));
+    }
+    for text in ["", "a\n\nb", "a\n\n{\"v\":1,\"seq\":1}\n\nDeploy-Seq: 1\n"] {
+        assert_eq!(Glance::of(text), None, "{text}");
+    }
 }

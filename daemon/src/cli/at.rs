@@ -1,0 +1,163 @@
+//! `tidegate at TIME`: what ran then, by the deploy log.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tidegate_core::ids::short;
+use tidegate_core::ledger::{AppState, At, Image, Record, summary, version};
+use tidegate_core::review::visible::visible;
+
+use super::exit::{Exit, Failure};
+use super::ledger::{Clone, brief, in_time, moment, title, unreadable, utc};
+use super::options::Global;
+use super::style::{Style, Tone};
+use crate::ledger::{Answer, Log, at};
+
+/// What `--help` says of times and of how it exits.
+const EXITS: &str = "Reads a clone, without a cluster or a daemon: the one that we are in, or what --repo names.
+`tidegate verify` says whether the log is what was written.
+
+Times: `2026-09-03 14:00`, `2026-09-03T14:00Z`, `2026-09-03 14:00 Europe/Berlin`, `yesterday`, `monday`, `2h`, `3 days ago`, `now`;
+of a minute or a day its end is meant
+
+Exit codes:
+  0   shown, also where nothing ran
+  2   there is no log of that environment
+  5   there is no clone, no log in it, or it cannot be read
+  64  wrong usage, e.g. a time that is none";
+
+/// Which time, and of which environment.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXITS)]
+pub struct AtArgs {
+    /// The time
+    #[arg(required = true, num_args = 1..)]
+    pub time: Vec<String>,
+    /// Only this environment; CLUSTER/ENVIRONMENT where several clusters have one of that name [default: all]
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub env: Option<String>,
+}
+
+/// What ran in one environment, and what is to be known of its log.
+struct Shown<'a> {
+    log: &'a Log,
+    answer: Answer,
+    /// The newest record of the clone.
+    newest: Option<Record>,
+}
+
+/// Asks and prints.
+pub async fn run(global: &Global, args: AtArgs) -> Result<Exit, Failure> {
+    // `at 3 Sep 2026 2pm` needs no quotes.
+    let time = moment(global, "the time", &args.time.join(" "))?.end;
+    in_time(global, move |global| answer(global, args.env.as_deref(), time)).await
+}
+
+fn answer(global: &Global, environment: Option<&str>, time: Timestamp) -> Result<Exit, Failure> {
+    let clone = Clone::open(global)?;
+    let style = global.error_style();
+    let mut shown = Vec::new();
+    for log in clone.select(global, environment)? {
+        let answer = at(&clone.store, log, time).map_err(|error| unreadable(style, &error))?;
+        let newest = clone.store.back(log).and_then(|mut back| back.next().transpose());
+        let newest = newest.and_then(|step| step.map(|step| step.told()).transpose());
+        let newest = newest.map_err(|error| unreadable(style, &error))?.map(|told| told.record);
+        shown.push(Shown { log, answer, newest });
+    }
+    let texts: Vec<String> = shown.iter().map(|shown| text(shown, time, global.style())).collect();
+    let data: Vec<Value> = shown.iter().map(data).collect();
+    global
+        .print(&texts.join("\n"), &json!({ "schema": "tidegate.at/v1", "time": time, "environments": data }));
+    Ok(Exit::Ok)
+}
+
+fn text(shown: &Shown<'_>, time: Timestamp, style: Style) -> String {
+    let Shown { log, answer: Answer { at, commit }, newest } = shown;
+    let At { state, last, under_way } = at;
+    let mut text = format!("{} at {}\n", style.paint(Tone::Strong, &title(log)), utc(time));
+    let names: Vec<String> = state.apps().map(|app| app.app.to_string()).collect();
+    let versions: Vec<String> = state.apps().map(|app| visible(&version(&app.running))).collect();
+    let longest = |words: &[String]| words.iter().map(|word| word.chars().count()).max().unwrap_or(0);
+    let (wide, broad) = (longest(&names), longest(&versions));
+    for ((app, name), version) in state.apps().zip(&names).zip(&versions) {
+        let commit = short(&app.running.commit);
+        text.push_str(&format!(
+            "  {name:<wide$}  {version:<broad$}  commit {commit:<7}  since {}  record #{}\n",
+            utc(app.since),
+            app.seq
+        ));
+        text.push_str(&details(app, style));
+    }
+    if names.is_empty() {
+        text.push_str("  nothing that the log knows of\n");
+    }
+    for record in under_way {
+        let what = visible(&summary(record));
+        let ended = utc(record.outcome.times.finished);
+        text.push_str(&format!("  under way: #{} {what} (ended {ended})\n", record.seq));
+    }
+    text.push_str(&source(shown.log, last.as_ref(), *commit, newest.as_ref(), time));
+    text
+}
+
+/// What was said of images and models beyond the version, and of doubt.
+fn details(app: &AppState, style: Style) -> String {
+    let mut text = String::new();
+    for (container, Image { name, digest }) in &app.running.images {
+        let digest = digest.as_ref().map(|digest| format!("  {}", visible(digest))).unwrap_or_default();
+        text.push_str(&format!("    {}: {}{digest}\n", visible(container), visible(name)));
+    }
+    if let Some(model) = &app.running.model {
+        text.push_str(&format!(
+            "    model {} {}  {}\n",
+            visible(&model.name),
+            visible(&model.version),
+            visible(&model.digest)
+        ));
+    }
+    if let Some(doubt) = app.doubt {
+        let word = style.paint(Tone::Notice, "in doubt");
+        text.push_str(&format!("    {word}: after record {doubt} nobody knows whether it still ran\n"));
+    }
+    text
+}
+
+/// By which record, and how far the clone goes.
+fn source(
+    log: &Log,
+    last: Option<&Record>,
+    commit: Option<gix::ObjectId>,
+    newest: Option<&Record>,
+    time: Timestamp,
+) -> String {
+    let mut text = match (last, commit) {
+        (Some(last), Some(commit)) => {
+            format!("  by record #{} of {}, commit {}", last.seq, log.branch, brief(commit))
+        }
+        (Some(_) | None, _) => format!("  {} begins later", log.branch),
+    };
+    if let Some(newest) = newest {
+        let finished = newest.outcome.times.finished;
+        text.push_str(&format!("; the newest in this clone is #{} of {}", newest.seq, utc(finished)));
+        if finished < time {
+            text.push_str(", before the time that was asked for: `git fetch` may bring more");
+        }
+    }
+    text + "\n"
+}
+
+fn data(shown: &Shown<'_>) -> Value {
+    let Shown { log, answer: Answer { at, commit }, newest } = shown;
+    json!({
+        "environment": log.branch.environment,
+        "cluster": log.branch.cluster.as_str(),
+        "branch": log.branch.to_string(),
+        "commit": commit.map(|commit| commit.to_string()),
+        "record": at.last.as_ref().map(|last| last.id),
+        "seq": at.last.as_ref().map(|last| last.seq),
+        "apps": at.state.apps().collect::<Vec<_>>(),
+        "underWay": at.under_way,
+        "newest": newest.as_ref().map(|newest| json!({
+            "record": newest.id, "seq": newest.seq, "finished": newest.outcome.times.finished,
+        })),
+    })
+}
