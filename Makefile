@@ -27,7 +27,7 @@ test: prerequisites ## Check and test everything, on a Kubernetes of its own
 test-full: prerequisites ## The same with every case of every suite, without samples
 	deploy/test/suites.sh full
 
-# Parts by BENCH (p1,p2,p3,p4,p5,p6,p7,p8,p9,p10,p13), apps by SIZE, environments by ENVIRONMENTS, requests during rollouts by REQUESTS
+# Parts by BENCH (p1,p2,p3,p4,p5,p6,p7,p8,p9,p10,p11,p13), apps by SIZE, environments by ENVIRONMENTS, requests during rollouts by REQUESTS
 # (the long form: REQUESTS=1000000, more than an hour); `bench --help` has the rest. A build of its own.
 bench: prerequisites ## Measure the daemon beside a raw client (BENCH=p1,p4 SIZE=100)
 	nice $(CARGO) build --locked --profile measured --package tidegate --package bench --package local-cluster
