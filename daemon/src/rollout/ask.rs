@@ -1,5 +1,5 @@
 //! Asks gates beside the passes: one at a time, each no more often than its policy says. What a gate says counts only if
-//! nothing that it was asked about has changed since.
+//! nothing that it was asked about has changed since. Which one is asked is decided in the core.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use tidegate_core::gate::AddressRange;
 use tidegate_core::policy::{self, GateKind, Reach};
 use tidegate_core::rollout::{
-    Attempt, Finding, Gate, POINTER_RECORD, Phase, Question, Revision, SLOT_RECORD, Stage, Verdict,
+    Asked, Attempt, Finding, Gate, POINTER_RECORD, Phase, Question, Revision, SLOT_RECORD, Stage, Verdict,
     WorkloadStatus, Write,
 };
 use tidegate_core::workload::{DrainSafety, Workload};
@@ -117,49 +117,35 @@ impl Asking {
                 return Outcome::Pending;
             }
         }
-        let Some((question, gate)) = self.due(workload, seen, question) else { return Outcome::Pending };
-        let handle = self.begin(workload, names, seen, &question, gate);
-        self.running = Some(Running { question, basis, handle });
+        let Some(gate) = self.due(workload, question) else { return Outcome::Pending };
+        let handle = self.begin(workload, names, seen, question, gate);
+        self.running = Some(Running { question: question.clone(), basis, handle });
         Outcome::Pending
     }
 
-    /// The gate that is asked next: before the switch the one that is missing; in a bake each in its turn, because one that
-    /// has passed may fail later, and one that cannot tell must not keep the others from being asked.
-    fn due<'w>(
-        &self,
-        workload: &'w Workload,
-        seen: &Seen,
-        question: &Question,
-    ) -> Option<(Question, &'w policy::Gate)> {
-        let stage = question.stage;
-        let (gates, decided) = match stage {
-            Stage::BeforeSwitch => (&workload.policy.before_switch, &workload.gates.before_switch),
-            Stage::Baking(_) => (&workload.policy.while_baking, &workload.gates.while_baking),
+    /// When each gate said something last: whose turn it is comes of it.
+    pub fn asked(&self, workload: Option<&Workload>) -> Vec<Asked> {
+        let Some(workload) = workload else { return Vec::new() };
+        let asked = |((gate, stage, revision, attempt), known): (&Key, &Known)| {
+            let at = known.finding.ended;
+            let again = at.checked_add(spec(workload, *stage, gate)?.every).unwrap_or(Timestamp::MAX);
+            Some(Asked {
+                gate: gate.clone(),
+                stage: *stage,
+                revision: *revision,
+                attempt: *attempt,
+                at,
+                again,
+            })
         };
-        let spec = |gate: &Gate| gates.iter().find(|spec| *spec.name == *gate.name.0);
-        let asked = |gate: &Gate| self.known.get(&key_of(question, gate)).map(|known| known.finding.ended);
-        let is_due = |gate: &Gate| match (spec(gate), asked(gate)) {
-            (Some(spec), Some(at)) => elapsed(at) >= spec.every,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        let chosen = match stage {
-            Stage::BeforeSwitch => Some(question.gate.clone()).filter(is_due),
-            Stage::Baking(_) => {
-                let due = decided.iter().filter(|gate| is_due(gate));
-                due.min_by_key(|gate| asked(gate).unwrap_or(Timestamp::MIN)).cloned()
-            }
-        }?;
-        let record = seen.slots.get(question.slot).as_ref().map(|seen| &seen.record);
-        let answer = record.and_then(|record| record.answer(&chosen.name, stage));
-        let is_current = |known: &&tidegate_core::rollout::Answer| {
-            known.evidence.gate == chosen
-                && known.evidence.revision == question.revision
-                && known.evidence.attempt == question.attempt
-        };
-        let known = answer.filter(is_current).map(|answer| answer.evidence.verdict);
-        let spec = spec(&chosen)?;
-        Some((Question { gate: chosen, known, ..question.clone() }, spec))
+        self.known.iter().filter_map(asked).collect()
+    }
+
+    /// The gate as its policy has it, once its pause is over.
+    fn due<'w>(&self, workload: &'w Workload, question: &Question) -> Option<&'w policy::Gate> {
+        let spec = spec(workload, question.stage, &question.gate)?;
+        let known = self.known.get(&key_of(question));
+        known.is_none_or(|known| elapsed(known.finding.ended) >= spec.every).then_some(spec)
     }
 
     fn begin(
@@ -215,7 +201,7 @@ impl Asking {
         let Some(Ok(finding)) = futures::FutureExt::now_or_never(&mut running.handle) else {
             return Outcome::Pending;
         };
-        let key = key_of(&question, &question.gate);
+        let key = key_of(&question);
         let Question { revision, attempt, stage, .. } = question;
         self.known.retain(|known, _| (known.1, known.2, known.3) == (stage, revision, attempt));
         let first = self.known.get(&key).map_or(finding.started, |known| known.first);
@@ -260,8 +246,17 @@ impl Asking {
     }
 }
 
-fn key_of(question: &Question, gate: &Gate) -> Key {
-    (gate.clone(), question.stage, question.revision, question.attempt)
+fn key_of(question: &Question) -> Key {
+    (question.gate.clone(), question.stage, question.revision, question.attempt)
+}
+
+/// What the policy says of a gate.
+fn spec<'w>(workload: &'w Workload, stage: Stage, gate: &Gate) -> Option<&'w policy::Gate> {
+    let gates = match stage {
+        Stage::BeforeSwitch => &workload.policy.before_switch,
+        Stage::Baking(_) => &workload.policy.while_baking,
+    };
+    gates.iter().find(|spec| *spec.name == *gate.name.0)
 }
 
 /// Unknown for too long before the switch is failed.
@@ -289,7 +284,8 @@ fn elapsed(at: Timestamp) -> Duration {
     Duration::try_from(Timestamp::now().duration_since(at)).unwrap_or_default()
 }
 
-/// True when an answer to one is an answer for the other: in a bake any gate may be asked in its turn.
+/// True when an answer to one is an answer for the other. In a bake a gate that is being asked is let finish, whoever's turn has
+/// come meanwhile.
 fn is_about(running: &Question, asked: &Question) -> bool {
     let same_gate = match asked.stage {
         Stage::BeforeSwitch => running.gate == asked.gate,

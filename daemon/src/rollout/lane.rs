@@ -8,7 +8,7 @@ use tidegate_core::inventory::{Marks, PART_OF};
 use tidegate_core::object::DesiredObject;
 use tidegate_core::policy::{Policies, Reach};
 use tidegate_core::rollout::{
-    Changes, Decision, Phase, Reported, Revision, Situation, Slot, Slots, Step, Timing, Waiting,
+    Asked, Changes, Decision, Phase, Reported, Revision, Situation, Slot, Slots, Step, Timing, Waiting,
     WorkloadState, WorkloadStatus, decide,
 };
 use tidegate_core::workload::Workload;
@@ -210,7 +210,8 @@ impl WorkloadLane {
         }
         let changes = self.changes(task, workload.as_deref(), &seen).await;
         let parts = Parts::of(task, &seen, &names);
-        let situation = self.situation(&seen, &parts);
+        let asked = self.asking.asked(workload.as_deref());
+        let situation = self.situation(&seen, &parts, &asked);
         let decision = decide(&situation);
         let mut status = self.status(workload.as_deref(), &names, &seen, &situation, &decision, &changes);
         complete(&mut status, workload.as_deref(), &task.around.prefix);
@@ -449,7 +450,7 @@ impl WorkloadLane {
         }
     }
 
-    fn situation<'a>(&self, seen: &'a Seen, parts: &'a Parts) -> Situation<'a> {
+    fn situation<'a>(&self, seen: &'a Seen, parts: &'a Parts, asked: &'a [Asked]) -> Situation<'a> {
         let refused = |slot: Slot| self.memory.refused.get(slot).is_some_and(|at| at.elapsed() < REFUSED);
         Situation {
             now: seen.at,
@@ -464,6 +465,7 @@ impl WorkloadLane {
             is_allowed: parts.closed.is_none(),
             repair_refused: Slots { blue: refused(Slot::Blue), green: refused(Slot::Green) },
             gates: &parts.gates,
+            asked,
             timing: &parts.timing,
         }
     }

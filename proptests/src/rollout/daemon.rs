@@ -97,6 +97,8 @@ pub fn decision_when(
         is_allowed: outside.is_allowed,
         repair_refused: Slots::default(),
         gates,
+        // One gate in a bake: it is its turn always.
+        asked: &[],
         timing: &timing,
     };
     let decision = decide(&situation);

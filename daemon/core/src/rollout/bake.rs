@@ -1,7 +1,7 @@
 //! The rows of an open bake: gates watch the live slot; it goes back, is closed, or waits. Not here: how a gate is asked.
 
 use super::decide::{Case, next, point};
-use super::gate::{Gate, Stage};
+use super::gate::Stage;
 use super::order::Command;
 use super::pointer::{Bake, Record, Unready};
 use super::step::{Decision, Phase, Question, Step, Waiting, Write};
@@ -100,7 +100,7 @@ impl Case<'_> {
         let now = self.situation.now;
         let missing = self.situation.missing_in_bake(self.live, self.record);
         let goes_on = now < until || (missing.is_some() && now < max);
-        goes_on.then(|| self.ask(Phase::Bake, missing))
+        goes_on.then(|| self.ask(Phase::Bake))
     }
 
     /// Row 13. Its gates keep running; it never rolls back.
@@ -109,12 +109,12 @@ impl Case<'_> {
         if !record.is_baking() {
             return None;
         }
-        let missing = situation.missing_in_bake(self.live, record)?;
+        situation.missing_in_bake(self.live, record)?;
         if self.is_to_move_on() {
             let closed = Record { bake: Bake::Closed { standby_until: None }, ..next(record) };
             return Some(self.close_bake(Phase::Inconclusive, closed));
         }
-        Some(self.ask(Phase::Inconclusive, Some(missing)))
+        Some(self.ask(Phase::Inconclusive))
     }
 
     /// Row 14. All gates have passed in this bake.
@@ -131,13 +131,14 @@ impl Case<'_> {
         self.close_bake(Phase::Close, closed)
     }
 
-    /// Asks the gate that has not passed, else any again: a gate that has passed may fail later in the bake.
-    fn ask(&self, phase: Phase, missing: Option<&Gate>) -> Decision {
+    /// Asks the gate whose turn it is.
+    fn ask(&self, phase: Phase) -> Decision {
         let Self { situation, record, live, .. } = self;
-        let gate = missing.or_else(|| situation.gates.while_baking.first());
-        let (Some(gate), Some(about)) = (gate, situation.in_bake(*live, record)) else {
-            return Decision::wait(phase, Waiting::Time);
-        };
+        let (gates, evidence) = (&situation.gates.while_baking, situation.evidence(*live));
+        let about = situation.in_bake(*live, record);
+        let asked = about
+            .and_then(|about| Some((about, about.in_turn(gates, evidence, situation.asked, situation.now)?)));
+        let Some((about, gate)) = asked else { return Decision::wait(phase, Waiting::Time) };
         let switched_at = record.switched_at;
         let question = Question {
             slot: *live,
@@ -145,7 +146,7 @@ impl Case<'_> {
             stage: Stage::Baking(switched_at),
             revision: about.revision,
             attempt: about.attempt,
-            known: about.verdict(gate, situation.evidence(*live)),
+            known: about.verdict(gate, evidence),
         };
         Decision { phase, step: Step::Ask(question) }
     }

@@ -69,6 +69,24 @@ pub struct Evidence {
     pub verdict: Verdict,
 }
 
+/// When a gate said something last, and about what. Whose turn it is in a bake rests on it, and no verdict does: a daemon that
+/// begins anew knows none of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The gate.
+    pub gate: Gate,
+    /// For which decision it was asked.
+    pub stage: Stage,
+    /// About which revision.
+    pub revision: Revision,
+    /// In which try.
+    pub attempt: Attempt,
+    /// When it answered.
+    pub at: Timestamp,
+    /// It is not asked again before this time.
+    pub again: Timestamp,
+}
+
 /// What evidence has to be about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct About {
@@ -96,6 +114,29 @@ impl About {
     /// The first gate that failed.
     pub(super) fn failed<'a>(&self, gates: &'a [Gate], evidence: &[Evidence]) -> Option<&'a Gate> {
         gates.iter().find(|gate| self.verdict(gate, evidence) == Some(Verdict::Fail))
+    }
+
+    /// The gate whose turn it is. Of those that may be asked now, the one that has not been asked for the longest time: one that
+    /// has passed may fail later, and one that cannot tell must not keep the others from being asked. Between two that were never
+    /// asked, one that has not passed. Where none may be asked yet, the one whose time comes first.
+    pub(super) fn in_turn<'a>(
+        &self,
+        gates: &'a [Gate],
+        evidence: &[Evidence],
+        asked: &[Asked],
+        now: Timestamp,
+    ) -> Option<&'a Gate> {
+        let turn = |gate: &&Gate| {
+            let last = asked.iter().find(|asked| asked.gate == **gate && self.is_of(asked));
+            let (at, again) = last.map_or((Timestamp::MIN, now), |last| (last.at, last.again.max(now)));
+            (again, at, self.verdict(gate, evidence) == Some(Verdict::Pass))
+        };
+        gates.iter().min_by_key(turn)
+    }
+
+    fn is_of(&self, asked: &Asked) -> bool {
+        let Self { stage, revision, attempt } = self;
+        asked.stage == *stage && asked.revision == *revision && asked.attempt == *attempt
     }
 
     /// The first gate that has not passed.

@@ -48,7 +48,7 @@ mod upkeep;
 pub use decide::decide;
 pub use failure::{CHANGES_CAP, ChangedField, Changes, FailedGate, Failure, LastWords, last_lines};
 pub use finding::{Finding, SUMMARY_CAP};
-pub use gate::{Evidence, Gate, GateName, Gates, Stage, Verdict};
+pub use gate::{Asked, Evidence, Gate, GateName, Gates, Stage, Verdict};
 pub use order::{Command, Order};
 pub use pointer::{Bake, From, Halted, Pointer, Reason, Record, Rejected, Retried, Selection, Unready};
 pub use report::{GateStatus, Reported, SlotStatus, WorkloadState, WorkloadStatus};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::gate::{About, Gate, Gates, Stage, Verdict};
+use super::gate::{About, Asked, Gate, Gates, Stage, Verdict};
 use super::order::Command;
 use super::pointer::{From, Pointer, Reason, Record};
 use super::slot::{Attempt, Deployment, Revision, Slot, SlotView, Slots};
@@ -124,6 +124,8 @@ pub struct Situation<'a> {
     pub repair_refused: Slots<bool>,
     /// The gates of the policy.
     pub gates: &'a Gates,
+    /// When gates were asked last, as far as this daemon knows: which of a bake is asked next, and nothing else.
+    pub asked: &'a [Asked],
     /// The durations of the policy.
     pub timing: &'a Timing,
 }

@@ -9,3 +9,4 @@ mod orders;
 mod report;
 pub(super) mod scene;
 mod trouble;
+mod turns;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::{
-    Attempt, Bake, Command, Decision, Deployment, Desired, Evidence, From, Gate, GateName, Gates, Order,
-    Phase, Pods, Pointer, Record, Revision, Selection, Situation, Size, Slot, SlotView, Slots, Stage, Step,
-    Timing, Uncoloured, Unready, Verdict, Waiting, Write, decide,
+    Asked, Attempt, Bake, Command, Decision, Deployment, Desired, Evidence, From, Gate, GateName, Gates,
+    Order, Phase, Pods, Pointer, Record, Revision, Selection, Situation, Size, Slot, SlotView, Slots, Stage,
+    Step, Timing, Uncoloured, Unready, Verdict, Waiting, Write, decide,
 };
 
 /// The time of every decision: an hour after the epoch.
@@ -57,6 +57,7 @@ pub struct Scene {
     pub is_allowed: bool,
     pub repair_refused: Slots<bool>,
     pub gates: Gates,
+    pub asked: Vec<Asked>,
 }
 
 pub fn timing() -> Timing {
@@ -132,6 +133,7 @@ impl Scene {
             is_allowed: true,
             repair_refused: Slots::default(),
             gates: Gates { before_switch: vec![gate("smoke")], while_baking: vec![gate("errors")] },
+            asked: Vec::new(),
         }
     }
 
@@ -210,6 +212,7 @@ impl Scene {
             is_allowed: self.is_allowed,
             repair_refused: self.repair_refused,
             gates: &self.gates,
+            asked: &self.asked,
             timing,
         }
     }
