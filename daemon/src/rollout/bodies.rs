@@ -264,3 +264,100 @@ fn put(body: &mut Value, key: &str, value: Value) {
         object.insert(key.to_owned(), value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+    use tidegate_core::rollout::{Attempt, Held, Revision};
+
+    use super::*;
+
+    fn record() -> SlotRecord {
+        let held = Held::new(Revision::new(7), Attempt::default(), "4f1c2aa".to_owned(), 3);
+        SlotRecord::prepared(held, (SignedDuration::from_secs(30), "api".to_owned()), Timestamp::UNIX_EPOCH)
+    }
+
+    fn marks() -> Marks {
+        Marks { apply_set: "applyset-x".to_owned(), environment: "shop".to_owned() }
+    }
+
+    fn render() -> Value {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": "api-green", "namespace": "shop" },
+            "spec": { "template": { "metadata": { "labels": { "app": "api" } } } },
+        })
+    }
+
+    /// The slot as it is, at 3, which these managers have said.
+    fn live(owners: &[(&str, &str)]) -> Live {
+        let entry = |(manager, operation): &(&str, &str)| {
+            let fields = json!({ "f:spec": { "f:replicas": {} } });
+            json!({ "manager": manager, "operation": operation, "fieldsV1": fields })
+        };
+        let mut value = render();
+        value["spec"]["replicas"] = json!(3);
+        value["metadata"]["uid"] = json!("u-1");
+        value["metadata"]["resourceVersion"] = json!("41");
+        value["metadata"]["managedFields"] = owners.iter().map(entry).collect();
+        Live { value }
+    }
+
+    fn size_in(live: Option<&Live>) -> Value {
+        slot(&render(), live, &record(), 0, &marks())["spec"]["replicas"].clone()
+    }
+
+    #[test]
+    fn a_slot_gets_its_size_from_an_apply_when_it_is_made_and_at_no_other_time() {
+        assert_eq!(size_in(None), 0, "it is made at the size that is said");
+        assert_eq!(
+            size_in(Some(&live(&[("tidegate", "Apply")]))),
+            3,
+            "an owned field that is left out would be reset"
+        );
+        assert_eq!(size_in(Some(&live(&[]))), 3, "nobody is known to own it");
+        assert_eq!(
+            size_in(Some(&live(&[("tidegate-scale", "Update")]))),
+            Value::Null,
+            "it is the scale's to say"
+        );
+        assert_eq!(
+            size_in(Some(&live(&[("kube-controller-manager", "Update")]))),
+            Value::Null,
+            "an autoscaler's"
+        );
+        let both = live(&[("tidegate", "Apply"), ("tidegate-scale", "Update")]);
+        assert_eq!(size_in(Some(&both)), 3, "while both own it the present one is repeated");
+    }
+
+    #[test]
+    fn records_marks_and_colours_say_no_size() {
+        let (live, record) = (live(&[]), record());
+        let labels = BTreeMap::from([(SLOT, "blue".to_owned())]);
+        for body in [slot_record(&live, &record), colour(&live, &labels, &record, &marks()), uncolour(&live)]
+        {
+            assert_eq!(body.pointer("/spec/replicas"), None, "{body}");
+        }
+        assert_eq!(remade(&live).pointer("/spec/replicas"), None);
+    }
+
+    #[test]
+    fn no_body_brings_a_guard_of_its_own() {
+        let (live, record) = (live(&[]), record());
+        let labels = BTreeMap::from([(SLOT, "blue".to_owned())]);
+        let bodies = [
+            slot(&render(), Some(&live), &record, 0, &marks()),
+            slot_record(&live, &record),
+            follower_mark(&live, "api"),
+            follower(&live, "api", &json!({}), &json!([])),
+            moved_follower(&live, "api", &json!({}), &json!([])),
+            colour(&live, &labels, &record, &marks()),
+            uncolour(&live),
+            remade(&live),
+        ];
+        for body in bodies {
+            let metadata = &body["metadata"];
+            assert!(metadata["uid"].is_null() && metadata["resourceVersion"].is_null(), "{body}");
+        }
+    }
+}

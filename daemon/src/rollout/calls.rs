@@ -269,25 +269,26 @@ impl Calls {
 
     /// Writes who holds which fields, guarded.
     pub async fn own(&self, kind: Kind, read: &Live, managed: &Value) -> Result<Live, CallError> {
-        let operations = json!([
-            { "op": "replace", "path": "/metadata/managedFields", "value": managed },
-            { "op": "replace", "path": "/metadata/resourceVersion", "value": read.text("/metadata/resourceVersion") },
-        ]);
-        self.patch_json(kind, read.name(), BODY, operations).await
+        let change = json!({ "op": "replace", "path": "/metadata/managedFields", "value": managed });
+        self.patch_json(kind, read, BODY, change).await
     }
 
+    /// One change, guarded: what does not hold of a field that is replaced by itself is a conflict. (A `test` operation that does
+    /// not hold is a refusal.)
     async fn patch_json(
         &self,
         kind: Kind,
-        name: &str,
+        read: &Live,
         manager: &str,
-        operations: Value,
+        change: Value,
     ) -> Result<Live, CallError> {
+        let own = |path: &str| json!({ "op": "replace", "path": path, "value": read.text(path) });
+        let operations = json!([change, own("/metadata/uid"), own("/metadata/resourceVersion")]);
         let patch: json_patch::Patch =
             serde_json::from_value(operations).map_err(|error| CallError::Server(error.to_string()))?;
         let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
         let (api, patch) = (self.api(kind), Patch::Json::<()>(patch));
-        live(&repeated(|| api.patch(name, &params, &patch)).await?)
+        live(&repeated(|| api.patch(read.name(), &params, &patch)).await?)
     }
 
     /// The ReplicaSets of a workload's slots.
@@ -312,12 +313,7 @@ impl Calls {
         annotation: &str,
     ) -> Result<Live, CallError> {
         let path = format!("/metadata/annotations/{}", annotation.replace('~', "~0").replace('/', "~1"));
-        let version = read.text("/metadata/resourceVersion");
-        let operations = json!([
-            { "op": "remove", "path": path },
-            { "op": "replace", "path": "/metadata/resourceVersion", "value": version },
-        ]);
-        self.patch_json(kind, read.name(), ROLLOUT, operations).await
+        self.patch_json(kind, read, ROLLOUT, json!({ "op": "remove", "path": path })).await
     }
 
     /// Sets the size of a Deployment, guarded; answers its new resourceVersion.
@@ -359,4 +355,140 @@ impl Calls {
 fn live(object: &DynamicObject) -> Result<Live, CallError> {
     let value = serde_json::to_value(object).map_err(|error| CallError::Server(error.to_string()))?;
     Ok(Live { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use http::{Request, Response};
+    use http_body_util::BodyExt as _;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// What was sent: method, path with query, body.
+    type Sent = Arc<Mutex<Vec<(String, String, Value)>>>;
+
+    /// An API server that remembers what it is sent, and answers everything with the slot.
+    fn server() -> (Calls, Sent) {
+        let sent = Sent::default();
+        let known = sent.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let known = known.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+                known.lock().unwrap().push((parts.method.to_string(), parts.uri.to_string(), body));
+                Ok::<_, tower::BoxError>(Response::new(Body::from(slot().value.to_string().into_bytes())))
+            }
+        });
+        (Calls::new(Client::new(service, "shop"), "shop".to_owned()), sent)
+    }
+
+    fn slot() -> Live {
+        let managed =
+            json!([{ "manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {}} }]);
+        let annotations = json!({ "tidegate.dev/rollout": "{}" });
+        Live {
+            value: json!({
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {
+                    "name": "api-blue", "namespace": "shop", "uid": "u-1", "resourceVersion": "41",
+                    "annotations": annotations, "managedFields": managed,
+                },
+            }),
+        }
+    }
+
+    fn body() -> Value {
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "api-blue" } })
+    }
+
+    /// The only request that was sent.
+    fn only(sent: &Sent) -> (String, String, Value) {
+        let sent = sent.lock().unwrap();
+        let [one] = sent.as_slice() else { panic!("one request: {sent:?}") };
+        one.clone()
+    }
+
+    fn guards(body: &Value) -> (&Value, &Value) {
+        (&body["metadata"]["uid"], &body["metadata"]["resourceVersion"])
+    }
+
+    #[tokio::test]
+    async fn an_apply_names_the_very_version_that_was_read() {
+        let (calls, sent) = server();
+        calls.apply(Kind::Deployment, ROLLOUT, body(), &slot().guard()).await.unwrap();
+        let (method, path, body) = only(&sent);
+        assert_eq!(method, "PATCH");
+        assert!(
+            path.contains("/deployments/api-blue?") && path.contains("fieldManager=tidegate-rollout"),
+            "{path}"
+        );
+        assert_eq!(guards(&body), (&json!("u-1"), &json!("41")));
+    }
+
+    #[tokio::test]
+    async fn what_is_made_is_refused_where_anything_is() {
+        let (calls, sent) = server();
+        calls.apply(Kind::Deployment, BODY, body(), &Guard::Nowhere).await.unwrap();
+        assert_eq!(guards(&only(&sent).2), (&Value::Null, &json!(NOWHERE)));
+    }
+
+    #[tokio::test]
+    async fn what_controllers_write_to_is_guarded_by_its_uid_alone() {
+        let (calls, sent) = server();
+        calls.apply(Kind::Autoscaler, BODY, body(), &slot().same()).await.unwrap();
+        assert_eq!(guards(&only(&sent).2), (&json!("u-1"), &Value::Null));
+    }
+
+    #[tokio::test]
+    async fn a_size_goes_by_the_scale_subresource_and_names_the_very_version_that_was_read() {
+        let (calls, sent) = server();
+        calls.scale(&slot(), 3).await.unwrap();
+        let (method, path, body) = only(&sent);
+        assert_eq!(method, "PUT");
+        assert!(
+            path.contains("/deployments/api-blue/scale?") && path.contains("fieldManager=tidegate-scale"),
+            "{path}"
+        );
+        assert_eq!(guards(&body), (&json!("u-1"), &json!("41")));
+        assert_eq!(body["spec"], json!({ "replicas": 3 }));
+    }
+
+    #[tokio::test]
+    async fn a_change_of_one_field_replaces_uid_and_version_by_those_that_were_read() {
+        let replaced = [
+            json!({ "op": "replace", "path": "/metadata/uid", "value": "u-1" }),
+            json!({ "op": "replace", "path": "/metadata/resourceVersion", "value": "41" }),
+        ];
+        let (calls, sent) = server();
+        calls.drop_annotation(Kind::Deployment, &slot(), "tidegate.dev/rollout").await.unwrap();
+        let body = only(&sent).2;
+        assert_eq!(body[0], json!({ "op": "remove", "path": "/metadata/annotations/tidegate.dev~1rollout" }));
+        assert_eq!(body.as_array().unwrap()[1..], replaced);
+        let (calls, sent) = server();
+        calls.own(Kind::Deployment, &slot(), &json!([])).await.unwrap();
+        let body = only(&sent).2;
+        assert_eq!(body[0], json!({ "op": "replace", "path": "/metadata/managedFields", "value": [] }));
+        assert_eq!(body.as_array().unwrap()[1..], replaced);
+    }
+
+    #[tokio::test]
+    async fn a_delete_means_the_very_object_that_was_read() {
+        let (calls, sent) = server();
+        calls.delete(Kind::Deployment, &slot(), &slot().guard()).await.unwrap();
+        let (method, _, body) = only(&sent);
+        assert_eq!(method, "DELETE");
+        assert_eq!(body["preconditions"], json!({ "uid": "u-1", "resourceVersion": "41" }));
+        let (calls, sent) = server();
+        calls.delete(Kind::Budget, &slot(), &slot().same()).await.unwrap();
+        assert_eq!(only(&sent).2["preconditions"]["uid"], "u-1");
+        let (calls, sent) = server();
+        assert!(!calls.delete(Kind::Deployment, &slot(), &Guard::Nowhere).await.unwrap());
+        assert!(sent.lock().unwrap().is_empty(), "nothing is deleted by its name alone");
+    }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::fault_run::Shape;
+use crate::guarded::{self, Stood};
 use crate::history::{History, Rule};
 use crate::kill_scenario::{Kill, Scenario, Standing, steps_before};
 use crate::rollout_scene::{APP, Release, Scene};
@@ -39,6 +40,8 @@ pub struct Ran {
     pub hit: bool,
     /// Requests of its load; none failed.
     pub answered: u64,
+    /// Writes of its rollout; all carried what they have to.
+    pub guarded: usize,
 }
 
 /// What the script of a run knows.
@@ -253,7 +256,7 @@ impl Place {
         let history = History::begin(&self.api, self.name());
         let is_loaded = !matches!(scenario, Scenario::Install | Scenario::Gone);
         let load = is_loaded.then(|| Load::light(self.scene.address()));
-        let mark = self.proxy.mark();
+        let (mark, stood) = (self.proxy.mark(), self.stood());
         let is_late = target.as_ref().is_some_and(|(_, kill)| *kill == Kill::Late);
         let armed = self.arm(target, &live);
         let head = self.commit(scenario, &new, other)?;
@@ -285,7 +288,7 @@ impl Place {
             Scenario::Rejected | Scenario::Gone | Scenario::Return | Scenario::Leave => &[],
         };
         check(moves == wanted, format!("traffic moved to {moves:?}, not to {wanted:?}"))?;
-        self.look_at_writes(mark)?;
+        let guarded = self.look_at_writes(mark, stood)?;
         self.standing = match scenario {
             Scenario::Install => Standing::Single,
             Scenario::Gone => Standing::Absent,
@@ -301,6 +304,7 @@ impl Place {
             beside: armed.beside.clone(),
             hit: armed.hit,
             answered: load.total(),
+            guarded,
         })
     }
 
@@ -461,16 +465,29 @@ impl Place {
         serde_json::from_str(text).unwrap()
     }
 
-    fn look_at_writes(&self, mark: usize) -> Result<(), String> {
+    fn stood(&self) -> Stood {
+        let size = |name: &String| self.get("/apis/apps/v1", "deployments", name)["spec"]["replicas"].clone();
+        let slots = ["blue", "green"].map(|slot| format!("{APP}-{slot}"));
+        let sizes = slots.into_iter().map(|name| (name.clone(), size(&name)));
+        Stood {
+            is_pointer: self.record().is_object(),
+            sizes: sizes.filter(|(_, size)| size.is_u64()).collect(),
+        }
+    }
+
+    /// None was sent again and again, and all carried what they have to.
+    fn look_at_writes(&self, mark: usize, stood: Stood) -> Result<usize, String> {
+        let calls = self.proxy.calls_since(mark);
         let mut writes: BTreeMap<String, usize> = BTreeMap::new();
         let ours = format!("/namespaces/{}/", self.name());
-        for call in self.proxy.calls_since(mark) {
+        for call in &calls {
             if call.is_write() && call.path.contains(&ours) && !call.path.contains("/events") {
-                *writes.entry(call.path).or_default() += 1;
+                *writes.entry(call.path.clone()).or_default() += 1;
             }
         }
         let is_a_loop = writes.values().any(|count| *count > WRITES_CAP);
-        check(!is_a_loop, format!("written again and again: {writes:?}"))
+        check(!is_a_loop, format!("written again and again: {writes:?}"))?;
+        guarded::judge(&calls, self.name(), stood)
     }
 }
 

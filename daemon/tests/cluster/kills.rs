@@ -81,7 +81,7 @@ fn recorded(places: &mut BTreeMap<usize, Place>) -> BTreeMap<Scenario, Ran> {
 fn cases(recorded: &BTreeMap<Scenario, Ran>) -> Vec<Case> {
     let mut cases = Vec::new();
     let of_release = recorded.get(&Scenario::Release).map_or(&[][..], |ran| &ran.shapes);
-    for (&scenario, Ran { shapes, beside, hit: _, answered: _ }) in recorded {
+    for (&scenario, Ran { shapes, beside, hit: _, answered: _, guarded: _ }) in recorded {
         let alike = match scenario {
             Scenario::Install
             | Scenario::Release
@@ -149,6 +149,7 @@ struct Results {
     failures: Vec<String>,
     counts: BTreeMap<&'static str, usize>,
     answered: u64,
+    guarded: usize,
 }
 
 fn run_all(places: BTreeMap<usize, Place>, chosen: Vec<Case>) -> Results {
@@ -167,6 +168,7 @@ fn run_all(places: BTreeMap<usize, Place>, chosen: Vec<Case>) -> Results {
                     let result = match ran {
                         Ok(ran) => {
                             results.answered += ran.answered;
+                            results.guarded += ran.guarded;
                             if ran.hit {
                                 "hit"
                             } else {
@@ -209,10 +211,10 @@ fn a_daemon_killed_at_any_write_of_a_rollout_ends_it_as_it_would_have_and_no_req
     let total = cases.len();
     let chosen = chosen(cases, seed);
     let count = chosen.len();
-    let Results { failures, counts, answered } = run_all(places, chosen);
+    let Results { failures, counts, answered, guarded } = run_all(places, chosen);
     say(&format!(
         "kills of a rollout: {count} of {total} (write x moment), {counts:?}, {answered} requests and none failed where it is not \
-         said, in {} s; TIDEGATE_TEST_SEED={seed}",
+         said, {guarded} writes of rollouts and each guarded by what was read, in {} s; TIDEGATE_TEST_SEED={seed}",
         start.elapsed().as_secs()
     ));
     assert!(

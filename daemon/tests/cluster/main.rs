@@ -29,6 +29,7 @@ mod gates_http;
 mod gates_job;
 mod gates_prometheus;
 mod gates_reach;
+mod guarded;
 mod health;
 mod history;
 mod hold;

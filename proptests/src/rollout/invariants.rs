@@ -7,8 +7,8 @@
 //! | S2 | `on_writes`: `s2_as_many_as_are_needed`, `s2_no_blackout`; load balancers are not in it | the mode `alb` is refused so far |
 //! | S3 | `on_writes`: `s3_free`, `s3_followed`; `on_steps`: `s3_not_what_is_selected`; the drain of what has left git is not judged | `a_workload_that_left_git_loses_its_pointer_then_its_pods` |
 //! | S4 | `on_writes`: `s4_kept_while_baking`; `on_states`: `s4_holds_what_it_held` | |
-//! | S5 | `on_steps`: `s5_each_object_once`; that a write whose object has changed is refused and ends its step is how this world is made | uid and resourceVersion on the wire: `Guard` in `daemon/src/rollout/bodies.rs`, under `a_daemon_killed_at_any_write_of_a_rollout_ends_it_as_it_would_have_and_no_request_fails` |
-//! | S6 | `on_steps`: `s6_needs_nobody_else`: the decision alone | nothing is rendered or fetched for a move: no test cuts a daemon off in its bake; `a_live_colour_is_kept_by_a_new_daemon_that_cannot_reach_git` cuts it off from git beside it |
+//! | S5 | `on_steps`: `s5_each_object_once`; that a write whose object has changed is refused and ends its step is how this world is made | uid and resourceVersion on the wire: `Guard` in `daemon/src/rollout/calls.rs` with its tests, and every write of every run of `a_daemon_killed_at_any_write_of_a_rollout_ends_it_as_it_would_have_and_no_request_fails` (`daemon/tests/cluster/guarded.rs`, sizes too) |
+//! | S6 | `on_steps`: `s6_needs_nobody_else`: the decision alone | nothing is rendered or fetched for a move: `a_bake_goes_back_without_git_and_without_prometheus`, and beside a bake `a_live_colour_is_kept_by_a_new_daemon_that_cannot_reach_git` |
 //! | S7 | `on_writes`: `s7_rolled_back_for_a_reason`; `on_steps`: `s7_takes_nothing_away`; S1 and S14 for what passes | which answers are no data: the table of verdicts in `DESIGN.md`, each line with a test in `daemon/core/src/gate` |
 //! | S8 | `on_steps`: `s8_ready_is_not_turned_down`; S2 counts | |
 //! | S9 | `on_steps`: `s9_both_sides`; what comes of it in all worlds | |
