@@ -208,7 +208,7 @@ fn found(bug: Bug) -> Result<Found, Explored> {
 
 #[test]
 fn every_planted_bug_is_found() {
-    let seed = seed();
+    let (start, seed) = (Instant::now(), seed());
     let (mut missed, mut count) = (Vec::new(), 0);
     let sample = Bug::ALL
         .into_iter()
@@ -228,8 +228,9 @@ fn every_planted_bug_is_found() {
     }
     assert!(missed.is_empty(), "TIDEGATE_TEST_SEED={seed}, not found: {}", missed.join("\n"));
     say(&format!(
-        "{count} of {} planted bugs looked for and found; TIDEGATE_TEST_SEED={seed}",
-        Bug::ALL.len()
+        "{count} of {} planted bugs looked for and found, in {:.1?}; TIDEGATE_TEST_SEED={seed}",
+        Bug::ALL.len(),
+        start.elapsed()
     ));
 }
 

@@ -23,6 +23,8 @@ pub enum Bug {
     RenewedVersions,
     /// Readiness is not read again before the pointer moves.
     NoRecheck,
+    /// Readiness is not read again before a bake goes back.
+    NoRecheckOfRollBack,
     /// As many pods as serve now have to be ready, not at least as many.
     ExactParity,
     /// Evidence about another revision counts.
@@ -49,6 +51,10 @@ pub enum Bug {
     RollBackAnywhere,
     /// The live slot is not repaired.
     NoRepair,
+    /// Nothing is repaired while a bake is open.
+    NoRepairWhileBaking,
+    /// Nothing is repaired while people have to look.
+    NoRepairWhileHalted,
     /// A live slot that was deleted is made again at 0.
     RecreatedEmpty,
     /// Pods that are left of another revision count as ready.
@@ -71,12 +77,13 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::NoEpoch,
         Self::NoMark,
         Self::PointerFirst,
         Self::RenewedVersions,
         Self::NoRecheck,
+        Self::NoRecheckOfRollBack,
         Self::ExactParity,
         Self::EvidenceOfAnotherRevision,
         Self::EvidenceOfAnotherBake,
@@ -90,6 +97,8 @@ impl Bug {
         Self::LostPointerIsNew,
         Self::RollBackAnywhere,
         Self::NoRepair,
+        Self::NoRepairWhileBaking,
+        Self::NoRepairWhileHalted,
         Self::RecreatedEmpty,
         Self::OthersCount,
         Self::RetryStopped,
@@ -133,12 +142,15 @@ impl Bug {
             | Self::PointerFirst
             | Self::RenewedVersions
             | Self::NoRecheck
+            | Self::NoRecheckOfRollBack
             | Self::EvidenceOfGonePods
             | Self::NoEmptying
             | Self::CloseOneSide
             | Self::InstallWithoutPointer
             | Self::LostPointerIsNew
             | Self::NoRepair
+            | Self::NoRepairWhileBaking
+            | Self::NoRepairWhileHalted
             | Self::RecreatedEmpty
             | Self::RejectedForgets
             | Self::TornAnywhere
@@ -155,6 +167,16 @@ impl Bug {
         let nothing = Step::Wait(Waiting::Time);
         let step = match (self, phase, step) {
             (Self::NoEmptying, Phase::Empty, step) => without_emptying(objects, desired).unwrap_or(step),
+            (Self::NoRepairWhileBaking, Phase::Repair, _)
+                if objects.record().is_some_and(Record::is_baking) =>
+            {
+                nothing
+            }
+            (Self::NoRepairWhileHalted, Phase::Repair, _)
+                if objects.record().is_some_and(|record| record.halted.is_some()) =>
+            {
+                nothing
+            }
             (Self::NoRepair, Phase::Repair, _)
             | (Self::InconclusiveStopsGates, Phase::Inconclusive, Step::Ask(_)) => nothing,
             (Self::RejectedForgets, Phase::Rejected, Step::Carry(writes)) => {
@@ -175,8 +197,12 @@ impl Bug {
             Self::NoMark => writes.retain(|write| !is_mark(write)),
             Self::CloseOneSide if phase == Phase::Close => writes.retain(|write| !is_mark(write)),
             Self::NoRecheck => writes.retain(|write| !matches!(write, Write::Recheck(_))),
+            Self::NoRecheckOfRollBack if phase == Phase::RollBack => {
+                writes.retain(|write| !matches!(write, Write::Recheck(_)));
+            }
             Self::PointerFirst => writes.sort_by_key(is_mark),
-            Self::InstallWithoutPointer if objects.pointer.is_none() => {
+            // What it was shown has a pointer: the pretended one, until something is live.
+            Self::InstallWithoutPointer if objects.record().is_some_and(|record| record.live.is_none()) => {
                 writes.retain(|write| *write != Write::Epoch);
             }
             Self::FollowOneSide => {
@@ -197,6 +223,7 @@ impl Bug {
                 }
             }
             Self::RenewedVersions
+            | Self::NoRecheckOfRollBack
             | Self::ExactParity
             | Self::EvidenceOfAnotherRevision
             | Self::EvidenceOfAnotherBake
@@ -210,6 +237,8 @@ impl Bug {
             | Self::LostPointerIsNew
             | Self::RollBackAnywhere
             | Self::NoRepair
+            | Self::NoRepairWhileBaking
+            | Self::NoRepairWhileHalted
             | Self::OthersCount
             | Self::RetryStopped
             | Self::RejectedForgets
@@ -231,9 +260,12 @@ impl Bug {
             | Self::NoMark
             | Self::PointerFirst
             | Self::RenewedVersions
-            | Self::CloseOneSide => two,
-            Self::NoDrain | Self::InstallWithoutPointer | Self::RetryStopped => one,
-            Self::NoRecheck | Self::RollBackAnywhere => Limits { flaps: 1, ..one },
+            | Self::CloseOneSide
+            | Self::InstallWithoutPointer => two,
+            Self::NoDrain | Self::RetryStopped => one,
+            Self::NoRecheck | Self::NoRecheckOfRollBack | Self::RollBackAnywhere => {
+                Limits { flaps: 1, ..one }
+            }
             Self::ExactParity => Limits { autoscales: true, scales: 2, ..one },
             Self::EvidenceOfAnotherRevision | Self::NoEmptying => Limits { retries: 1, moves: 2, ..one },
             Self::EvidenceOfAnotherBake => Limits { moves: 3, ..one },
@@ -243,10 +275,12 @@ impl Bug {
             Self::EvidenceOfGonePods
             | Self::LostPointerIsNew
             | Self::NoRepair
+            | Self::NoRepairWhileBaking
             | Self::RecreatedEmpty
             | Self::OthersCount
             | Self::TornAnywhere
             | Self::TornWithoutDrain => edited,
+            Self::NoRepairWhileHalted => Limits { edits: 2, ..one },
             Self::RejectedForgets => Limits { revisions: 3, moves: 3, ..one },
             Self::FollowOneSide => Limits { followers: true, ..two },
             Self::ForgetsPods => Limits { ends: true, ..one },
@@ -263,9 +297,10 @@ impl Bug {
     pub fn shows_at_rest(self) -> bool {
         match self {
             Self::NoRepair
+            | Self::NoRepairWhileBaking
+            | Self::NoRepairWhileHalted
             | Self::RetryStopped
             | Self::RejectedForgets
-            | Self::InstallWithoutPointer
             | Self::RollBackAnywhere
             | Self::InconclusiveStopsGates => true,
             Self::NoEpoch
@@ -273,6 +308,7 @@ impl Bug {
             | Self::PointerFirst
             | Self::RenewedVersions
             | Self::NoRecheck
+            | Self::NoRecheckOfRollBack
             | Self::ExactParity
             | Self::EvidenceOfAnotherRevision
             | Self::EvidenceOfAnotherBake
@@ -282,6 +318,7 @@ impl Bug {
             | Self::UnknownFails
             | Self::UnknownPasses
             | Self::CloseOneSide
+            | Self::InstallWithoutPointer
             | Self::LostPointerIsNew
             | Self::RecreatedEmpty
             | Self::OthersCount
@@ -317,7 +354,11 @@ impl Bug {
             | Self::UnknownPasses
             | Self::TornAnywhere
             | Self::ForgetsPods => "S1:",
-            Self::NoEpoch | Self::NoRecheck | Self::OthersCount => "S2:",
+            Self::NoEpoch
+            | Self::NoRecheck
+            | Self::NoRecheckOfRollBack
+            | Self::InstallWithoutPointer
+            | Self::OthersCount => "S2:",
             Self::NoDrain
             | Self::LostPointerIsNew
             | Self::RecreatedEmpty
@@ -329,9 +370,10 @@ impl Bug {
             Self::EvidenceOfAnotherBake => "S14:",
             Self::RenewedVersions => "held:",
             Self::NoRepair
+            | Self::NoRepairWhileBaking
+            | Self::NoRepairWhileHalted
             | Self::RetryStopped
             | Self::RejectedForgets
-            | Self::InstallWithoutPointer
             | Self::RollBackAnywhere
             | Self::InconclusiveStopsGates => "liveness",
         }
@@ -410,13 +452,14 @@ fn exact_parity(objects: &mut Objects) {
     }
 }
 
+/// The first switch makes it: until then there is no second side, and one daemon alone comes to no harm.
 fn pretend_a_pointer(objects: &mut Objects) {
-    let is_new = Slot::ALL
-        .into_iter()
-        .all(|slot| objects.slots.get(slot).deployment.as_ref().is_none_or(|held| held.served.is_none()));
-    if is_new {
-        objects.pointer = Some(PointerObject { record: Some(installing()), selection: Selection::Nothing });
+    for slot in Slot::ALL {
+        if let Some(held) = &mut objects.slots.get_mut(slot).deployment {
+            held.served = None;
+        }
     }
+    objects.pointer = Some(PointerObject { record: Some(installing()), selection: Selection::Nothing });
 }
 
 /// A closed bake is taken for an open one, and the other slot for the one that traffic came from.
