@@ -60,16 +60,17 @@ pub async fn measure(stage: &Stage, options: &Options) -> Result<()> {
     }
     table.print();
     let title = format!("P9: requests at {} a second, half of them over fresh connections", options.rate);
-    let mut table = Table::new(title, &["", "releases", "requests", "failed", "for example"]);
+    let mut table = Table::new(title, &["", "releases", "requests", "failed", "for example", "sent again"]);
     for (what, count, answers) in [("in colours", releases, coloured), ("a plain Deployment", updates, plain)]
     {
-        let Answers { answered, failed, failures, last: _ } = answers;
+        let Answers { answered, failed, retried, failures, last: _ } = answers;
         table.row([
             what.to_owned(),
             count.to_string(),
             (answered + failed).to_string(),
             failed.to_string(),
             failures.first().cloned().unwrap_or_default(),
+            retried.to_string(),
         ]);
     }
     table.print();
@@ -124,11 +125,12 @@ async fn colours(stage: &Stage, options: &Options, client: &Client) -> Result<(T
 
 /// How far it is: what has come so far is known of a run that is cut off, too.
 fn said(what: &str, number: u32, begun: Instant, so_far: &Answers) {
-    let Answers { answered, failed, failures, last: _ } = so_far;
+    let Answers { answered, failed, retried, failures, last: _ } = so_far;
     let example = failures.first().map(|failure| format!(" ({failure})")).unwrap_or_default();
     let seconds = begun.elapsed().as_secs_f64();
     println!(
-        "{what} {number} took {seconds:.1} s; so far {answered} requests answered, {failed} failed{example}"
+        "{what} {number} took {seconds:.1} s; so far {answered} requests answered, {failed} failed{example}, {retried} sent again over a \
+         new connection"
     );
 }
 

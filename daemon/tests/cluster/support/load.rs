@@ -1,7 +1,11 @@
 //! A steady stream of requests to a Service, over fresh and kept-alive connections, that remembers every answer.
+//!
+//! A kept connection that turns out to be closed before a byte of the answer is no failed request: it goes over a new one. RFC
+//! 9110, 9.2.2, leaves that to a client that knows its POST to be idempotent, and this one asks for a prediction, which changes
+//! nothing. How many there were is counted, told and bounded: pods that end are to be the only cause.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +18,10 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const BEHIND: Duration = Duration::from_millis(200);
 /// Of the requests that were due, one in so many has been answered at least: this machine may be busy with other things.
 const SPARSE: u64 = 20;
+/// A kept connection ends with its pod: so often at once, as colours of a few pods come and go, ...
+const CLOSED_AT_ONCE: u64 = 4;
+/// ... and else no more often than once in so many seconds.
+const CLOSED_EVERY: u64 = 2;
 /// So many failures are remembered in words.
 const REMEMBERED: usize = 20;
 
@@ -28,6 +36,8 @@ pub struct Answers {
     pub failures: Vec<String>,
     /// How many failed.
     pub failed: u64,
+    /// Those that found their kept connection closed and went over a new one; they are among the others, too.
+    pub retried: u64,
 }
 
 impl Answers {
@@ -48,6 +58,22 @@ pub struct Load {
     begun: Instant,
     /// Requests a second, of all workers.
     rate: u64,
+    /// Workers that keep their connections.
+    kept: u64,
+}
+
+/// How a request came back.
+struct Came {
+    version: Result<String, String>,
+    is_retried: bool,
+}
+
+/// What went wrong with one exchange.
+enum Failed {
+    /// The other side had closed the connection before a byte of the answer.
+    Closed(String),
+    /// Anything else.
+    Otherwise(String),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,7 +115,8 @@ impl Load {
             })
             .collect();
         let rate = kinds.iter().map(|&(_, rate)| u64::from(rate)).sum();
-        Self { answers, stop, workers, begun: Instant::now(), rate }
+        let kept = kinds.iter().filter(|(kind, _)| *kind == Connections::Kept).count();
+        Self { answers, stop, workers, begun: Instant::now(), rate, kept: u64::try_from(kept).unwrap() }
     }
 
     /// What came back so far.
@@ -103,7 +130,23 @@ impl Load {
         for worker in self.workers.drain(..) {
             worker.join().unwrap();
         }
-        self.so_far()
+        let (answers, lasted) = (self.so_far(), self.begun.elapsed());
+        let Answers { failed, retried, .. } = answers;
+        let reached = u128::from(answers.total()) * 1000 / lasted.as_millis().max(1);
+        let test = std::thread::current().name().unwrap_or("a load").to_owned();
+        let _ = writeln!(
+            std::io::stderr(),
+            "{test}: {} requests answered in {lasted:.1?}, {reached} a second of {} planned; {failed} failed, {retried} sent again \
+             over a new connection",
+            answers.total(),
+            self.rate
+        );
+        let cap = self.kept * (CLOSED_AT_ONCE + lasted.as_secs() / CLOSED_EVERY);
+        assert!(
+            retried <= cap,
+            "{retried} requests were sent again in {lasted:?}, more than {cap}: {answers:?}"
+        );
+        answers
     }
 
     /// Ends; every request has been answered, only by these versions, and there were as many as its rate lets expect.
@@ -144,9 +187,10 @@ fn work(address: SocketAddr, kind: Connections, rate: u32, answers: &Mutex<Answe
         // A worker that has fallen behind does not catch up by a burst.
         next = if next.elapsed() > BEHIND { Instant::now() } else { next + pause };
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
-        let came = one(address, kind, &mut kept);
+        let Came { version, is_retried } = one(address, kind, &mut kept);
         let mut answers = answers.lock().unwrap();
-        match came {
+        answers.retried += u64::from(is_retried);
+        match version {
             Ok(version) => {
                 *answers.by_version.entry(version.clone()).or_default() += 1;
                 answers.last.insert(version, Some(Instant::now()));
@@ -161,37 +205,54 @@ fn work(address: SocketAddr, kind: Connections, rate: u32, answers: &Mutex<Answe
     }
 }
 
-/// One request. One that finds its kept connection closed before a byte of the answer goes over a new one, as HTTP clients do
-/// (RFC 9110, 9.2.2).
-fn one(
-    address: SocketAddr,
-    kind: Connections,
-    kept: &mut Option<BufReader<TcpStream>>,
-) -> Result<String, String> {
+/// One request, where need be once more over a new connection.
+fn one(address: SocketAddr, kind: Connections, kept: &mut Option<BufReader<TcpStream>>) -> Came {
+    let mut is_retried = false;
     if let Some(mut stream) = kept.take() {
         match exchange(&mut stream, kind) {
             Ok((version, is_open)) => {
                 *kept = is_open.then_some(stream);
-                return Ok(version);
+                return Came { version: Ok(version), is_retried };
             }
-            Err((_, false)) => {}
-            Err((why, true)) => return Err(why),
+            Err(Failed::Closed(_)) => is_retried = true,
+            Err(Failed::Otherwise(why)) => return Came { version: Err(why), is_retried },
         }
     }
+    Came { version: over_a_new_one(address, kind, kept), is_retried }
+}
+
+fn over_a_new_one(
+    address: SocketAddr,
+    kind: Connections,
+    kept: &mut Option<BufReader<TcpStream>>,
+) -> Result<String, String> {
     let stream =
         TcpStream::connect_timeout(&address, TIMEOUT).map_err(|error| format!("connect: {error}"))?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(|error| error.to_string())?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let mut stream = BufReader::new(stream);
-    let (version, is_open) = exchange(&mut stream, kind).map_err(|(why, _)| why)?;
+    let (version, is_open) = exchange(&mut stream, kind).map_err(|failed| match failed {
+        Failed::Closed(why) | Failed::Otherwise(why) => why,
+    })?;
     if kind == Connections::Kept && is_open {
         *kept = Some(stream);
     }
     Ok(version)
 }
 
-/// The version that answered, and whether the connection stays; else what went wrong, and whether any of an answer had come.
-fn exchange(stream: &mut BufReader<TcpStream>, kind: Connections) -> Result<(String, bool), (String, bool)> {
+/// How an exchange failed that had not begun to be answered.
+fn before_an_answer(doing: &str, error: &std::io::Error) -> Failed {
+    let why = format!("{doing}: {error}");
+    match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Failed::Closed(why)
+        }
+        _ => Failed::Otherwise(why),
+    }
+}
+
+/// The version that answered, and whether the connection stays.
+fn exchange(stream: &mut BufReader<TcpStream>, kind: Connections) -> Result<(String, bool), Failed> {
     const BODY: &str = "{\"rooms\":6.5}";
     let connection = if kind == Connections::Fresh { "close" } else { "keep-alive" };
     let request = format!(
@@ -199,22 +260,28 @@ fn exchange(stream: &mut BufReader<TcpStream>, kind: Connections) -> Result<(Str
          Content-Length: {}\r\n\r\n{BODY}",
         BODY.len()
     );
-    let nothing = |error: &dyn std::fmt::Display| (format!("{error}"), false);
-    stream.get_mut().write_all(request.as_bytes()).map_err(|error| nothing(&error))?;
-    let mut line = String::new();
-    let read = stream.read_line(&mut line).map_err(|error| {
-        let timed_out = matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
-        (format!("read: {error}"), timed_out)
-    })?;
-    if read == 0 {
-        return Err(("closed before an answer".to_owned(), false));
+    stream.get_mut().write_all(request.as_bytes()).map_err(|error| before_an_answer("write", &error))?;
+    if stream.fill_buf().map_err(|error| before_an_answer("read", &error))?.is_empty() {
+        return Err(Failed::Closed("closed before an answer".to_owned()));
     }
-    let some = |error: &dyn std::fmt::Display| (format!("{error}"), true);
+    let (status, version, is_open, body) =
+        read_answer(stream).map_err(|error| Failed::Otherwise(format!("read: {error}")))?;
+    if status != "200" {
+        let body = String::from_utf8_lossy(&body);
+        return Err(Failed::Otherwise(format!("{status} by version {version}: {body}")));
+    }
+    Ok((version, is_open && kind == Connections::Kept))
+}
+
+/// Status, version, whether the connection stays, and the body.
+fn read_answer(stream: &mut BufReader<TcpStream>) -> std::io::Result<(String, String, bool, Vec<u8>)> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
     let status = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
     let (mut version, mut length, mut is_open) = (String::new(), 0, true);
     loop {
         let mut header = String::new();
-        stream.read_line(&mut header).map_err(|error| some(&error))?;
+        stream.read_line(&mut header)?;
         let header = header.trim().to_ascii_lowercase();
         if header.is_empty() {
             break;
@@ -227,9 +294,6 @@ fn exchange(stream: &mut BufReader<TcpStream>, kind: Connections) -> Result<(Str
         }
     }
     let mut body = vec![0; length];
-    stream.read_exact(&mut body).map_err(|error| some(&error))?;
-    if status != "200" {
-        return Err((format!("{status} by version {version}: {}", String::from_utf8_lossy(&body)), true));
-    }
-    Ok((version, is_open && kind == Connections::Kept))
+    stream.read_exact(&mut body)?;
+    Ok((status, version, is_open, body))
 }
