@@ -25,7 +25,7 @@ use super::names::Names;
 use super::observe::{Seen, observe};
 use super::parts::Parts;
 use super::sweep::{DRAINS, sweep};
-use super::tell::{About, Teller};
+use super::tell::{About, Subject, Teller};
 use super::upkeep::Verified;
 use crate::cluster::call::CallError;
 
@@ -345,6 +345,8 @@ impl WorkloadLane {
         decision: Decision,
     ) -> Result<Duration, CallError> {
         let Decision { phase, step } = decision;
+        let subject = self.memory.last.as_ref().map(|status| Subject::of(&step, status, &task.commit));
+        let subject = subject.unwrap_or_default();
         match step {
             Step::Wait(waiting) => {
                 self.asking.stop();
@@ -380,7 +382,8 @@ impl WorkloadLane {
                         let carried = answering.carry(&writes).await?;
                         // One that was not written is asked again.
                         if carried == Carried::Done {
-                            self.teller.answered(&self.app, question.slot, &gate, phase, &finding);
+                            let about = (question.slot, &subject);
+                            self.teller.answered(&self.app, about, &gate, phase, &finding);
                         }
                         Ok(self.after(phase, &carried, &[]))
                     }
@@ -390,7 +393,7 @@ impl WorkloadLane {
                 self.asking.stop();
                 self.memory.is_collected = false;
                 let carried = self.carrier(names, workload, task, seen).carry(&writes).await?;
-                self.teller.carried(&self.app, phase, &writes, &carried);
+                self.teller.carried(&self.app, phase, &subject, writes.len(), &carried);
                 if let (Carried::Done, Some(what)) =
                     (&carried, halted::taken_back(seen, names, phase, &writes))
                 {
@@ -506,7 +509,7 @@ impl WorkloadLane {
 
     fn report(&mut self, status: WorkloadStatus, commit: &str, decision: &Decision) {
         let before = self.memory.last.as_ref();
-        self.teller.stands(&self.app, before, &status, decision);
+        self.teller.stands(&self.app, before, &status, decision, commit);
         self.board.stands(&self.app, &status, commit);
         self.memory.last = Some(status);
     }

@@ -9,7 +9,8 @@ use tidegate_core::ids::Digest;
 use tidegate_core::location::Location;
 use tidegate_core::problem::Code;
 use tidegate_core::rollout::{
-    Decision, Failure, Finding, Phase, Slot, Slots, Verdict, WorkloadState, WorkloadStatus, Write,
+    Decision, Failure, Finding, Phase, Revision, Slot, Slots, Step, Verdict, WorkloadState, WorkloadStatus,
+    Write,
 };
 
 use super::calls::Live;
@@ -39,6 +40,48 @@ pub struct Teller {
     pub recorder: Recorder,
     /// What they are about.
     pub about: About,
+}
+
+/// What a decision is about, so that its line in the log can be found by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The slot; empty where none is.
+    slot: &'static str,
+    /// What the slot holds, or is about to.
+    revision: String,
+    /// The commit that this was made from.
+    commit: String,
+}
+
+impl Subject {
+    /// Of a step of a workload that stands so, where git is at this commit. A step that names no slot is about the one that holds
+    /// what git asks for, else about the one that serves.
+    pub fn of(step: &Step, status: &WorkloadStatus, commit: &str) -> Self {
+        let held = |slot: Slot| status.slots.get(slot).as_ref();
+        let holds =
+            |slot: &Slot| held(*slot).is_some_and(|held| Some(&held.revision) == status.desired.as_ref());
+        let named = step.slot().or_else(|| Slot::ALL.into_iter().find(holds)).or(status.serves);
+        let Some(slot) = named else { return Self::default() };
+        let (revision, commit) = match (prepared(step, slot), held(slot)) {
+            (Some(revision), _) => (revision.to_string(), commit.to_owned()),
+            (None, Some(held)) => (held.revision.clone(), held.commit.clone()),
+            (None, None) => (String::new(), String::new()),
+        };
+        let slot = match slot {
+            Slot::Blue => "blue",
+            Slot::Green => "green",
+        };
+        Self { slot, revision, commit }
+    }
+}
+
+/// What the slot is about to hold.
+fn prepared(step: &Step, of: Slot) -> Option<Revision> {
+    let Step::Carry(writes) = step else { return None };
+    writes.iter().find_map(|write| match write {
+        Write::Prepare { slot, revision, .. } if *slot == of => Some(*revision),
+        _ => None,
+    })
 }
 
 /// The objects that Events are about, as they were seen last: `kubectl describe` finds them by uid.
@@ -89,6 +132,7 @@ impl Teller {
         before: Option<&WorkloadStatus>,
         status: &WorkloadStatus,
         decision: &Decision,
+        commit: &str,
     ) {
         let workload = self.workload(app);
         let known = before.map(|before| before.phase);
@@ -97,9 +141,11 @@ impl Teller {
                 self.phase(&workload, known).set(0);
             }
             self.phase(&workload, decision.phase).set(1);
+            let Subject { slot, revision, commit: made_from } = Subject::of(&decision.step, status, commit);
             tracing::info!(
                 environment = %self.environment, %workload, phase = status.phase.as_str(),
-                state = status.state.as_str(), revision = status.desired.as_deref().unwrap_or_default(),
+                state = status.state.as_str(), slot, %revision, commit = %made_from,
+                desired = status.desired.as_deref().unwrap_or_default(), git = %commit,
                 reason = %status.reason, "rollout"
             );
         }
@@ -139,7 +185,8 @@ impl Teller {
     }
 
     /// A step was carried out, or ended early.
-    pub fn carried(&self, app: &str, phase: Phase, writes: &[Write], carried: &Carried) {
+    pub fn carried(&self, app: &str, phase: Phase, subject: &Subject, writes: usize, carried: &Carried) {
+        let Subject { slot, revision, commit } = subject;
         let workload = self.workload(app);
         let outcome = match carried {
             Carried::Done => "done",
@@ -153,17 +200,19 @@ impl Teller {
             outcome: outcome.to_owned(),
         };
         self.metrics.rollout_steps.get_or_create(&labels).inc();
-        let writes = writes.len();
         match carried {
             Carried::Done => tracing::info!(
-                environment = %self.environment, %workload, phase = phase.as_str(), writes, "step"
+                environment = %self.environment, %workload, phase = phase.as_str(), slot, %revision, %commit, writes,
+                "step"
             ),
             Carried::Ended(why) => tracing::debug!(
-                environment = %self.environment, %workload, phase = phase.as_str(), %why, "step ended early"
+                environment = %self.environment, %workload, phase = phase.as_str(), slot, %revision, %commit, %why,
+                "step ended early"
             ),
             Carried::Refused(why) => {
                 tracing::warn!(
-                    environment = %self.environment, %workload, phase = phase.as_str(), %why, "step refused"
+                    environment = %self.environment, %workload, phase = phase.as_str(), slot, %revision, %commit, %why,
+                    "step refused"
                 );
                 self.event(self.on(app), "refused", why, true);
             }
@@ -171,7 +220,15 @@ impl Teller {
     }
 
     /// A gate has said something new.
-    pub fn answered(&self, app: &str, slot: Slot, gate: &str, phase: Phase, finding: &Finding) {
+    pub fn answered(
+        &self,
+        app: &str,
+        (slot, subject): (Slot, &Subject),
+        gate: &str,
+        phase: Phase,
+        finding: &Finding,
+    ) {
+        let Subject { slot: name, revision, commit } = subject;
         let workload = self.workload(app);
         let verdict = match finding.verdict {
             Verdict::Pass => "pass",
@@ -188,7 +245,7 @@ impl Teller {
         tracing::info!(
             environment = %self.environment, %workload, phase = phase.as_str(), gate, verdict,
             value = finding.value.as_deref().unwrap_or_default(), samples = finding.samples,
-            summary = %finding.summary, "gate"
+            slot = name, %revision, %commit, summary = %finding.summary, "gate"
         );
         let note = format!("gate {gate}: {verdict}: {}", finding.summary);
         let on = self.about.slots.get(slot).clone().unwrap_or_else(|| self.on(app));
@@ -298,4 +355,134 @@ impl Teller {
 fn distinct(action: &str, note: &str) -> String {
     let digest = Digest::of(note.as_bytes());
     format!("{action}-{}", digest.as_str().get(..NOTE_DIGITS).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::Mutex;
+
+    use kube::runtime::events::Reporter;
+    use tidegate_core::rollout::{Attempt, SlotStatus, Waiting};
+
+    use super::*;
+
+    fn slot(revision: &str, commit: &str) -> Option<SlotStatus> {
+        let (revision, commit) = (revision.to_owned(), commit.to_owned());
+        Some(SlotStatus { name: "api".to_owned(), revision, commit, replicas: 2, ready: 2 })
+    }
+
+    /// Blue serves what the commit `old` asked for; git asks for revision 2 at the commit `new`, which green holds.
+    fn status() -> WorkloadStatus {
+        WorkloadStatus {
+            workload: super::super::names::reference("shop", "api"),
+            state: WorkloadState::Moving,
+            phase: Phase::Warm,
+            reason: "pods become ready".to_owned(),
+            next: None,
+            until: None,
+            serves: Some(Slot::Blue),
+            desired: Some(Revision::new(2).to_string()),
+            slots: Slots {
+                blue: slot(&Revision::new(1).to_string(), "old"),
+                green: slot(&Revision::new(2).to_string(), "new"),
+            },
+            gates: Vec::new(),
+            can_go_back: false,
+            rejected: None,
+            failure: None,
+        }
+    }
+
+    fn said(step: &Step, status: &WorkloadStatus) -> (&'static str, String, String) {
+        let Subject { slot, revision, commit } = Subject::of(step, status, "head");
+        (slot, revision, commit)
+    }
+
+    fn is(slot: &'static str, revision: u128, commit: &str) -> (&'static str, String, String) {
+        (slot, Revision::new(revision).to_string(), commit.to_owned())
+    }
+
+    #[test]
+    fn a_step_is_about_the_slot_that_it_writes_and_what_that_holds() {
+        let retire = Step::Carry(vec![Write::Epoch, Write::Scale { slot: Slot::Blue, replicas: 0 }]);
+        assert_eq!(said(&retire, &status()), is("blue", 1, "old"));
+        let prepare =
+            Write::Prepare { slot: Slot::Green, revision: Revision::new(3), attempt: Attempt::default() };
+        let prepare = Step::Carry(vec![Write::Epoch, prepare]);
+        assert_eq!(said(&prepare, &status()), is("green", 3, "head"), "what it is about to hold");
+    }
+
+    #[test]
+    fn who_waits_waits_for_the_slot_that_holds_what_git_asks_for_else_for_the_one_that_serves() {
+        let wait = Step::Wait(Waiting::Pods);
+        assert_eq!(said(&wait, &status()), is("green", 2, "new"));
+        let unknown = WorkloadStatus { desired: None, ..status() };
+        assert_eq!(said(&wait, &unknown), is("blue", 1, "old"));
+        let nothing = WorkloadStatus { serves: None, slots: Slots::default(), ..status() };
+        assert_eq!(said(&wait, &nothing), ("", String::new(), String::new()));
+    }
+
+    /// What is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn teller() -> Teller {
+        let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            Err::<http::Response<kube::client::Body>, _>(tower::BoxError::from("out of reach"))
+        });
+        let client = kube::Client::new(service, "shop");
+        Teller {
+            environment: "production".to_owned(),
+            namespace: "shop".to_owned(),
+            metrics: Arc::default(),
+            recorder: Recorder::new(client, Reporter::from("tidegate")),
+            about: About::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_decision_is_one_line_with_its_commit_its_slot_and_its_revision() {
+        let (log, status) = (Log::default(), status());
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let finding = Finding {
+            verdict: Verdict::Pass,
+            value: None,
+            threshold: None,
+            rule: None,
+            samples: 2,
+            summary: "2 of 2 requests".to_owned(),
+            started: jiff::Timestamp::UNIX_EPOCH,
+            ended: jiff::Timestamp::UNIX_EPOCH,
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            let (teller, step) = (teller(), Step::Wait(Waiting::Pods));
+            let subject = Subject::of(&step, &status, "new");
+            teller.stands("api", None, &status, &Decision { phase: Phase::Warm, step }, "new");
+            teller.carried("api", Phase::ScaleUp, &subject, 1, &Carried::Done);
+            teller.carried("api", Phase::ScaleUp, &subject, 1, &Carried::Refused("quota".to_owned()));
+            teller.answered("api", (Slot::Green, &subject), "smoke", Phase::Gates, &finding);
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "one each: {text}");
+        let revision = Revision::new(2).to_string();
+        for line in lines {
+            for field in ["slot=\"green\"", &format!("revision={revision}"), "commit=new"] {
+                assert!(line.contains(field), "{field} is not in: {line}");
+            }
+        }
+    }
 }

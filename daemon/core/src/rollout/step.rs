@@ -93,6 +93,17 @@ pub enum Step {
     Carry(Vec<Write>),
 }
 
+impl Step {
+    /// The slot that the step is about: the one that is asked about, or the first that a write changes or traffic goes to.
+    pub fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Wait(_) => None,
+            Self::Ask(question) => Some(question.slot),
+            Self::Carry(writes) => writes.iter().find_map(Write::slot),
+        }
+    }
+}
+
 /// A gate to be asked about a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Question {
@@ -264,6 +275,34 @@ impl Phase {
 }
 
 impl Write {
+    /// The slot that this write changes, or that traffic goes to.
+    pub const fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Mark { slot, .. }
+            | Self::Release(slot)
+            | Self::Recheck(Recheck { slot, .. })
+            | Self::Follow(Selection::Only(slot))
+            | Self::Recreate(slot)
+            | Self::Scale { slot, .. }
+            | Self::Evidence { slot, .. }
+            | Self::Prepare { slot, .. }
+            | Self::Autoscaler { slot, .. }
+            | Self::Delete(slot)
+            | Self::Colour(slot)
+            | Self::Uncolour(slot) => Some(*slot),
+            Self::Point { record, .. } => record.live,
+            Self::MarkFollowers
+            | Self::Epoch
+            | Self::Follow(Selection::Nothing | Selection::All | Selection::Foreign)
+            | Self::DeletePointer
+            | Self::Forget
+            | Self::FreezeAutoscaler
+            | Self::ReplaceBudget
+            | Self::MakeUncoloured { .. }
+            | Self::DeleteUncoloured => None,
+        }
+    }
+
     /// The slot whose pods this write asks for; none where it asks for none.
     pub const fn asks_for_pods_of(&self) -> Option<Slot> {
         match self {
