@@ -6,16 +6,24 @@ use tidegate_core::rollout::{GateStatus, Slot, SlotStatus, Verdict, WorkloadStat
 
 use super::style::{Style, Tone};
 
+#[cfg(test)]
+mod tests;
+
 /// So many characters of a revision are shown.
 const REVISION: usize = 7;
 
 /// One block for each; nothing for those that are live, unless all is shown.
 pub fn text(workloads: &[WorkloadStatus], full: bool, style: Style) -> String {
-    let shown = workloads.iter().filter(|workload| full || workload.state != WorkloadState::Live);
-    shown.map(|workload| block(workload, style)).collect()
+    text_at(workloads, full, style, Timestamp::now())
 }
 
-fn block(workload: &WorkloadStatus, style: Style) -> String {
+/// The same at a time of which the times that are left count.
+fn text_at(workloads: &[WorkloadStatus], full: bool, style: Style, now: Timestamp) -> String {
+    let shown = workloads.iter().filter(|workload| full || workload.state != WorkloadState::Live);
+    shown.map(|workload| block(workload, style, now)).collect()
+}
+
+fn block(workload: &WorkloadStatus, style: Style, now: Timestamp) -> String {
     let WorkloadStatus {
         workload: reference,
         state,
@@ -41,10 +49,10 @@ fn block(workload: &WorkloadStatus, style: Style) -> String {
         text.push_str(&slot_line(slot, held, width, *serves == Some(slot), style));
     }
     for gate in gates {
-        text.push_str(&gate_line(gate, style));
+        text.push_str(&gate_line(gate, style, now));
     }
     if let Some(next) = next {
-        let left = until.map(|until| format!(", {} left", left(until))).unwrap_or_default();
+        let left = until.map(|until| format!(", {} left", left(until, now))).unwrap_or_default();
         text.push_str(&format!("    next: {next}{left}\n"));
     }
     if let Some(rollback) = rollback(*state, *can_go_back) {
@@ -73,7 +81,7 @@ fn slot_line(slot: Slot, held: &SlotStatus, width: usize, serves: bool, style: S
     format!("    {slot:<6} {name:<width$}  {}{at}  {ready} of {replicas} ready{serves}\n", cut(revision))
 }
 
-fn gate_line(gate: &GateStatus, style: Style) -> String {
+fn gate_line(gate: &GateStatus, style: Style, now: Timestamp) -> String {
     let GateStatus { name, stage: _, verdict, value, threshold, samples, summary, at: _, until } = gate;
     let (state, word) = match verdict {
         Some(Verdict::Pass) => (HealthState::Healthy, "pass"),
@@ -94,7 +102,7 @@ fn gate_line(gate: &GateStatus, style: Style) -> String {
         text.push_str(&format!(", {samples} sample{plural}"));
     }
     if let Some(until) = until {
-        text.push_str(&format!(", {} left", left(*until)));
+        text.push_str(&format!(", {} left", left(*until, now)));
     }
     if !summary.is_empty() {
         text.push_str(&format!(": {}", summary.lines().next().unwrap_or_default()));
@@ -112,7 +120,7 @@ const fn health(state: WorkloadState) -> HealthState {
     }
 }
 
-fn left(until: Timestamp) -> String {
-    let seconds = until.duration_since(Timestamp::now()).as_secs().max(0);
+fn left(until: Timestamp, now: Timestamp) -> String {
+    let seconds = until.duration_since(now).as_secs().max(0);
     if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) }
 }
