@@ -34,6 +34,7 @@ spec:
           env:
             - {name: MODE, value: plain}
           readinessProbe: {httpGet: {path: /ready, port: 8080}}
+          resources: {requests: {cpu: 250m, memory: 128Mi}}
 ---
 apiVersion: v1
 kind: Service

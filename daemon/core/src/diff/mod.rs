@@ -30,7 +30,7 @@ pub use drift::drift_changes;
 pub use ignore::{pointers_of, without_pointers};
 pub use mask::{masked, repeats_secret};
 pub use patch::to_patch;
-pub use quantity::quantities_equal;
+pub use quantity::{quantities_equal, quantity_in_nanos};
 
 /// Values nested deeper than this are compared as wholes.
 const MAX_DEPTH: usize = 96;

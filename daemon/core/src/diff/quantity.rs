@@ -10,11 +10,12 @@ const MAX_QUANTITY_LENGTH: usize = 40;
 ///
 /// Source of the format: `k8s.io/apimachinery/pkg/api/resource`.
 pub fn quantities_equal(one: &str, other: &str) -> bool {
-    one == other || nanos(one).zip(nanos(other)).is_some_and(|(one, other)| one == other)
+    one == other
+        || quantity_in_nanos(one).zip(quantity_in_nanos(other)).is_some_and(|(one, other)| one == other)
 }
 
 /// The quantity in nano-units; none when it is not a quantity or not a whole number of them.
-fn nanos(text: &str) -> Option<i128> {
+pub fn quantity_in_nanos(text: &str) -> Option<i128> {
     if text.len() > MAX_QUANTITY_LENGTH {
         return None;
     }

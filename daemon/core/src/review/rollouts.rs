@@ -1,5 +1,5 @@
 //! What becomes of the workloads that roll out in colours: which rollouts a merge starts, through which gates, with how many
-//! more pods meanwhile.
+//! more pods meanwhile, and what these ask for.
 //!
 //! From git alone: which colour has the traffic, and whether a rollout is under way, is the cluster's to say.
 
@@ -14,7 +14,7 @@ use crate::location::Location;
 use crate::object::{ObjectId, ObjectRef};
 use crate::policy::{Gate, GateKind};
 use crate::rollout::Revision;
-use crate::workload::{Colours, Workload};
+use crate::workload::{Colours, Requests, Workload};
 
 /// What becomes of one workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,6 +82,9 @@ pub struct RolloutWay {
     /// How many there may be, where an autoscaler sizes the workload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most_pods: Option<u32>,
+    /// What each of them asks of its node, where their manifest says so.
+    #[serde(skip_serializing_if = "Requests::is_unsaid")]
+    pub pod_requests: Requests,
     /// Gates that have to pass before traffic moves, in order.
     pub before_switch: Vec<GateReview>,
     /// Gates that have to pass while the new colour is watched.
@@ -199,6 +202,7 @@ fn way(workload: &Workload) -> RolloutWay {
         policy: policy.name.clone(),
         pods: size.replicas.max(scaler.map_or(0, |scaler| scaler.min)),
         most_pods: scaler.map(|scaler| scaler.max),
+        pod_requests: Requests::of_pod(&workload.object.to_value()),
         before_switch: asked(&policy.before_switch),
         while_baking: asked(&policy.while_baking),
         windows: windows.clone(),

@@ -24,6 +24,7 @@
 //! | `timing` | the durations of a policy, and the effective drain |
 //! | `drain_safe` | whether pods can go without a lost request, as far as a manifest shows it |
 //! | `names` | labels, annotations and names |
+//! | `requests` | what a pod asks of its node |
 //! | `read` | values of manifests |
 
 mod balancer;
@@ -37,6 +38,7 @@ pub mod names;
 mod neighbours;
 mod pods;
 mod read;
+mod requests;
 mod revision;
 mod selectors;
 mod services;
@@ -47,6 +49,7 @@ mod timing;
 
 pub use drain_safe::{DrainSafety, drain_safe};
 pub use model::{Colours, Follower, Workload};
+pub use requests::Requests;
 pub use slot::SlotRender;
 pub use split::{Split, split};
 

@@ -33,17 +33,17 @@ fn words(
         revision.map_or_else(|| "unknown".to_owned(), |revision| short(&revision.to_string()).to_owned())
     };
     let (from, to) = (name(revisions.0), name(revisions.1));
-    let pods = way.map(pods).unwrap_or_default();
+    let (pods, asking) = (way.map(pods).unwrap_or_default(), way.map(asking).unwrap_or_default());
     match change {
-        RolloutChange::Install => format!(" begins at {to}: {pods}, with traffic once the gates have passed"),
+        RolloutChange::Install => format!(" begins at {to}: {pods}{asking}, with traffic once the gates have passed"),
         RolloutChange::Adopt => format!(
-            " is taken over and rolls out to {to}: its pods are restarted once to get a colour; then beside them {pods} more, until the bake closes"
+            " is taken over and rolls out to {to}: its pods are restarted once to get a colour; then beside them {pods} more{asking}, until the bake closes"
         ),
         RolloutChange::Roll => {
-            format!(" {from} -> {to}: beside the live colour {pods} more, until the bake closes")
+            format!(" {from} -> {to}: beside the live colour {pods} more{asking}, until the bake closes")
         }
         RolloutChange::Retry => {
-            format!(" {to} is tried again: beside the live colour {pods} more, until the bake closes")
+            format!(" {to} is tried again: beside the live colour {pods} more{asking}, until the bake closes")
         }
         RolloutChange::InPlace => format!(
             " stays at {to}: what changes is changed in place, on the colour that is live, without a rollout"
@@ -73,11 +73,25 @@ fn pods(way: &RolloutWay) -> String {
     }
 }
 
+/// What all these pods ask for.
+fn asking(way: &RolloutWay) -> String {
+    let RolloutWay { pods, most_pods, pod_requests, .. } = way;
+    if pod_requests.is_unsaid() {
+        return String::new();
+    }
+    let least = pod_requests.times(*pods);
+    match most_pods {
+        Some(most) if most > pods => format!(" ({least}; at most {})", pod_requests.times(*most)),
+        Some(_) | None => format!(" ({least})"),
+    }
+}
+
 fn of_way(way: &RolloutWay) -> Vec<Line> {
     let RolloutWay {
         policy,
         pods: _,
         most_pods: _,
+        pod_requests: _,
         before_switch,
         while_baking,
         windows,

@@ -97,6 +97,24 @@ fn an_autoscaler_says_how_many_pods_there_may_be() {
 }
 
 #[test]
+fn what_the_pods_ask_for_is_told_for_all_of_them_where_their_manifest_says_so() {
+    let asking = |image: &str| {
+        let resources = "resources: {requests: {cpu: 250m, memory: 128Mi}}, readinessProbe";
+        web(image, 3).replace("readinessProbe", resources)
+    };
+    let (old, new, policy) = (asking("web:1"), asking("web:2"), policy(""));
+    let review_of = |old: &str, new: &str| review(&coloured(old, &policy), &coloured(new, &policy));
+    let first = |review: &EnvironmentReview| said(review).first().cloned().unwrap_or_default();
+    let told = first(&review_of(&old, &new));
+    assert!(told.contains("3 pods more (750m CPU, 384Mi memory), until the bake closes"), "{told}");
+    let told = first(&review_of(&format!("{old}{SCALER}"), &format!("{new}{SCALER}")));
+    let bounds = "4 to 9 pods more (1 CPU, 512Mi memory; at most 2250m CPU, 1152Mi memory), until";
+    assert!(told.contains(bounds), "{told}");
+    let told = first(&review_of("", &new));
+    assert!(told.contains("3 pods (750m CPU, 384Mi memory), with traffic once"), "{told}");
+}
+
+#[test]
 fn sizes_change_in_place_without_a_rollout() {
     let (old, new, policy) = (web("web:1", 3), web("web:1", 5), policy(""));
     let review = review(&coloured(&old, &policy), &coloured(&new, &policy));
