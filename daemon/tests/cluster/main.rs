@@ -72,6 +72,7 @@ mod rollouts_lies;
 mod rollouts_lives;
 mod rollouts_moment;
 mod rollouts_prometheus;
+mod rollouts_refused;
 mod rollouts_shapes;
 mod rollouts_sized;
 mod rollouts_told;
