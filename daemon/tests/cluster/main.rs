@@ -74,6 +74,7 @@ mod rollouts_moment;
 mod rollouts_prometheus;
 mod rollouts_refused;
 mod rollouts_shapes;
+mod rollouts_shipped;
 mod rollouts_sized;
 mod rollouts_told;
 mod rollouts_tried;
