@@ -24,7 +24,7 @@ const METERED: u128 = 8;
 pub struct Prometheus {
     child: Child,
     pub address: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Prometheus {
@@ -36,17 +36,39 @@ impl Prometheus {
 
     /// The same at an address that is known.
     pub fn start_at(address: SocketAddr, targets: &[(SocketAddr, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let scraped: Vec<String> = targets
             .iter()
             .map(|(target, pod)| {
                 format!("  - {{targets: ['{target}'], labels: {{pod: {pod}, namespace: {NAMESPACE}}}}}\n")
             })
             .collect();
-        let config = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: pods\n  static_configs:\n{}",
-            scraped.concat()
-        );
+        Self::scraping(address, &format!("  static_configs:\n{}", scraped.concat()))
+    }
+
+    /// Scrapes what [`Self::scrapes`] says every second.
+    pub fn told(address: IpAddr) -> Self {
+        let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
+        let files = "  file_sd_configs: [{files: [targets.json], refresh_interval: 1s}]\n";
+        Self::scraping(SocketAddr::from((address, port)), files)
+    }
+
+    /// From now on these, each with the name of a pod, of this namespace.
+    pub fn scrapes(&self, namespace: &str, targets: &[(SocketAddr, String)]) {
+        let all: Vec<_> = targets
+            .iter()
+            .map(|(target, pod)| {
+                json!({"targets": [target.to_string()], "labels": {"pod": pod, "namespace": namespace}})
+            })
+            .collect();
+        let file = self.folder.path().join("targets.json");
+        // Renamed: it is never read half.
+        std::fs::write(file.with_extension("new"), json!(all).to_string()).unwrap();
+        std::fs::rename(file.with_extension("new"), file).unwrap();
+    }
+
+    fn scraping(address: SocketAddr, targets: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: pods\n{targets}");
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, config).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -58,7 +80,7 @@ impl Prometheus {
             .stderr(log)
             .spawn()
             .expect("Prometheus is installed: deploy/prerequisites.sh names its package");
-        Self { child, address, _folder: folder }
+        Self { child, address, folder }
     }
 
     pub fn end(&mut self) {

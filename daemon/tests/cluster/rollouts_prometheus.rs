@@ -1,13 +1,14 @@
-//! A bake whose gate asks a real Prometheus, which is down for a while.
+//! Bakes whose gate asks a real Prometheus: it measures too much, or is down for a while.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::gates_prometheus::Prometheus;
-use crate::rollout_scene::{Judged, Release, Scene};
-use crate::scene::throughout;
+use crate::rollout_scene::{APP, Judged, Release, Scene};
+use crate::scene::{problem, throughout};
 use crate::support::{check, eventually};
 
 /// Watched for a second by a query, for three while it cannot tell.
@@ -90,5 +91,82 @@ fn a_bake_goes_back_without_git_and_without_prometheus() {
     eventually("blue serves again", || check(scene.selected() == "blue", daemon.log()));
     assert_eq!(scene.pointer()["rejected"]["reason"], json!("lostReadiness"), "{:#}", scene.pointer());
     std::fs::rename(&away, &here).unwrap();
+    load.ends_well(&["1", "2"]);
+}
+
+/// The pods of both colours are scraped from now on.
+fn scrape(scene: &Scene, prometheus: &Prometheus) {
+    let list = scene.kubectl(&["get", "pods", "-l", &format!("app={APP}"), "-o", "json"]);
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let target = |pod: &Value| {
+        let address: IpAddr = pod["status"]["podIP"].as_str()?.parse().ok()?;
+        Some(((address, 8080).into(), pod["metadata"]["name"].as_str()?.to_owned()))
+    };
+    let targets: Vec<_> = list["items"].as_array().unwrap().iter().filter_map(target).collect();
+    prometheus.scrapes(&scene.world.name, &targets);
+}
+
+/// So many requests that the release does not understand are borne, of its own pods.
+const BORNE: u32 = 20;
+
+/// Sends more requests that nobody understands than are borne.
+fn nonsense(address: SocketAddr) {
+    for _ in 0..=BORNE {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request =
+            "POST /predict HTTP/1.1\r\nHost: house-price\r\nConnection: close\r\nContent-Length: 1\r\n\r\n?";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+}
+
+#[test]
+fn what_a_real_prometheus_measures_of_the_new_pods_later_in_a_bake_takes_it_back_by_the_name_of_its_gate() {
+    let scene = Scene::new("rollout-measured");
+    let host = scene.world.kube.cluster().host_address().unwrap();
+    let prometheus = Prometheus::told(host);
+    let first = scene.begin(Judged::BeforeSwitch, "1s", Release::new("1"));
+    let daemon = scene.world.daemon_with(&["--allow-gate-address", &format!("{host}/32")]);
+    scene.world.wait_for("live", &first);
+    scrape(&scene, &prometheus);
+    // What the colour that is live until then has answered does not count.
+    nonsense(scene.address());
+    let load = scene.load();
+    let of_pods = "shop_requests_total{pod=~\"${pods}\",namespace=\"${namespace}\"";
+    let measured = format!(
+        "      - name: refused\n        every: 1s\n        prometheus: {{url: 'http://{}', query: 'sum({of_pods},code=\"400\"}}) \
+         or vector(0)', max: {BORNE}, minRequests: 50, requestsQuery: 'sum({of_pods}}})'}}\n  bake:",
+        prometheus.address
+    );
+    let policy = Scene::policy(Judged::BeforeSwitch, "50s").replace("  bake:", &measured);
+    let bound = policy.lines().position(|line| line.contains("max: 20")).unwrap() + 1;
+    scene.set_policy(&policy);
+    let second = scene.release(Release::new("2"));
+    scene.ready("green", 2);
+    scrape(&scene, &prometheus);
+    eventually("both gates have passed in the bake", || {
+        let workload = scene.world.status()["workloads"][0].clone();
+        let said = |gate: usize| {
+            (workload["gates"][gate]["name"].clone(), workload["gates"][gate]["verdict"].clone())
+        };
+        let all = (said(0), said(1), workload["state"].clone());
+        let passed = (json!("watch"), json!("pass"));
+        check(all == (passed, (json!("refused"), json!("pass")), json!("baking")), format!("{workload:#}"))
+    });
+    assert_eq!(scene.selected(), "green");
+    nonsense(scene.address());
+    let status = scene.world.wait_for("degraded", &second);
+    assert_eq!(scene.selected(), "blue", "{}", daemon.log());
+    assert_eq!(scene.pointer()["rejected"]["reason"], json!({"gate": "refused"}), "{:#}", scene.pointer());
+    let told = problem(&status, "E0407");
+    let message = told["message"].as_str().unwrap();
+    assert!(
+        message.contains("gate `refused` failed (21, expected at most 20); traffic went back to blue ("),
+        "{message}"
+    );
+    assert_eq!(told["location"]["file"], "policies/blue-green.yaml");
+    assert_eq!(told["location"]["line"], json!(bound), "{told:#}");
     load.ends_well(&["1", "2"]);
 }
