@@ -66,6 +66,7 @@ mod rollouts_days;
 mod rollouts_edits;
 mod rollouts_git;
 mod rollouts_hands;
+mod rollouts_kept;
 mod rollouts_left;
 mod rollouts_left_over;
 mod rollouts_lies;
