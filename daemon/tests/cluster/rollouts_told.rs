@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::rollout_scene::{APP, Judged, Release, Scene};
 use crate::rule::Rule;
-use crate::scene::gone;
+use crate::scene::{Killed, binary, gone};
 use crate::support::{check, config_map, eventually};
 
 /// Waits until `kubectl describe` says this of an object.
@@ -64,6 +64,42 @@ fn a_gate_that_cannot_tell_says_how_long_it_has_and_a_bake_whether_traffic_could
     assert!(line.contains(" min left: "), "{line}");
     scene.open_database();
     scene.said(&["green serves with 2 of 2; gates watch", "rollback: ready"]);
+}
+
+#[test]
+fn a_release_is_watched_in_words_from_its_first_pod_to_its_end() {
+    let (scene, _daemon, load) = Scene::installed("told-watched", Judged::BeforeSwitch, "1s");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out");
+    let mut watch = binary(&scene.world, &[]);
+    watch.args(["status", &scene.world.name, "--watch"]).stdout(std::fs::File::create(&path).unwrap());
+    let _watch = Killed(watch.spawn().unwrap());
+    let read = std::cell::Cell::new(0);
+    // Each stands after the one before.
+    let comes = |words: &str| {
+        eventually(&format!("it says {words:?}"), || {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let new = text.get(read.get()..).unwrap_or_default();
+            let at = new.find(words).ok_or_else(|| text.clone())?;
+            read.set(read.get() + at + words.len());
+            Ok(())
+        });
+    };
+    comes("house-price: ✔ live (steady): blue serves with 2 of 2");
+    scene.set_policy(&Scene::policy_with_database(Judged::BeforeSwitch, "5s"));
+    scene.world.commit("version 2", &[("app.yaml", &scene.called(Release::new("2")))]);
+    comes("house-price: ◌ moving (warm): 0 of 2 pods of green are ready");
+    scene.call_ready("green", 2);
+    comes("house-price: ◌ moving (gates): gate `database` is asked");
+    comes("gate smoke: ✔ pass");
+    comes("gate database: ? unknown, 9 min left: ");
+    scene.open_database();
+    comes("house-price: ◌ baking (bake): green serves with 2 of 2; gates watch");
+    comes("gate watch: ✔ pass");
+    comes("rollback: ready");
+    comes("house-price: ✔ live (");
+    comes("2 of 2 ready  serves");
+    load.ends_well(&["1", "2"]);
 }
 
 #[test]
