@@ -63,6 +63,7 @@ mod rollout_scene;
 mod rollouts;
 mod rollouts_adopted;
 mod rollouts_days;
+mod rollouts_deaths;
 mod rollouts_edits;
 mod rollouts_git;
 mod rollouts_hands;

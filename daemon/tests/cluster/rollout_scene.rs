@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Load, World, check, eventually, shop};
+use crate::support::{Daemon, FaultProxy, Load, World, check, eventually, shop};
 
 pub const APP: &str = "house-price";
 /// The readiness gate of releases that are [`Scene::called`].
@@ -79,6 +79,11 @@ impl Scene {
         Self::policy(judged, "30m")
             .replace("max: 60s}", "max: 1h}")
             .replace("gates: 10m}", "gates: 10m, grace: 1s}")
+    }
+
+    /// The same policy for a daemon behind a fault proxy, which carries no streams.
+    pub fn direct(policy: &str) -> String {
+        policy.replace("  match:", "  reach: direct\n  match:")
     }
 
     /// The manifests of a release.
@@ -236,6 +241,22 @@ impl Scene {
         scene.world.wait_for("live", &first);
         let load = scene.load();
         (scene, daemon, load)
+    }
+
+    /// The same with a fault proxy before the API server, by a policy that [`Self::direct`] has made.
+    pub fn behind_proxy(name: &str, policy: &str) -> (Self, FaultProxy, Daemon, Load) {
+        let scene = Self::new(name);
+        let proxy = FaultProxy::start(&scene.world.kube.kubeconfig());
+        scene.set_policy(policy);
+        let files =
+            [("environment.yaml", scene.environment()), ("app.yaml", scene.manifests(Release::new("1")))];
+        let first =
+            scene.world.commit("version 1", &files.each_ref().map(|(path, text)| (*path, text.as_str())));
+        let daemon = Daemon::start(&scene.world.repo.url(), &proxy.kubeconfig(), &["--replica", name]);
+        proxy.victim(daemon.pid());
+        scene.world.wait_for("live", &first);
+        let load = scene.load();
+        (scene, proxy, daemon, load)
     }
 
     /// A load on the Service, once it answers at all: kube-proxy may be a moment behind the endpoints.

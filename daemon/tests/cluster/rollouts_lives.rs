@@ -15,7 +15,7 @@ const LIVE: [&str; 9] =
 /// So do those that are turned down, before the switch and in the bake.
 const STOPPED: [&str; 2] = ["reject", "rejected"];
 const TAKEN_BACK: [&str; 2] = ["roll-back", "rejected"];
-/// These take some milliseconds and may pass unseen, with each release anew: the kills at each write meet them for certain.
+/// These take some milliseconds and may pass unseen, with each release anew: `rollouts_deaths` meets them for certain.
 const BRIEF: [&str; 5] = ["prepare", "scale-up", "switch", "close", "retire"];
 /// So many releases are tried.
 const RELEASES: usize = 8;
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(5);
 const STANDSTILL: Duration = Duration::from_secs(90);
 
 /// The phase that stands last in a log.
-fn last_phase(log: &str) -> Option<&str> {
+pub fn last_phase(log: &str) -> Option<&str> {
     let (_, rest) = log.rsplit_once(" phase=\"")?;
     rest.split('"').next()
 }

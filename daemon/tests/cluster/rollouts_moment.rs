@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::rollout_scene::{APP, Judged, Release, Scene};
-use crate::support::{Call, Daemon, Fault, FaultProxy, Hold, check, eventually};
+use crate::support::{Call, Fault, FaultProxy, Hold, check, eventually};
 
 /// Longest wait for a colour to be proven.
 const PROVEN_WITHIN: Duration = Duration::from_mins(2);
@@ -47,18 +47,8 @@ fn keep_back_what_follows_the_mark(proxy: &FaultProxy, slot: &'static str) -> (R
 
 #[test]
 fn traffic_stays_where_it_is_when_pods_get_unready_right_before_the_switch() {
-    let scene = Scene::new("rollout-moment");
-    let proxy = FaultProxy::start(&scene.world.kube.kubeconfig());
-    // The proxy carries no streams.
-    let policy = Scene::policy(Judged::BeforeSwitch, "1s").replace("  match:", "  reach: direct\n  match:");
-    scene.set_policy(&policy);
-    let files = [("environment.yaml", scene.environment()), ("app.yaml", scene.manifests(Release::new("1")))];
-    let files = files.each_ref().map(|(path, text)| (*path, text.as_str()));
-    let first = scene.world.commit("version 1", &files);
-    let world = &scene.world;
-    let daemon = Daemon::start(&world.repo.url(), &proxy.kubeconfig(), &["--replica", &world.name]);
-    world.wait_for("live", &first);
-    let load = scene.load();
+    let policy = Scene::direct(&Scene::policy(Judged::BeforeSwitch, "1s"));
+    let (scene, proxy, daemon, load) = Scene::behind_proxy("rollout-moment", &policy);
     let (comes, hold) = keep_back_what_follows_the_mark(&proxy, "green");
     scene.world.commit("version 2", &[("app.yaml", &scene.called(Release::new("2")))]);
     scene.call_ready("green", 2);

@@ -87,7 +87,12 @@ impl Daemon {
 
     /// Everything that it logged so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Where it logs.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     /// kill -9.
