@@ -118,6 +118,12 @@ fn a_change_of_replicas_alone_is_a_scale_and_no_rollout() {
     let second = scene.release(Release { replicas: 3, ..Release::new("1") });
     scene.world.wait_for("live", &second);
     eventually("blue has three", || check(scene.replicas("blue") == Some(3), "it has not"));
+    scene.ready("blue", 3);
+    let third = scene.release(Release { replicas: 1, ..Release::new("1") });
+    scene.world.wait_for("live", &third);
+    eventually("blue has one", || check(scene.replicas("blue") == Some(1), "it has not"));
+    eventually("the others have ended", || check(scene.pods("blue").len() == 1, "they have not"));
+    Scene::answered(&load);
     assert_eq!((scene.selected().as_str(), scene.replicas("green")), ("blue", None));
     load.ends_well(&["1"]);
 }
