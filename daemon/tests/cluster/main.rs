@@ -67,6 +67,7 @@ mod rollouts_deaths;
 mod rollouts_edits;
 mod rollouts_git;
 mod rollouts_hands;
+mod rollouts_job;
 mod rollouts_kept;
 mod rollouts_left;
 mod rollouts_left_over;
