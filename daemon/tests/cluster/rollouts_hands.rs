@@ -63,6 +63,37 @@ fn a_person_aborts_promotes_retries_and_goes_back_each_with_a_reason() {
 }
 
 #[test]
+fn a_person_aborts_a_release_before_its_switch_and_promotes_one_whose_bake_cannot_tell() {
+    let (scene, _daemon, load) = Scene::installed("rollout-early", Judged::BeforeSwitch, "1s");
+    let order = |word: &str| {
+        let workload = format!("{}/{APP}", scene.world.name);
+        let ordered = scene.world.tidegate(&[word, &workload, "--reason", "incident 8"]);
+        assert_eq!(ordered.code, 0, "{word}: {}{}", ordered.stdout, ordered.stderr);
+    };
+    scene.set_policy(&Scene::policy_with_database(Judged::BeforeSwitch, "1s"));
+    let second = scene.release(Release::new("2"));
+    scene.said(&["gate database: ", "next: gate `database` passes, or its deadline, "]);
+    order("abort");
+    let status = scene.world.wait_for("degraded", &second);
+    assert_eq!(scene.pointer()["rejected"]["reason"]["ordered"]["reason"], "incident 8", "{status:#}");
+    eventually("green is put away", || check(scene.replicas("green") == Some(0), "it has pods"));
+    assert_eq!(scene.selected(), "blue");
+
+    let gate = "      - {name: database, every: 1s, tcp: {service: database, port: 80}}\n  bake:";
+    let policy = Scene::policy(Judged::BeforeSwitch, "1s").replace("max: 60s", "max: 2s");
+    scene.set_policy(&policy.replace("  bake:", gate));
+    let third = scene.release(Release::new("3"));
+    scene.said(&["green serves with 2 of 2", "gate database: ", "`tidegate promote` or `abort`"]);
+    assert!(scene.pointer()["bake"]["open"].is_object(), "{:#}", scene.pointer());
+    order("promote");
+    scene.world.wait_for("live", &third);
+    assert!(scene.pointer()["bake"]["closed"].is_object(), "{:#}", scene.pointer());
+    assert_eq!(scene.selected(), "green");
+    // What was aborted has answered nobody.
+    load.ends_well(&["1", "3"]);
+}
+
+#[test]
 fn a_running_service_is_taken_over_rolled_out_and_let_go_without_a_failed_request() {
     let scene = Scene::new("rollout-adopt");
     let namespace = scene.world.name.clone();
