@@ -85,7 +85,7 @@ impl Cache {
             remove(&self.beside(leftover)).map_err(|error| self.error(&error))?;
         }
         if self.folder.exists() {
-            self.sweep();
+            sweep(&self.folder);
             return self.open();
         }
         let fresh = self.beside("new");
@@ -203,23 +203,23 @@ impl Cache {
     fn beside(&self, what: &str) -> PathBuf {
         self.folder.with_extension(what)
     }
+}
 
-    /// Removes the lock files of refs and the half-written packs of a process that was killed.
-    fn sweep(&self) {
-        let _ = fs::remove_file(self.folder.join("packed-refs.lock"));
-        let _ = fs::remove_file(self.folder.join("HEAD.lock"));
-        for path in files_below(&self.folder.join("refs")) {
-            if path.extension().is_some_and(|extension| extension == "lock") {
-                let _ = fs::remove_file(path);
-            }
+/// Removes the lock files of refs and the half-written packs of a process that was killed. For whoever has the folder alone.
+pub(crate) fn sweep(folder: &Path) {
+    let _ = fs::remove_file(folder.join("packed-refs.lock"));
+    let _ = fs::remove_file(folder.join("HEAD.lock"));
+    for path in files_below(&folder.join("refs")) {
+        if path.extension().is_some_and(|extension| extension == "lock") {
+            let _ = fs::remove_file(path);
         }
-        let Ok(entries) = fs::read_dir(self.folder.join("objects/pack")) else { return };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let kept = path.extension().is_some_and(|extension| extension == "pack" || extension == "idx");
-            if !kept || entry.file_name().as_encoded_bytes().starts_with(b".") {
-                let _ = fs::remove_file(path);
-            }
+    }
+    let Ok(entries) = fs::read_dir(folder.join("objects/pack")) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let kept = path.extension().is_some_and(|extension| extension == "pack" || extension == "idx");
+        if !kept || entry.file_name().as_encoded_bytes().starts_with(b".") {
+            let _ = fs::remove_file(path);
         }
     }
 }
@@ -241,7 +241,8 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn remove(folder: &Path) -> std::io::Result<()> {
+/// Removes a folder that may not be there.
+pub(crate) fn remove(folder: &Path) -> std::io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),

@@ -236,7 +236,7 @@ impl SourceError {
 }
 
 /// Text of another program or server, fit for one line: no control characters, not too long.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut out = String::new();
     let mut space = true;
     for c in text.chars().take(QUOTE_CHARS_MAX * 4) {
@@ -256,7 +256,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// An error and its sources, on one line. Some errors repeat their source; that part is left out.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     for _ in 0..8 {

@@ -13,6 +13,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`url`], [`config`], [`secret`] | what a source is configured with |
+//! | `identity` | credentials as requests and programs take them, for the deploy log's remote too |
 //! | [`revision`], [`error`] | what it offers, what can go wrong |
 //! | `carrier` | the bytes on the wire: https, ssh, file; guarded by deadline and cap |
 //! | [`mirror`], `history`, `snapshot` | the bare mirror: poll, rewind rule, commits, files |
@@ -24,7 +25,7 @@
 // A problem is built once per failed call, never in a hot path.
 #![allow(clippy::result_large_err)]
 
-mod cache;
+pub(crate) mod cache;
 mod carrier;
 pub mod clone;
 pub mod config;
@@ -32,6 +33,7 @@ pub mod error;
 pub mod folder;
 pub mod handle;
 mod history;
+pub(crate) mod identity;
 mod kept;
 pub mod mirror;
 mod paths;

@@ -1,15 +1,12 @@
-//! One run of a program for credentials: in a process group of its own, with a cleared environment, no input, a deadline,
-//! and a cap on what it prints. Not its meaning: see [`super::credential`].
+//! One run of a program for credentials: with a cleared environment, no input, a deadline, and a cap on what it prints. Not its meaning: see [`super::credential`].
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::credential::{Credential, Version, read};
 use crate::programs::find;
+use crate::programs::run::{Bounds, Cut, Ended, run};
 
 /// Longest run; below the deadline of the request that waits for it.
 pub const RUN_DEADLINE: Duration = Duration::from_secs(15);
@@ -78,85 +75,31 @@ impl Program {
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.env("KUBERNETES_EXEC_INFO", &self.question);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut running = Running(command.spawn().map_err(|error| io(&error))?);
-        let answer = match tokio::time::timeout(RUN_DEADLINE, running.end()).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(RunError::Hangs),
-        };
-        read(&answer, self.version).map_err(RunError::Answer)
+        let bounds =
+            Bounds { deadline: RUN_DEADLINE, output_bytes: ANSWER_CAP, complaint_bytes: COMPLAINT_CAP };
+        let Ended { status, output, complaints } = run(&mut command, bounds).await?;
+        if !status.success() {
+            let said = shown(&complaints);
+            let said = if said.is_empty() { said } else { format!(": {said}") };
+            return Err(RunError::Failed { status: status.to_string(), said });
+        }
+        read(&output, self.version).map_err(RunError::Answer)
     }
 }
 
-/// A program that is ended, with everything that it started, when nobody waits for it any more.
-struct Running(Child);
-
-impl Running {
-    /// What it printed, once it has ended well.
-    async fn end(&mut self) -> Result<Vec<u8>, RunError> {
-        let (Some(output), Some(complaints)) = (self.0.stdout.take(), self.0.stderr.take()) else {
-            return Err(RunError::Io("it has no standard streams".to_owned()));
-        };
-        let mut answer = Vec::new();
-        let mut output = output.take(ANSWER_CAP.saturating_add(1));
-        let answered = async {
-            output.read_to_end(&mut answer).await.map_err(|error| io(&error))?;
-            // Nobody reads on: it must not be waited for.
-            if answer.len() as u64 > ANSWER_CAP { Err(RunError::Babbles) } else { Ok(()) }
-        };
-        let (complaint, ()) = tokio::try_join!(async { Ok(first_of(complaints).await) }, answered)?;
-        self.ended().await?;
-        self.end_group();
-        let status = self.0.wait().await.map_err(|error| io(&error))?;
-        if status.success() {
-            return Ok(answer);
-        }
-        let said = if complaint.is_empty() { complaint } else { format!(": {complaint}") };
-        Err(RunError::Failed { status: status.to_string(), said })
-    }
-}
-
-impl Running {
-    /// Its number, and that of its group. None once it was waited for: the number may be somebody else's by then.
-    fn group(&self) -> Option<Pid> {
-        self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
-    }
-
-    /// Returns when it has ended by itself. It keeps its number until it is waited for.
-    async fn ended(&self) -> Result<(), RunError> {
-        let Some(program) = self.group() else { return Ok(()) };
-        let wait = move || waitid(WaitId::Pid(program), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-        match tokio::task::spawn_blocking(wait).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(RunError::Io(error.to_string())),
-            Err(error) => Err(RunError::Io(error.to_string())),
-        }
-    }
-
-    /// Ends what is left of it: it was asked for an answer, not to leave a server behind.
-    fn end_group(&self) {
-        if let Some(group) = self.group() {
-            let _ = kill_process_group(group, Signal::KILL);
+impl From<Cut> for RunError {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Io(why) => Self::Io(why),
+            Cut::Hangs => Self::Hangs,
+            Cut::Babbles => Self::Babbles,
         }
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.end_group();
-    }
-}
-
-fn io(error: &std::io::Error) -> RunError {
-    RunError::Io(error.to_string())
-}
-
-/// The first of what a program complains of, on one line; all of it is read, so that it never blocks.
-async fn first_of(mut complaints: impl AsyncRead + Unpin) -> String {
-    let mut kept = Vec::new();
-    let _ = (&mut complaints).take(COMPLAINT_CAP).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut complaints, &mut tokio::io::sink()).await;
-    let text = String::from_utf8_lossy(&kept);
+/// What a program complained of, on one line.
+fn shown(complaints: &[u8]) -> String {
+    let text = String::from_utf8_lossy(complaints);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.chars().filter(|c| !c.is_control()).take(COMPLAINT_CHARS).collect()
 }

@@ -8,7 +8,6 @@ use std::io::{self, BufRead, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
 use gix::protocol::transport::client::blocking_io::http::{
     self, GetResponse, PostBodyDataKind, PostResponse,
 };
@@ -17,7 +16,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCA
 
 use super::guard::Guard;
 use crate::source::error::{SourceError, chain, clean};
-use crate::source::secret::Secret;
+use crate::source::identity::Basic;
 use tokio_util::bytes::Bytes;
 
 /// How long a connection may take to come about.
@@ -26,13 +25,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 const REDIRECTS_MAX: usize = 5;
 /// The largest request that is sent: negotiation lists commits that we have.
 const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// User and password.
-#[derive(Debug, Clone)]
-pub(super) struct Basic {
-    pub user: String,
-    pub password: Secret,
-}
 
 /// The client of one source.
 pub(super) fn client() -> reqwest::Result<reqwest::Client> {
@@ -65,11 +57,9 @@ impl Http {
         guard: Arc<Guard>,
         basic: Option<Basic>,
     ) -> Self {
-        let authorization = basic.and_then(|Basic { user, password }| {
-            let pair =
-                base64::engine::general_purpose::STANDARD.encode(format!("{user}:{}", password.expose()));
+        let authorization = basic.and_then(|basic| {
             // Base64 is always a valid header value.
-            let mut value = HeaderValue::try_from(format!("Basic {pair}")).ok()?;
+            let mut value = HeaderValue::try_from(basic.header().expose()).ok()?;
             value.set_sensitive(true);
             Some(value)
         });

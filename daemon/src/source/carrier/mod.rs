@@ -15,9 +15,8 @@ use gix::protocol::transport::client::blocking_io::http::Transport as HttpTransp
 
 pub(super) use guard::Guard;
 
-use super::config::{Credentials, Token};
+use super::config::Credentials;
 use super::error::SourceError;
-use super::secret::Secret;
 use super::url::{Place, SourceUrl};
 
 /// Something that git's protocol can be spoken through.
@@ -49,8 +48,8 @@ impl Carrier {
     /// A connection for one operation, which ends when the guard says so.
     pub fn connect(&self, guard: &Arc<Guard>) -> Result<Line, SourceError> {
         match self.url.place() {
-            Place::Http { base, credentials } => {
-                let authorization = self.authorization(credentials.as_ref())?;
+            Place::Http { base, .. } => {
+                let authorization = self.credentials.basic(&self.url)?;
                 let exchange = http::Http::new(
                     self.client.clone(),
                     self.runtime.clone(),
@@ -69,24 +68,5 @@ impl Carrier {
             }
             Place::Local(path) => process::local(path, guard),
         }
-    }
-
-    /// User and password for Basic authentication. The token wins over what stands in the URL, whose user is kept.
-    fn authorization(&self, in_url: Option<&(String, Secret)>) -> Result<Option<http::Basic>, SourceError> {
-        let token = match &self.credentials.token {
-            None => None,
-            Some(Token::Text(secret)) => Some(secret.clone()),
-            Some(Token::File(path)) => Some(Secret::from_file(path).map_err(|error| SourceError::Local {
-                what: format!("the token in {}", path.display()),
-                reason: error.to_string(),
-            })?),
-        };
-        let user = in_url.map(|(user, _)| user.clone()).filter(|user| !user.is_empty());
-        let password = token.or_else(|| in_url.map(|(_, password)| password.clone()));
-        Ok(password.map(|password| http::Basic {
-            // GitHub wants this name for its apps' tokens, and the other hosts take any.
-            user: user.unwrap_or_else(|| "x-access-token".to_owned()),
-            password,
-        }))
     }
 }

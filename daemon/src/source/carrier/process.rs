@@ -55,26 +55,7 @@ pub(super) fn ssh(
 ) -> Result<Line, SourceError> {
     let SshAddress { user, host, port, path } = address;
     let mut command = program("ssh")?;
-    let connect = format!("ConnectTimeout={}", guard.remaining().as_secs().clamp(1, 30));
-    for option in [
-        "BatchMode=yes",
-        "StrictHostKeyChecking=yes",
-        "ClearAllForwardings=yes",
-        "PermitLocalCommand=no",
-        "SendEnv=GIT_PROTOCOL",
-        "ServerAliveInterval=15",
-        &connect,
-    ] {
-        command.arg("-o").arg(option);
-    }
-    if let Some(key) = &settings.key_file {
-        command.arg("-o").arg("IdentitiesOnly=yes").arg("-i").arg(key);
-    }
-    if let Some(known) = &settings.known_hosts {
-        let quoted = known.display().to_string().replace('%', "%%");
-        command.arg("-o").arg(format!("UserKnownHostsFile=\"{quoted}\""));
-        command.arg("-o").arg("GlobalKnownHostsFile=/dev/null");
-    }
+    command.args(settings.options(guard.remaining()));
     if let Some(port) = port {
         command.arg("-p").arg(port.to_string());
     }
