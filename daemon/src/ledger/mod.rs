@@ -10,8 +10,11 @@
 //! | `back`, `at`, `find` | the way back through a log; what ran at a time; one record |
 //! | `pen` | appends records to one log |
 //! | `check` | every commit of a log held against what was written |
+//! | `name` | which log: one environment in one cluster |
+//! | [`remote`] | the seam to where logs are pushed, and the `git` program behind it |
+//! | [`local`] | the repository of one log on this machine: made, locked, kept small; whether what the remote has is ours |
 //!
-//! Nothing here pushes, queues or asks a cluster.
+//! Nothing here queues or asks a cluster, and nothing calls `local` and `remote` but their tests so far.
 
 mod at;
 mod back;
@@ -20,7 +23,10 @@ mod commit;
 mod files;
 mod find;
 mod key;
+pub mod local;
+mod name;
 mod pen;
+pub mod remote;
 mod store;
 
 pub use at::{Answer, at};
@@ -28,5 +34,9 @@ pub use back::{Back, Step};
 pub use check::{Checked, check, signer_of};
 pub use find::{Hit, Hits, find};
 pub use key::{KeyError, SigningKey, trusted};
+pub use local::{Adopted, Local, LocalError};
+pub use name::LogName;
 pub use pen::{Inscribed, Pen};
+pub use remote::git::GitRemote;
+pub use remote::{Answer, Push, Remote, RemoteConfig, RemoteError, RemoteLimits};
 pub use store::{Log, Segment, Store, StoreError};

@@ -86,6 +86,16 @@ impl Pen {
         &self.state
     }
 
+    /// The branch that the next record goes on.
+    pub fn branch(&self) -> &Branch {
+        &self.branch
+    }
+
+    /// True for a record that is written already.
+    pub fn holds(&self, id: &RecordId) -> bool {
+        self.ids.contains(id)
+    }
+
     /// The last commit.
     pub fn tip(&self) -> Option<ObjectId> {
         self.tip.as_ref().map(|tip| tip.commit)

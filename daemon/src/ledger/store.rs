@@ -167,7 +167,7 @@ impl Store {
     }
 
     /// Branches of logs below a prefix; below that of remotes the remote's name comes first.
-    fn branches(&self, prefix: &str) -> Result<Vec<(Branch, ObjectId)>, StoreError> {
+    pub(super) fn branches(&self, prefix: &str) -> Result<Vec<(Branch, ObjectId)>, StoreError> {
         let what = "list the branches";
         let marker = format!("{PREFIX}/");
         let platform = self.repository.references().map_err(failed(what))?;

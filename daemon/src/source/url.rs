@@ -3,6 +3,7 @@
 //! Two rules matter. Nothing that a remote program could read as an option (a host, user or path that begins with
 //! `-`) passes, and no credentials are ever printed: `Display` masks them, and `Debug` is `Display`.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -127,6 +128,32 @@ impl SourceUrl {
 
     pub(super) fn place(&self) -> &Place {
         &self.0
+    }
+
+    /// As the `git` program takes it, without credentials. Git reads `%XX` in URLs of ssh, which are not read here; and an scp-like
+    /// address begins in the user's home, which a URL cannot say.
+    pub(crate) fn for_git(&self) -> OsString {
+        match &self.0 {
+            Place::Http { base, .. } => base.as_str().into(),
+            Place::Local(path) => path.into(),
+            Place::Ssh { path, .. } if path.starts_with(['/', '~']) => {
+                self.to_string().replace('%', "%25").into()
+            }
+            Place::Ssh { user, host, path, .. } => {
+                let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                format!("{user}{host}:{path}").into()
+            }
+        }
+    }
+
+    /// The one protocol that git needs for it, as `GIT_ALLOW_PROTOCOL` names it.
+    pub(crate) fn protocol(&self) -> &str {
+        match &self.0 {
+            Place::Http { base, .. } => base.scheme(),
+            Place::Ssh { .. } => "ssh",
+            Place::Local(_) => "file",
+        }
     }
 }
 
@@ -301,6 +328,20 @@ mod tests {
             ("/srv/git/my repo", "/srv/git/my repo"),
         ] {
             assert_eq!(read(text).as_deref(), Ok(shown), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_git_program_is_told_the_same_place() {
+        for (text, told, protocol) in [
+            ("https://me:secret@host/team/repo.git", "https://host/team/repo.git", "https"),
+            ("ssh://git@host:2222/team/a%20b", "ssh://git@host:2222/team/a%2520b", "ssh"),
+            ("ssh://host/~me/repo", "ssh://host/~me/repo", "ssh"),
+            ("git@host:team/repo.git", "git@host:team/repo.git", "ssh"),
+            ("/srv/git/my repo", "/srv/git/my repo", "file"),
+        ] {
+            let url: SourceUrl = text.parse().expect("valid");
+            assert_eq!((url.for_git().to_str(), url.protocol()), (Some(told), protocol), "{text}");
         }
     }
 
