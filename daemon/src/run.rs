@@ -20,7 +20,9 @@ use crate::cluster::connect::{Access, Means};
 use crate::cluster::lease::Identity;
 use crate::cluster::pace::in_line;
 use crate::clusters::Clusters;
-use crate::reconcile::{Board, Lane, Shared, Unreadable, Wanted, is_recorded, keep_records, read_world};
+use crate::reconcile::{
+    Board, Lane, LedgerSettings, Shared, Unreadable, Wanted, is_recorded, keep_records, read_world,
+};
 use crate::source::{Origin, Source, SourceHandle, SourceHead, SourceState};
 use crate::telemetry::Metrics;
 use crate::web::{Web, serve};
@@ -38,6 +40,8 @@ pub struct Options {
     pub origin: Origin,
     /// Address of the HTTP endpoints.
     pub listen: Option<SocketAddr>,
+    /// Where the deploy log goes; none: there is none.
+    pub ledger: Option<LedgerSettings>,
     /// The name of this replica.
     pub replica: String,
     /// What the operator says about clusters.
@@ -81,6 +85,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> std::io::Resu
         source: source.clone(),
         metrics: metrics.clone(),
         catalogue: Catalogue::kubernetes_1_35().clone(),
+        ledger: options.ledger,
         replica: options.replica,
         key: secret_key(),
         board: Board::default(),

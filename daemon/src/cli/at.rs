@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::ledger::{Clone, brief, in_time, moment, title, unreadable, utc};
 use super::options::Global;
 use super::style::{Style, Tone};
-use crate::ledger::{Answer, Log, at};
+use crate::ledger::{Log, RanAt, at};
 
 /// What `--help` says of times and of how it exits.
 const EXITS: &str = "Reads a clone, without a cluster or a daemon: the one that we are in, or what --repo names.
@@ -40,7 +40,7 @@ pub struct AtArgs {
 /// What ran in one environment, and what is to be known of its log.
 struct Shown<'a> {
     log: &'a Log,
-    answer: Answer,
+    answer: RanAt,
     /// The newest record of the clone.
     newest: Option<Record>,
 }
@@ -71,7 +71,7 @@ fn answer(global: &Global, environment: Option<&str>, time: Timestamp) -> Result
 }
 
 fn text(shown: &Shown<'_>, time: Timestamp, style: Style) -> String {
-    let Shown { log, answer: Answer { at, commit }, newest } = shown;
+    let Shown { log, answer: RanAt { at, commit }, newest } = shown;
     let At { state, last, under_way } = at;
     let mut text = format!("{} at {}\n", style.paint(Tone::Strong, &title(log)), utc(time));
     let names: Vec<String> = state.apps().map(|app| app.app.to_string()).collect();
@@ -146,7 +146,7 @@ fn source(
 }
 
 fn data(shown: &Shown<'_>) -> Value {
-    let Shown { log, answer: Answer { at, commit }, newest } = shown;
+    let Shown { log, answer: RanAt { at, commit }, newest } = shown;
     json!({
         "environment": log.branch.environment,
         "cluster": log.branch.cluster.as_str(),

@@ -1,5 +1,7 @@
 //! `tidegate run`: the daemon.
 
+mod ledger;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use self::ledger::LedgerArgs;
 use super::exit::{Exit, Failure};
 use super::options::{Given, Global, duration};
 use crate::run::{Ended, Options, run as run_daemon};
@@ -50,6 +53,8 @@ pub struct RunArgs {
     /// An address (or address/prefix) that gates may ask although it is loopback, link-local or the API server's; may be repeated
     #[arg(long, env = "TIDEGATE_ALLOW_GATE_ADDRESS", value_name = "ADDRESS", value_delimiter = ',')]
     pub allow_gate_address: Vec<tidegate_core::gate::AddressRange>,
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
     /// Converge once and exit: 0 all live, 2 invalid, 3 not healthy, 4 out of time, 5 out of reach
     #[arg(long)]
     pub once: bool,
@@ -71,10 +76,13 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Exit, Failure> {
             )
         })?),
     };
+    let origin = origin(global, &args, &cache)?;
+    let replica = args.replica.clone().unwrap_or_else(|| replica(&cache));
     let options = Options {
-        origin: origin(global, &args, &cache)?,
+        ledger: args.ledger.settings(&origin, &cache, &replica)?,
+        origin,
         listen,
-        replica: args.replica.clone().unwrap_or_else(|| replica(&cache)),
+        replica,
         means: global.means(),
         gate_addresses: args.allow_gate_address.clone().into(),
         once: args.once.then_some(global.timeout),

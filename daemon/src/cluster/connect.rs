@@ -82,6 +82,23 @@ pub enum Access {
     },
 }
 
+impl Access {
+    /// A short name for people: the context where one is named, else what it comes from.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Kubeconfig { context: Some(context), .. }
+            | Self::KubeconfigSecret { context: Some(context), .. } => context,
+            Self::InCluster => "in-cluster",
+            Self::Kubeconfig { path: None, .. } => "default",
+            Self::Kubeconfig { path: Some(path), .. } => {
+                let name = path.rsplit('/').next().unwrap_or(path);
+                name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or(name)
+            }
+            Self::KubeconfigSecret { name, .. } => name,
+        }
+    }
+}
+
 impl std::fmt::Display for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let of = |context: &Option<String>| {

@@ -14,6 +14,7 @@
 //! | `store` | what they have seen |
 //! | `write`, `failure` | execute |
 //! | `parent` | the parent object and the inventory shards |
+//! | `entries` | the queue of the deploy log |
 //! | `repository` | the record of a repository: environments whose file could never be read (`repositories` reads all of them) |
 //! | `version` | which resourceVersion is later |
 //! | `lease` | replicas and who owns which environment |
@@ -23,6 +24,7 @@ pub mod absent;
 pub mod call;
 pub mod connect;
 pub mod coverage;
+pub mod entries;
 pub mod exec;
 pub mod failure;
 pub mod follow;

@@ -21,7 +21,7 @@ const FOLDER: &[u8] = b"state";
 
 /// What ran at a time, and by which commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct RanAt {
     /// What ran.
     pub at: At,
     /// The commit of the last record that was over; none before the first.
@@ -29,9 +29,9 @@ pub struct Answer {
 }
 
 /// What ran at a time.
-pub fn at(store: &Store, log: &Log, time: Timestamp) -> Result<Answer, StoreError> {
+pub fn at(store: &Store, log: &Log, time: Timestamp) -> Result<RanAt, StoreError> {
     let mut later = Vec::new();
-    let mut answer = Answer { at: At::default(), commit: None };
+    let mut answer = RanAt { at: At::default(), commit: None };
     for step in store.back(log)? {
         let step = step?;
         if step.committer_seconds()? < time.as_second() {

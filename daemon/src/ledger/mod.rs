@@ -9,12 +9,14 @@
 //! | `store` | a repository with logs: the branches, the commits of one log in their order |
 //! | `back`, `at`, `find` | the way back through a log; what ran at a time; one record |
 //! | `pen` | appends records to one log |
+//! | `scribe` | the task that brings what waits in the cluster into git |
+//! | `recorder` | what happens to an environment, taken down in the cluster before it is in git |
 //! | `check` | every commit of a log held against what was written |
 //! | `name` | which log: one environment in one cluster |
 //! | [`remote`] | the seam to where logs are pushed, and the `git` program behind it |
 //! | [`local`] | the repository of one log on this machine: made, locked, kept small; whether what the remote has is ours |
 //!
-//! Nothing here queues or asks a cluster, and nothing calls `local` and `remote` but their tests so far.
+//! The queue itself stands in the cluster (`cluster/entries`), and what goes into it is the lanes' (`reconcile/ledger`).
 
 mod at;
 mod back;
@@ -26,17 +28,21 @@ mod key;
 pub mod local;
 mod name;
 mod pen;
+mod recorder;
 pub mod remote;
+mod scribe;
 mod store;
 
-pub use at::{Answer, at};
+pub use at::{RanAt, at};
 pub use back::{Back, Step};
 pub use check::{Checked, check, signer_of};
 pub use find::{Hit, Hits, find};
-pub use key::{KeyError, SigningKey, trusted};
+pub use key::{KeyError, SigningKey, signer, trusted};
 pub use local::{Adopted, Local, LocalError};
 pub use name::LogName;
 pub use pen::{Inscribed, Pen};
+pub use recorder::{Recorder, fresh_id};
 pub use remote::git::GitRemote;
 pub use remote::{Answer, Push, Remote, RemoteConfig, RemoteError, RemoteLimits};
+pub use scribe::{Desk, Pushed, Scribe};
 pub use store::{Log, Segment, Store, StoreError};

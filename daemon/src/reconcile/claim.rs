@@ -180,6 +180,7 @@ impl Lane {
             return Ok(());
         }
         cluster.parents.delete(&parent).await?;
+        self.log_taken_down().await?;
         cluster.note_deleted(&parent);
         let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
         tracing::info!(environment = %self.name, kept = %kept.join(", "), "taken down");

@@ -60,6 +60,13 @@ pub struct Done {
     is_going: bool,
 }
 
+impl Done {
+    /// The object's uid, where it was written.
+    pub fn uid(&self) -> Option<&str> {
+        self.applied.as_ref().map(|(applied, _)| applied.uid.as_str())
+    }
+}
+
 /// What execution needs.
 pub struct Execution<'a> {
     /// Where.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tidegate_core::desired::Suspend;
 use tidegate_core::ids::EnvironmentName;
+use tidegate_core::ledger::Order;
 use tidegate_core::status::SuspendedBy;
 
 use super::lane::{Lane, Wanted};
@@ -84,6 +85,7 @@ impl Lane {
     /// What people asked for on the parent: a poll now, a resumption, a rewind.
     pub(super) async fn serve_requests(&mut self) {
         let Some(parent) = &self.memory.parent else { return };
+        let mut resumed = None;
         if parent.sync.is_some() && parent.sync != self.memory.served_sync {
             self.memory.served_sync.clone_from(&parent.sync);
             // What was refused or rejected is tried again as well: the cluster may have changed since.
@@ -101,8 +103,13 @@ impl Lane {
         {
             let Resumption { reason, by, at, was: _ } = resumption;
             tracing::warn!(environment = %self.name, %by, %reason, %at, "resumed");
+            let (by, reason) = (by.clone(), reason.clone());
+            resumed = Some(Order { command: "resume".to_owned(), by, reason, at: *at });
         }
-        self.serve_rewind(parent).await;
+        let rewound = self.serve_rewind(parent).await;
+        for order in [resumed, rewound].into_iter().flatten() {
+            self.log_order(order);
+        }
     }
 
     /// Why the environment is suspended, and what ends it.

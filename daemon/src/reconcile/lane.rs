@@ -12,6 +12,7 @@ use tidegate_core::status::State;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::ledger::{LedgerSettings, Log};
 use super::memory::Memory;
 use super::rollouts::Rollouts;
 use super::unreadable::Unreadable;
@@ -65,6 +66,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Schemas.
     pub catalogue: Arc<Catalogue>,
+    /// What is needed to write the deploy log; none: there is none.
+    pub ledger: Option<LedgerSettings>,
     /// This replica.
     pub replica: String,
     /// The key of digests of Secret values; new with each start, so that digests cannot be looked up.
@@ -179,6 +182,7 @@ pub struct Lane {
     pub(super) target: watch::Receiver<Wanted>,
     pub(super) wake: Arc<Notify>,
     pub(super) memory: Memory,
+    pub(super) log: Log,
     pub(super) known_access: Option<Access>,
     pub(super) rollouts: Rollouts,
 }
@@ -188,7 +192,16 @@ impl Lane {
     pub fn new(name: EnvironmentName, shared: Arc<Shared>, target: watch::Receiver<Wanted>) -> Self {
         let wake: Arc<Notify> = Arc::default();
         let rollouts = Rollouts::new(wake.clone());
-        Self { name, shared, target, wake, memory: Memory::default(), known_access: None, rollouts }
+        Self {
+            name,
+            shared,
+            target,
+            wake,
+            memory: Memory::default(),
+            log: Log::default(),
+            known_access: None,
+            rollouts,
+        }
     }
 
     /// The cluster that the environment was found in, for one that git does not name.

@@ -19,6 +19,7 @@
 //! | `rollout_services` | the Services that are theirs, whatever git says of them |
 //! | `rewind` | who allowed a rewound branch to be followed |
 //! | `inventory`, `account` | what is owned: noted, corrected, written; what came of the actions |
+//! | `ledger` | what is written down for the deploy log |
 //! | `examine` | what has drifted while nothing may be written |
 //! | `moved`, `unreadable` | environments that left a cluster; those whose file was never readable |
 //! | `hold` | what holds an environment back: suspensions, others that come first |
@@ -34,6 +35,7 @@ mod hold;
 mod inspect;
 mod inventory;
 mod lane;
+mod ledger;
 mod memory;
 pub mod moved;
 mod next;
@@ -65,6 +67,7 @@ use tidegate_core::standing::SAFETY_INTERVAL;
 pub use fetch::{access_of, read_world};
 pub use inspect::{Answer, Inspection, Question, inspect};
 pub use lane::{Board, Lane, Shared, Standing, Wanted};
+pub use ledger::LedgerSettings;
 pub use observe::{Unseen, observe};
 pub use rollouts::stuck;
 pub use settings::settings;
@@ -119,6 +122,7 @@ impl Lane {
         }
         if !cluster.owns(&self.name) {
             self.memory.leave_cluster();
+            self.leave_log();
             self.rollouts.stop();
             self.name_unreadable(&cluster, &wanted);
             self.follow_others(&cluster, &wanted);
@@ -127,7 +131,7 @@ impl Lane {
         let next = match self.reconcile(&cluster, &wanted).await {
             Ok(next) => {
                 self.memory.failures = 0;
-                next
+                Next(self.log_due().map_or(next.0, |due| next.0.min(due)))
             }
             Err(error) => {
                 let next = self.after_failure(&error);
@@ -156,6 +160,7 @@ impl Lane {
         if self.is_taken_down(wanted) {
             return Ok(Next(SAFETY_INTERVAL));
         }
+        self.open_log(cluster).await;
         self.serve_requests().await;
         self.fetch(cluster, wanted).await?;
         self.fetch_past(cluster).await?;
@@ -210,6 +215,7 @@ impl Lane {
     ) -> Result<Rounds, CallError> {
         for _ in 0..ROUNDS {
             let plan = self.plan(cluster, desired, settings, Unseen::Create).await?;
+            self.log_found(&plan).await?;
             let idle = plan.is_idle();
             if !plan.inspect.is_empty() {
                 self.inspect(cluster, desired, &plan.inspect).await;
@@ -330,6 +336,7 @@ impl Lane {
         plan: &Plan,
     ) -> Result<(), CallError> {
         tracing::info!(environment = %self.name, revision = %desired.revision, plan = %plan.summary(), "executing");
+        self.log_before(desired, plan).await?;
         self.note_pending(plan);
         self.write_inventory(cluster).await?;
         let marks = self.marks();
@@ -349,6 +356,7 @@ impl Lane {
         let superseded = || lane::superseded(&target, desired);
         let done = execution.run(plan, &mut inventory, superseded).await;
         self.memory.inventory = Some((inventory, stored));
+        self.log_after(desired, &done);
         self.account(cluster, plan, done);
         Ok(())
     }

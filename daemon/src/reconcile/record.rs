@@ -52,6 +52,7 @@ impl Lane {
         if was_live && self.memory.progress.live.is_none() {
             self.memory.progress.live = Some(now);
         }
+        self.log_stands(wanted, desired.as_deref(), &standings).await?;
         let next = self.next(wanted, &standings, rounds, now);
         let (state, settled, problems) = (standings.state, standings.settled, standings.problems.len());
         let settling = settling(&self.memory.progress, &standings.judgement, now);
@@ -253,7 +254,7 @@ impl Lane {
     }
 
     /// The newest inputs, when they are not applied because they are invalid.
-    fn rejected_inputs(&self, wanted: &Wanted) -> Option<Digest> {
+    pub(super) fn rejected_inputs(&self, wanted: &Wanted) -> Option<Digest> {
         match wanted {
             Wanted::Present(_) if !self.source_problems(wanted).is_empty() => wanted_inputs(wanted),
             Wanted::Present(_) | Wanted::Missing => None,

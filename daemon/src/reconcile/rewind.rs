@@ -1,18 +1,19 @@
 //! A branch that was rewound: who allowed this replica to follow it, and when the permission is used up.
 
 use tidegate_core::ids::CommitId;
+use tidegate_core::ledger::Order;
 
 use super::lane::{Lane, Wanted};
-use crate::cluster::parent::Parent;
+use crate::cluster::parent::{Parent, Rewind};
 use crate::source::Revision;
 use crate::world::DesiredSet;
 
 impl Lane {
     /// Follows a rewound branch where that is allowed: by a person's rewind; or because the environment has been there
-    /// already. Then another replica was allowed to, and has used up the permission.
-    pub(super) async fn serve_rewind(&self, parent: &Parent) {
+    /// already. Then another replica was allowed to, and has used up the permission. Answers a person's order that was carried out.
+    pub(super) async fn serve_rewind(&self, parent: &Parent) -> Option<Order> {
         let waiting = self.shared.source.subscribe().borrow().rewound.clone();
-        let Some((from, to)) = waiting else { return };
+        let (from, to) = waiting?;
         let asked = parent.rewind.as_ref();
         let by_hand = match asked {
             Some(rewind) => rewind.commit == to || self.is_beyond(&rewind.commit, &from, &to).await,
@@ -24,16 +25,21 @@ impl Lane {
             None => false,
         };
         if !by_hand && !followed {
-            return;
+            return None;
         }
         let by = asked.filter(|_| by_hand).map_or("another replica", |rewind| rewind.by.as_str());
         let reason =
             asked.filter(|_| by_hand).map_or("the environment is there", |rewind| rewind.reason.as_str());
         match self.shared.source.accept_rewind(&to).await {
-            Ok(head) => tracing::warn!(
-                environment = %self.name, commit = %head.commit, %by, %reason, "rewind accepted"
-            ),
-            Err(problem) => tracing::error!(environment = %self.name, "{problem}"),
+            Ok(head) => {
+                tracing::warn!(environment = %self.name, commit = %head.commit, %by, %reason, "rewind accepted");
+                let Rewind { commit: _, reason, by, at } = asked.filter(|_| by_hand)?.clone();
+                Some(Order { command: "sync --rewind".to_owned(), by, reason, at })
+            }
+            Err(problem) => {
+                tracing::error!(environment = %self.name, "{problem}");
+                None
+            }
         }
     }
 

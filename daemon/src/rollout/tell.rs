@@ -359,7 +359,6 @@ fn distinct(action: &str, note: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
     use std::sync::Mutex;
 
     use kube::runtime::events::Reporter;
@@ -367,9 +366,9 @@ mod tests {
 
     use super::*;
 
-    fn slot(revision: &str, commit: &str) -> Option<SlotStatus> {
+    fn slot(revision: &str, commit: &str) -> SlotStatus {
         let (revision, commit) = (revision.to_owned(), commit.to_owned());
-        Some(SlotStatus { name: "api".to_owned(), revision, commit, replicas: 2, ready: 2 })
+        SlotStatus { name: "api".to_owned(), revision, commit, replicas: 2, ready: 2 }
     }
 
     /// Blue serves what the commit `old` asked for; git asks for revision 2 at the commit `new`, which green holds.
@@ -384,8 +383,8 @@ mod tests {
             serves: Some(Slot::Blue),
             desired: Some(Revision::new(2).to_string()),
             slots: Slots {
-                blue: slot(&Revision::new(1).to_string(), "old"),
-                green: slot(&Revision::new(2).to_string(), "new"),
+                blue: Some(slot(&Revision::new(1).to_string(), "old")),
+                green: Some(slot(&Revision::new(2).to_string(), "new")),
             },
             gates: Vec::new(),
             can_go_back: false,

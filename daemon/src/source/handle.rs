@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::SourceConfig;
 use super::error::SourceError;
 use super::folder::{Folder, FolderConfig};
+use super::history::Facts;
 use super::mirror::{Listing, Mirror, TreeIds};
 use super::revision::{CommitInfo, Head, Moved, Partial, Revision, Snapshot};
 use super::wake::{Pace, Wake};
@@ -194,6 +195,12 @@ impl SourceHandle {
     pub async fn commit_info(&self, commit: &CommitId) -> Result<CommitInfo, Problem> {
         let commit = commit.clone();
         self.git(move |mirror| mirror.commit_info(&commit)).await
+    }
+
+    /// What a commit says of itself: people, message, signature.
+    pub async fn commit_facts(&self, commit: &CommitId) -> Result<Facts, Problem> {
+        let commit = commit.clone();
+        self.git(move |mirror| mirror.commit_facts(&commit)).await
     }
 
     /// The same of a commit that may not be there: none then, and an error only where it cannot be told.

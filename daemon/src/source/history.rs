@@ -3,6 +3,7 @@
 use gix::ObjectId;
 use jiff::Timestamp;
 use tidegate_core::ids::CommitId;
+use tidegate_core::ledger::CommitFacts;
 
 use super::error::{SourceError, clean};
 use super::mirror::{Mirror, commit_id, is_ancestor};
@@ -14,6 +15,29 @@ const SKIPPED_MAX: usize = 1000;
 const PARENTS_MAX: usize = 64;
 /// The longest text that names a revision.
 const REVISION_BYTES_MAX: usize = 256;
+
+/// The longest message that is looked at; trailers stand at its end.
+const MESSAGE_CHARS_MAX: usize = 65_536;
+
+/// What a commit says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Who, and what they say.
+    pub facts: CommitFacts,
+    /// Its tree.
+    pub tree: String,
+    /// Its signature, which nobody has looked at.
+    pub signature: Option<Signed>,
+}
+
+/// A signature, and the bytes that it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// As it stands in the commit.
+    pub armoured: String,
+    /// The commit without it.
+    pub payload: Vec<u8>,
+}
 
 impl Mirror {
     /// Author, times, subject and parents.
@@ -37,6 +61,40 @@ impl Mirror {
                 .take(PARENTS_MAX)
                 .map(|id| commit_id(id.detach()))
                 .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// What a commit says of itself, for those who write down who changed what.
+    pub fn commit_facts(&self, commit: &CommitId) -> Result<Facts, SourceError> {
+        let repository = self.repository()?;
+        let found = find(&repository, commit)?;
+        let odd = |error: gix::Error| self.unreadable(&error.to_string());
+        let told = |commit: &gix::Commit<'_>| -> Result<(String, String, String), gix::Error> {
+            let person =
+                |person: gix::actor::SignatureRef<'_>| clean(&format!("{} <{}>", person.name, person.email));
+            let message: String = commit.message_raw()?.to_string().chars().take(MESSAGE_CHARS_MAX).collect();
+            Ok((person(commit.author()?), person(commit.committer()?), message))
+        };
+        let (author, committer, message) = told(&found).map_err(odd)?;
+        let parents: Vec<ObjectId> = found.parent_ids().take(2).map(gix::Id::detach).collect();
+        let merged = match parents.as_slice() {
+            // A shallow remote may not have it.
+            [_, merged] => repository.find_commit(*merged).ok().and_then(|merged| told(&merged).ok()),
+            _ => None,
+        };
+        let signature = found.signature().ok().flatten();
+        Ok(Facts {
+            facts: CommitFacts {
+                author,
+                committer,
+                message,
+                merged: merged.map(|(author, _, message)| (author, message)),
+            },
+            tree: found.tree_id().map_err(odd)?.to_string(),
+            signature: signature.map(|(armoured, signed)| Signed {
+                armoured: armoured.to_string(),
+                payload: gix::bstr::BString::from(signed).into(),
+            }),
         })
     }
 

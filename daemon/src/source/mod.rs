@@ -49,6 +49,7 @@ pub use config::{Credentials, Limits, SourceConfig, SshSettings, Token};
 pub use error::SourceError;
 pub use folder::{Folder, FolderConfig};
 pub use handle::{Origin, Source, SourceHandle, SourceHead, SourceState, Watching};
+pub use history::{Facts, Signed};
 pub use mirror::{Listing, Mirror, TreeIds};
 pub use revision::{CommitInfo, Head, Moved, Partial, Person, PollResult, Revision, Snapshot};
 pub use secret::Secret;

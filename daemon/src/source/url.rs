@@ -113,6 +113,15 @@ impl SourceUrl {
         }
     }
 
+    /// The host; none of a folder of this machine.
+    pub fn host(&self) -> Option<&str> {
+        match &self.0 {
+            Place::Http { base, .. } => base.host_str(),
+            Place::Ssh { host, .. } => Some(host),
+            Place::Local(_) => None,
+        }
+    }
+
     /// The folder, when the repository is one of this machine.
     pub fn local_path(&self) -> Option<&Path> {
         match &self.0 {

@@ -43,6 +43,7 @@ mod kill_run;
 mod kill_scenario;
 mod kills;
 mod kinds;
+mod ledger;
 mod moved;
 mod once;
 mod order;

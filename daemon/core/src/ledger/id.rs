@@ -30,6 +30,12 @@ impl RecordId {
         Self(milliseconds << 80 | random)
     }
 
+    /// The id of a further part of the same outcome: always the same one, however often the parts are written.
+    #[must_use]
+    pub fn after(self, number: u32) -> Self {
+        Self(self.0.wrapping_add(u128::from(number)))
+    }
+
     /// True when the id begins so, in any case of letters: people type the first characters.
     pub fn begins_with(self, text: &str) -> bool {
         let own = self.to_string();

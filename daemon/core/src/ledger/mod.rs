@@ -11,6 +11,9 @@
 //! |---|---|
 //! | `record`, `app`, `id`, `capped` | what a record says |
 //! | `text`, `message`, `glance` | its line, bounded; the commit message around it; what is seen of it without reading all |
+//! | `change` | who changed what, as a commit says it |
+//! | `entry`, `queue` | what is under way or waits for git, as it is kept in the cluster |
+//! | `operation` | when something is over, and how it ended |
 //! | `branch` | where it stands |
 //! | `state` | what runs, as it follows from records |
 //! | `verify` | whether a log is what was written |
@@ -19,10 +22,14 @@
 mod app;
 mod branch;
 mod capped;
+mod change;
+mod entry;
 mod glance;
 mod id;
 mod message;
+mod operation;
 mod query;
+mod queue;
 mod record;
 mod state;
 mod text;
@@ -32,10 +39,14 @@ mod verify;
 pub use app::{AppChange, AppName, Image, InvalidAppName, Model, Running};
 pub use branch::{Branch, ClusterLabel, InvalidBranch, PREFIX};
 pub use capped::Capped;
+pub use change::CommitFacts;
+pub use entry::{Entry, MAX_ENTRY_BYTES, RunId, Stage};
 pub use glance::Glance;
 pub use id::{InvalidRecordId, RecordId};
 pub use message::{NoRecord, Told, message, read, subject, summary, version};
+pub use operation::{Standing, app_name, end, note_app, running};
 pub use query::{At, Filter};
+pub use queue::{MAX_WAITING, Put, Queue};
 pub use record::{
     Actor, Change, ClusterName, Evidence, Follows, Gap, GateAnswer, Included, Kind, ObjectOperation,
     Operation, Order, Outcome, Part, PlanReference, PolicyReference, Record, Repair, Result, Shift, Source,

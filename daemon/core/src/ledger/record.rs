@@ -109,6 +109,57 @@ pub struct Outcome {
     pub times: Times,
 }
 
+impl Outcome {
+    /// Something that has just begun, about which nothing else is known yet.
+    pub fn begun(kind: Kind, actor: Actor, now: Timestamp, reason: &str) -> Self {
+        Self {
+            kind,
+            result: Result::Unknown,
+            code: None,
+            reason: reason.to_owned(),
+            part: None,
+            apps: Vec::new(),
+            source: None,
+            change: None,
+            order: None,
+            plan: None,
+            includes: Capped::default(),
+            objects: Capped::default(),
+            policy: None,
+            gates: Capped::default(),
+            traffic: Capped::default(),
+            repairs: Capped::default(),
+            gap: None,
+            evidence: Capped::default(),
+            actor,
+            times: Times::begun(now),
+        }
+    }
+
+    /// It is over now, in this way.
+    #[must_use]
+    pub fn ended(mut self, result: Result, reason: String, now: Timestamp) -> Self {
+        (self.result, self.reason) = (result, reason);
+        (self.times.finished, self.times.recorded) = (now, now);
+        self
+    }
+}
+
+impl Times {
+    /// Of what begins now.
+    pub fn begun(now: Timestamp) -> Self {
+        Self {
+            committed: None,
+            merged: None,
+            seen: None,
+            started: Some(now),
+            switched: None,
+            finished: now,
+            recorded: now,
+        }
+    }
+}
+
 /// One of several records of one outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::app::{AppChange, AppName, Running};
 use super::id::RecordId;
-use super::record::{Kind, Record, Result as How};
+use super::record::{Kind, Outcome, Record, Result as How};
 
 /// What runs of one workload, and by which record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,15 @@ impl State {
     /// What runs of one.
     pub fn get(&self, app: &AppName) -> Option<&AppState> {
         self.0.get(app)
+    }
+
+    /// Fills in what ran before, where an outcome does not say so: what the log says of it.
+    pub fn complete(&self, outcome: &mut Outcome) {
+        for change in &mut outcome.apps {
+            if change.from.is_none() {
+                change.from = self.0.get(&change.app).map(|state| state.running.clone());
+            }
+        }
     }
 
     /// Takes a record in, and says which files of the tree it changes. Only what succeeded changes what runs; after anything else

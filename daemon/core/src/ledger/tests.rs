@@ -2,5 +2,6 @@
 
 mod builder;
 mod messages;
+mod queueing;
 mod states;
 mod verifying;

@@ -27,10 +27,12 @@ const LEAST_CHARACTERS: usize = 32;
 
 /// A record that cannot be cut to its size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the record has {bytes} bytes when everything is cut that can be; {MAX_RECORD_BYTES} are allowed")]
+#[error("what happened takes {bytes} bytes when everything is cut that can be; {limit} are allowed")]
 pub struct TooLarge {
     /// How many it has.
     pub bytes: usize,
+    /// How many it may have.
+    pub limit: usize,
 }
 
 /// The text that stands in the commit. No line break is in it: JSON escapes them.
@@ -46,24 +48,31 @@ pub fn digest(line: &str) -> Digest {
 impl Record {
     /// Cuts lists (their counts and digests stay) and texts until the text is no longer than [`MAX_RECORD_BYTES`].
     pub fn shrink(&mut self) -> Result<(), TooLarge> {
-        let bytes = |record: &Self| line(record).map_or(usize::MAX, |line| line.len());
-        self.outcome.apps.iter_mut().for_each(|app| cut_containers(app, NAME));
-        let (mut items, mut characters) = (ITEMS, CHARACTERS);
-        // Halving comes to the least in as many rounds as the larger number has bits.
-        for _ in 0..=CHARACTERS.ilog2() + 1 {
-            if bytes(self) <= MAX_RECORD_BYTES {
-                return Ok(());
-            }
-            self.outcome.cut(items, characters);
-            items = (items / 2).max(LEAST_ITEMS);
-            characters = (characters / 2).max(LEAST_CHARACTERS);
-        }
-        let bytes = bytes(self);
-        if bytes <= MAX_RECORD_BYTES { Ok(()) } else { Err(TooLarge { bytes }) }
+        let outcome = serde_json::to_string(&self.outcome).map_or(0, |text| text.len());
+        let around = line(self).map_or(usize::MAX, |line| line.len()).saturating_sub(outcome);
+        self.outcome.shrink(MAX_RECORD_BYTES.saturating_sub(around))
     }
 }
 
 impl Outcome {
+    /// Cuts lists (their counts and digests stay) and texts until its text is no longer than this.
+    pub fn shrink(&mut self, limit: usize) -> Result<(), TooLarge> {
+        let bytes = |outcome: &Self| serde_json::to_string(outcome).map_or(usize::MAX, |text| text.len());
+        self.apps.iter_mut().for_each(|app| cut_containers(app, NAME));
+        let (mut items, mut characters) = (ITEMS, CHARACTERS);
+        // Halving comes to the least in as many rounds as the larger number has bits.
+        for _ in 0..=CHARACTERS.ilog2() + 1 {
+            if bytes(self) <= limit {
+                return Ok(());
+            }
+            self.cut(items, characters);
+            items = (items / 2).max(LEAST_ITEMS);
+            characters = (characters / 2).max(LEAST_CHARACTERS);
+        }
+        let bytes = bytes(self);
+        if bytes <= limit { Ok(()) } else { Err(TooLarge { bytes, limit }) }
+    }
+
     /// One after the other, as many as are needed for all workloads; the first one has everything else.
     pub fn parts(self) -> Vec<Self> {
         let count = self.apps.len().div_ceil(MAX_APPS);

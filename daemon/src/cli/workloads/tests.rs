@@ -9,22 +9,22 @@ const NOW: Timestamp = Timestamp::constant(3600, 0);
 const BLUE: &str = "c759a81ae91c4f6b9d1f3a5e7c9b0d2f";
 const GREEN: &str = "7ce26925a44b4d0f8e6a1c3b5d7f9e0a";
 
-fn later(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp::constant(3600 + seconds, 0))
+fn later(seconds: i64) -> Timestamp {
+    Timestamp::constant(3600 + seconds, 0)
 }
 
-fn slot(slot: Slot, ready: u32, replicas: u32) -> Option<SlotStatus> {
+fn slot(slot: Slot, ready: u32, replicas: u32) -> SlotStatus {
     let (revision, commit) = match slot {
         Slot::Blue => (BLUE, "4f1c2aa9d0e1b2c3"),
         Slot::Green => (GREEN, "9b03d7e4c5d6e7f8"),
     };
-    Some(SlotStatus {
+    SlotStatus {
         name: format!("api-{slot}"),
         revision: revision.to_owned(),
         commit: commit.to_owned(),
         replicas,
         ready,
-    })
+    }
 }
 
 fn gate(name: &str, verdict: Option<Verdict>) -> GateStatus {
@@ -56,7 +56,7 @@ fn status(state: WorkloadState, phase: Phase, reason: &str) -> WorkloadStatus {
         until: None,
         serves: Some(Slot::Blue),
         desired: Some(GREEN.to_owned()),
-        slots: Slots { blue: slot(Slot::Blue, 3, 3), green: slot(Slot::Green, 3, 3) },
+        slots: Slots { blue: Some(slot(Slot::Blue, 3, 3)), green: Some(slot(Slot::Green, 3, 3)) },
         gates: Vec::new(),
         can_go_back: false,
         rejected: None,
@@ -73,8 +73,8 @@ fn reads(status: &WorkloadStatus, golden: &str) {
 fn pods_that_become_ready_are_counted_against_their_number_and_their_time() {
     let warm = WorkloadStatus {
         next: Some("gates, once 3 pods are ready".to_owned()),
-        until: later(480),
-        slots: Slots { blue: slot(Slot::Blue, 3, 3), green: slot(Slot::Green, 1, 3) },
+        until: Some(later(480)),
+        slots: Slots { blue: Some(slot(Slot::Blue, 3, 3)), green: Some(slot(Slot::Green, 1, 3)) },
         ..status(WorkloadState::Moving, Phase::Warm, "1 of 3 pods of green are ready")
     };
     reads(
@@ -98,7 +98,7 @@ fn gates_show_value_threshold_samples_and_the_time_that_is_left() {
     let quota = GateStatus {
         samples: 1,
         summary: "no pod of this revision is ready\nasked again in 5 s".to_owned(),
-        until: later(95),
+        until: Some(later(95)),
         ..gate("quota", Some(Verdict::Unknown))
     };
     let gates = WorkloadStatus {
@@ -125,14 +125,14 @@ fn a_bake_shows_who_serves_how_long_it_is_watched_and_whether_traffic_could_go_b
         value: Some("0.002".to_owned()),
         threshold: Some("at most 0.01".to_owned()),
         samples: 4_812,
-        until: later(241),
+        until: Some(later(241)),
         ..gate("errors", Some(Verdict::Pass))
     };
     let bake = WorkloadStatus {
         serves: Some(Slot::Green),
         gates: vec![errors],
         next: Some("the bake is closed".to_owned()),
-        until: later(241),
+        until: Some(later(241)),
         can_go_back: true,
         ..status(WorkloadState::Baking, Phase::Bake, "gates watch green")
     };
@@ -160,8 +160,8 @@ fn a_revision_that_was_turned_down_shows_the_gate_that_failed_and_who_serves_sti
     let rejected = WorkloadStatus {
         gates: vec![smoke],
         next: Some("green is put away".to_owned()),
-        until: later(0),
-        slots: Slots { blue: slot(Slot::Blue, 3, 3), green: slot(Slot::Green, 0, 0) },
+        until: Some(later(0)),
+        slots: Slots { blue: Some(slot(Slot::Blue, 3, 3)), green: Some(slot(Slot::Green, 0, 0)) },
         ..status(WorkloadState::Rejected, Phase::Rejected, "gate smoke failed; blue serves")
     };
     reads(
@@ -179,7 +179,7 @@ fn a_revision_that_was_turned_down_shows_the_gate_that_failed_and_who_serves_sti
 fn a_workload_that_is_live_is_shown_where_everything_is() {
     let live = WorkloadStatus {
         desired: Some(BLUE.to_owned()),
-        slots: Slots { blue: slot(Slot::Blue, 3, 3), green: None },
+        slots: Slots { blue: Some(slot(Slot::Blue, 3, 3)), green: None },
         ..status(WorkloadState::Live, Phase::Steady, "what git asks for serves")
     };
     reads(&live, "");

@@ -182,6 +182,7 @@ impl Local {
         match adopted {
             Adopted::Ours { branch, remote: _ } => Pen::take(&store, branch.clone(), cluster),
             Adopted::Foreign { branch, found, next, reason: _ } => {
+                self.retreat(&store)?;
                 let mut pen = Pen::take(&store, branch.clone(), cluster)?;
                 // `next` is a bounded number of epochs ahead.
                 while pen.branch() != next && pen.branch().epoch < next.epoch {
@@ -190,6 +191,33 @@ impl Local {
                 Ok(pen)
             }
         }
+    }
+
+    /// Takes back what was written on a branch that is left, and was not pushed: nobody will find it there. It is still in the queue, and
+    /// goes to where the log goes on.
+    fn retreat(&self, store: &Store) -> Result<(), StoreError> {
+        let what = "take back what was not pushed";
+        for (branch, tip) in store.branches(HEADS)? {
+            let pushed = self.mark.as_ref().filter(|mark| mark.branch == branch).map(|mark| mark.tip);
+            if !self.log.has(&branch) || pushed == Some(tip) {
+                continue;
+            }
+            let name = format!("{HEADS}{branch}");
+            let repository = store.repository();
+            match pushed {
+                Some(pushed) => {
+                    let set = repository.reference(name, pushed, PreviousValue::Any, REFLOG);
+                    set.map_err(failed(what))?;
+                }
+                None if self.mark.as_ref().is_none_or(|mark| mark.branch < branch) => {
+                    let reference = repository.find_reference(&name).map_err(failed(what))?;
+                    reference.delete().map_err(failed(what))?;
+                }
+                // Of an epoch before the one that was pushed last: it was left earlier.
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// Pushes what stands on a branch of ours. Done already where the remote is known to have it.

@@ -1,0 +1,197 @@
+//! Takes down what happens to one environment: an entry in the cluster before the first change of something, and what came of it
+//! when it is over. Lanes call it, and whoever pushes takes from it; git is not touched here.
+//!
+//! An entry that another daemon has changed meanwhile is that one's: this one lets go of it, because both would tell the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use jiff::Timestamp;
+use tidegate_core::ids::EnvironmentName;
+use tidegate_core::ledger::{
+    Actor, Capped, Entry, ObjectOperation, Outcome, Put, Queue, RecordId, RunId, Stage,
+};
+use tokio::sync::{Mutex, Notify};
+
+use crate::cluster::call::CallError;
+use crate::cluster::entries::Entries;
+
+/// Takes down what happens to one environment.
+#[derive(Clone)]
+pub struct Recorder(Arc<Shared>);
+
+struct Shared {
+    environment: EnvironmentName,
+    entries: Entries,
+    run: RunId,
+    actor: Actor,
+    held: Mutex<Held>,
+    changed: Notify,
+}
+
+/// The queue as it stands in the cluster.
+#[derive(Default)]
+struct Held {
+    queue: Queue,
+    versions: BTreeMap<RecordId, String>,
+}
+
+impl Recorder {
+    /// Reads what is there.
+    pub async fn open(
+        entries: Entries,
+        environment: EnvironmentName,
+        run: RunId,
+        actor: Actor,
+    ) -> Result<Self, CallError> {
+        let stored = entries.list().await?;
+        let versions = stored.iter().map(|stored| (stored.entry.id, stored.version.clone())).collect();
+        let queue = Queue::of(stored.into_iter().map(|stored| stored.entry));
+        let held = Mutex::new(Held { queue, versions });
+        let changed = Notify::new();
+        Ok(Self(Arc::new(Shared { environment, entries, run, actor, held, changed })))
+    }
+
+    /// The environment.
+    pub fn environment(&self) -> &EnvironmentName {
+        &self.0.environment
+    }
+
+    /// Who writes.
+    pub fn actor(&self) -> Actor {
+        self.0.actor.clone()
+    }
+
+    /// What another run of a daemon left under way.
+    pub async fn left(&self) -> Vec<Entry> {
+        self.0.held.lock().await.queue.left_by_others(&self.0.run)
+    }
+
+    /// Something is about to be done: written before its first change.
+    pub async fn begin(
+        &self,
+        outcome: Outcome,
+        pending: Capped<ObjectOperation>,
+    ) -> Result<RecordId, CallError> {
+        let id = fresh_id(Timestamp::now());
+        let stage = Stage::UnderWay { pending };
+        let entry = Entry { stage, ..Entry::begun(id, self.0.run.clone(), outcome) };
+        Box::pin(self.write(entry)).await?;
+        Ok(id)
+    }
+
+    /// How far it is: what is known by now, and what is about to be done next.
+    pub async fn note(
+        &self,
+        id: RecordId,
+        outcome: Outcome,
+        pending: Capped<ObjectOperation>,
+    ) -> Result<(), CallError> {
+        let stage = Stage::UnderWay { pending };
+        let entry = Entry { stage, ..Entry::begun(id, self.0.run.clone(), outcome) };
+        Box::pin(self.write(entry)).await
+    }
+
+    /// It is over. One of many workloads is told in several parts, the first one last: while it is under way, nothing is lost.
+    pub async fn end(&self, id: RecordId, outcome: Outcome) -> Result<(), CallError> {
+        let mut parts = outcome.parts().into_iter();
+        let Some(first) = parts.next() else { return Ok(()) };
+        for (part, number) in parts.zip(1_u32..) {
+            let part = Entry::begun(id.after(number), self.0.run.clone(), part);
+            Box::pin(self.close(part)).await?;
+        }
+        Box::pin(self.close(Entry::begun(id, self.0.run.clone(), first))).await?;
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Something that was over as soon as it was known.
+    pub async fn put(&self, outcome: Outcome) -> Result<(), CallError> {
+        self.end(fresh_id(Timestamp::now()), outcome).await
+    }
+
+    /// Closes what another run left under way.
+    pub async fn interrupt(&self, entry: Entry, found: &str) -> Result<(), CallError> {
+        let entry = entry.interrupted(found, Timestamp::now());
+        let id = entry.id;
+        self.end(id, entry.outcome).await
+    }
+
+    /// What waits for git, in its order.
+    pub async fn waiting(&self) -> Vec<Entry> {
+        self.0.held.lock().await.queue.waiting().into_iter().cloned().collect()
+    }
+
+    /// These are in git.
+    pub async fn pushed(&self, ids: &[RecordId]) -> Result<(), CallError> {
+        for id in ids {
+            self.0.entries.delete(*id).await?;
+            let mut held = self.0.held.lock().await;
+            held.queue.remove(*id);
+            held.versions.remove(id);
+        }
+        Ok(())
+    }
+
+    /// Returns when something new waits.
+    pub async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    async fn close(&self, entry: Entry) -> Result<(), CallError> {
+        let now = Timestamp::now();
+        let id = entry.id;
+        let put = self.0.held.lock().await.queue.put(entry.over(), fresh_id(now), now);
+        match put {
+            Put::Keep(entry) => self.write(entry).await,
+            Put::Fold(gap) => {
+                tracing::error!(
+                    environment = %self.0.environment, lost = gap.outcome.gap.as_ref().map_or(0, |gap| gap.count),
+                    "the deploy log's queue is full: what happens is counted, and its record is lost"
+                );
+                self.write(gap).await?;
+                self.0.entries.delete(id).await?;
+                self.0.held.lock().await.versions.remove(&id);
+                Ok(())
+            }
+        }
+    }
+
+    async fn write(&self, mut entry: Entry) -> Result<(), CallError> {
+        entry.shrink().map_err(|error| CallError::Server(error.to_string()))?;
+        // One write after the other: a lane's and a workload's would else make two gaps of one.
+        let mut held = self.0.held.lock().await;
+        let written = match held.versions.get(&entry.id) {
+            Some(version) => self.0.entries.update(&entry, version).await,
+            None => self.0.entries.create(&entry).await,
+        };
+        match written {
+            Ok(version) => {
+                held.versions.insert(entry.id, version);
+                held.queue.insert(entry);
+                Ok(())
+            }
+            Err(CallError::Conflict(_) | CallError::NotFound(_)) => {
+                tracing::warn!(
+                    environment = %self.0.environment, id = %entry.id,
+                    "another daemon has taken over an entry of the deploy log"
+                );
+                held.versions.remove(&entry.id);
+                held.queue.remove(entry.id);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// An id that no other record has.
+pub fn fresh_id(now: Timestamp) -> RecordId {
+    let mut random = [0; 10];
+    // The system's source of randomness does not fail once the process runs; without it ids differ by their time alone.
+    if rand::fill(&mut random).is_err() {
+        tracing::error!("there is no randomness for ids of records");
+    }
+    RecordId::new(now, random)
+}

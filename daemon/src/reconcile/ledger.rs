@@ -1,0 +1,535 @@
+//! What an environment's lane writes down for the deploy log: an intent before the first change, the outcome when it is over.
+//!
+//! Which outcome an operation has is the core's (`ledger::end`); where entries are kept is the recorder's. Without a log nothing here
+//! does anything. The log never holds a pass up: where the cluster refuses an entry, that is said, and the pass goes on.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use tidegate_core::ids::{CommitId, Digest};
+use tidegate_core::ledger::{
+    self, Actor, Capped, Change, ClusterLabel, ClusterName, Entry, Evidence, Included, Kind, ObjectOperation,
+    Operation, Order, Outcome as Record, PlanReference, RecordId, Repair, Result as How, RunId, Source,
+    Standing, Verified, note_app, running,
+};
+use tidegate_core::outcome::Outcome;
+use tidegate_core::plan::{Action, ApplyReason, Plan};
+use tidegate_core::status::{State, SuspendedBy};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::execute::{ADOPT, Done};
+use super::lane::{Lane, Wanted};
+use super::standings::Standings;
+use crate::cluster::call::{CallError, repeated};
+use crate::cluster::connect::Access;
+use crate::cluster::entries::Entries;
+use crate::cluster::handle::Cluster;
+use crate::cluster::parent::Suspension;
+use crate::ledger::{Desk, GitRemote, LogName, Pushed, Recorder, RemoteConfig, Scribe, signer};
+use crate::source::{CommitInfo, Revision};
+use crate::world::DesiredSet;
+
+/// So many repairs are held of one record; of more only the number.
+const REPAIRS: usize = 1_000;
+/// So many orders of people wait to be written down.
+const ORDERS: usize = 100;
+/// So many skipped commits are named; of more only the number.
+const INCLUDES: usize = 50;
+
+/// Digits of a cluster's uid in the name of its log: two clusters of one name are told apart.
+const UID_DIGITS: usize = 8;
+
+/// What all lanes need to write records.
+#[derive(Clone)]
+pub struct LedgerSettings {
+    /// This run of the daemon.
+    pub run: RunId,
+    /// Who writes.
+    pub actor: Actor,
+    /// The source repository, as people know it, without credentials.
+    pub repo: String,
+    /// Repairs of so long are told in one record.
+    pub coalesce: Duration,
+    /// What records are written with.
+    pub desk: Desk,
+    /// Where they are pushed to.
+    pub remote: RemoteConfig,
+}
+
+/// What is written down of one environment.
+#[derive(Default)]
+pub struct Log {
+    recorder: Option<Recorder>,
+    /// How far git is, and what ends the task that brings it there.
+    scribe: Option<(watch::Receiver<Pushed>, DropGuard)>,
+    /// What another run left under way, until it was seen what became of it.
+    left: Vec<Entry>,
+    deploy: Option<Open>,
+    drift: Option<Open>,
+    /// What people have ordered, until it is written down.
+    orders: Vec<Order>,
+    /// The inputs that could not be applied and were written down last.
+    rejected: Option<Digest>,
+    /// Since when the last suspension holds that was written down.
+    suspended: Option<Timestamp>,
+}
+
+/// What git asks for, and where it says so.
+struct Asked<'a> {
+    revision: &'a Revision,
+    info: Option<&'a CommitInfo>,
+    path: String,
+    plan: Option<Digest>,
+}
+
+/// An operation that is under way.
+struct Open {
+    id: RecordId,
+    inputs: Digest,
+    outcome: Record,
+    begun: Instant,
+}
+
+impl Lane {
+    /// Reads what the cluster holds of the log, once for as long as the environment is this daemon's.
+    pub(super) async fn open_log(&mut self, cluster: &Cluster) {
+        let Some(settings) = self.shared.ledger.clone().filter(|_| self.log.recorder.is_none()) else {
+            return;
+        };
+        let entries = Entries::new(cluster.client.clone(), self.name.clone());
+        let (run, actor) = (settings.run.clone(), settings.actor.clone());
+        let opened = Recorder::open(entries, self.name.clone(), run, actor).await;
+        let uid = cluster_uid(cluster).await;
+        match opened.and_then(|recorder| Ok((recorder, uid?))) {
+            Ok((recorder, uid)) => {
+                self.log.left = recorder.left().await;
+                self.log.recorder = Some(recorder.clone());
+                self.start_scribe(settings, recorder, uid);
+            }
+            Err(error) => self.log_trouble(&error),
+        }
+    }
+
+    /// The task that brings records into git, until this environment is another daemon's.
+    fn start_scribe(&mut self, settings: LedgerSettings, recorder: Recorder, uid: String) {
+        let label = self.known_access.as_ref().map_or("cluster", Access::label);
+        let label = format!("{label}-{}", uid.get(..UID_DIGITS).unwrap_or(&uid));
+        let log = LogName { cluster: ClusterLabel::from_any(&label), environment: self.name.clone() };
+        let cluster = ClusterName { name: log.cluster.to_string(), uid: Some(uid), arn: None };
+        let remote = GitRemote::new(settings.remote);
+        let scribe = Scribe::new(recorder, remote, settings.desk, log, cluster);
+        let (state, stop) = (scribe.state(), CancellationToken::new());
+        tokio::spawn(scribe.run(stop.clone()));
+        self.log.scribe = Some((state, stop.drop_guard()));
+    }
+
+    /// The environment is another daemon's.
+    pub(super) fn leave_log(&mut self) {
+        self.log = Log::default();
+    }
+
+    /// What another run left under way is closed, with what is to be done as the cluster was found.
+    pub(super) async fn log_found(&mut self, plan: &Plan) -> Result<(), CallError> {
+        let Some(recorder) = self.log.recorder.clone().filter(|_| !self.log.left.is_empty()) else {
+            return Ok(());
+        };
+        let found = if plan.stages.is_empty() {
+            "everything is as git asks".to_owned()
+        } else {
+            format!("to be done: {}", plan.summary())
+        };
+        for entry in self.log.left.clone() {
+            let written = recorder.interrupt(entry, &found).await;
+            self.tolerate(written)?;
+        }
+        self.log.left.clear();
+        Ok(())
+    }
+
+    /// A plan is about to be carried out.
+    pub(super) async fn log_before(&mut self, desired: &DesiredSet, plan: &Plan) -> Result<(), CallError> {
+        let Some(recorder) = self.log.recorder.clone() else { return Ok(()) };
+        let pending = pending_of(plan);
+        self.log_superseded(desired).await?;
+        let is_upkeep = self.log.deploy.is_none() && self.is_applied(desired);
+        let slot = if is_upkeep { &mut self.log.drift } else { &mut self.log.deploy };
+        if let Some(open) = slot {
+            let noted = recorder.note(open.id, open.outcome.clone(), pending).await;
+            return self.tolerate(noted);
+        }
+        let kind = match (is_upkeep, self.hold()) {
+            (true, _) if is_prune(plan) => Kind::Prune,
+            (true, _) => Kind::Drift,
+            (false, Some(_)) => Kind::Rollback,
+            (false, None) => Kind::Deploy,
+        };
+        let asked = Asked {
+            revision: &desired.revision,
+            info: desired.info.as_deref(),
+            path: format!("{}{}", desired.prefix, desired.environment.folder),
+            plan: Some(desired.plan_id.clone()),
+        };
+        let outcome = self.outcome(&recorder, &asked, kind).await;
+        let begun = recorder.begin(outcome.clone(), pending).await;
+        let Some(id) = self.tolerate_with(begun)? else { return Ok(()) };
+        let open = Open { id, inputs: desired.inputs.clone(), outcome, begun: Instant::now() };
+        *(if is_upkeep { &mut self.log.drift } else { &mut self.log.deploy }) = Some(open);
+        Ok(())
+    }
+
+    /// An operation for other inputs than these gives way, unless the environment is being rolled back from them.
+    async fn log_superseded(&mut self, desired: &DesiredSet) -> Result<(), CallError> {
+        let held = self.hold().map(|held| held.inputs.clone());
+        let Some(open) = &self.log.deploy else { return Ok(()) };
+        if open.inputs == desired.inputs || held.as_ref() == Some(&open.inputs) {
+            return Ok(());
+        }
+        let reason = format!("{} took its place", desired.revision);
+        self.log_close(How::Superseded, reason, None).await
+    }
+
+    /// What came of a plan's actions.
+    pub(super) fn log_after(&mut self, desired: &DesiredSet, done: &[Done]) {
+        let commit = desired.revision.id();
+        let Log { deploy, drift, .. } = &mut self.log;
+        let Some(open) = deploy.as_mut().or(drift.as_mut()) else { return };
+        for done in done {
+            let Some(operation) = operation(done) else { continue };
+            let (reference, op) = (operation.object.clone(), operation.op);
+            open.outcome.objects.add(operation);
+            if let Some(repair) = &done.drift {
+                note_repair(&mut open.outcome, repair);
+            }
+            match op {
+                Operation::Delete => {
+                    if let Some(app) = ledger::app_name(&reference) {
+                        note_app(&mut open.outcome.apps, app, None);
+                    }
+                }
+                Operation::Create | Operation::Change | Operation::Recreate | Operation::Adopt => {
+                    let object = desired.ordinary.iter().find(|object| object.reference == reference);
+                    let runs = object.and_then(|object| running(&reference, object.value(), &commit));
+                    if let Some((app, runs)) = runs {
+                        note_app(&mut open.outcome.apps, app, Some(runs));
+                    }
+                }
+                Operation::Repair | Operation::Scale | Operation::Refused => {}
+            }
+        }
+    }
+
+    /// How the environment stands after a pass: closes what is over.
+    pub(super) async fn log_stands(
+        &mut self,
+        wanted: &Wanted,
+        desired: Option<&DesiredSet>,
+        standings: &Standings,
+    ) -> Result<(), CallError> {
+        if self.log.recorder.is_none() {
+            return Ok(());
+        }
+        self.log_drift_over().await?;
+        self.log_orders().await?;
+        self.log_rejected(wanted, standings).await?;
+        let held = self.hold().map(|held| held.inputs.clone());
+        let is_stuck = standings.settled
+            && match standings.state {
+                State::Failed | State::Degraded => true,
+                State::Live
+                | State::Progressing
+                | State::Applying
+                | State::Waiting
+                | State::Suspended
+                | State::RolledBack
+                | State::Unreachable => false,
+            };
+        let is_live =
+            desired.is_some_and(|desired| self.is_applied(desired)) && self.memory.progress.live.is_some();
+        let inputs = desired.map(|desired| &desired.inputs);
+        let standing = Standing { inputs, is_live, is_stuck, held: held.as_ref() };
+        let Some(open) = &self.log.deploy else { return Ok(()) };
+        let Some(how) = ledger::end(&open.inputs, standing) else { return Ok(()) };
+        let code = standings.problems.iter().find(|problem| problem.is_error());
+        let (reason, code) = match how {
+            How::Succeeded => (format!("live: {}", standings.reason), None),
+            How::RolledBack => {
+                let held = self.hold();
+                let problem = held.map(tidegate_core::rollback::Held::problem);
+                let reason = held.map(tidegate_core::rollback::Held::outline).unwrap_or_default();
+                (reason, problem.map(|problem| problem.code.to_string()))
+            }
+            How::Failed | How::Unknown => {
+                (standings.reason.clone(), code.map(|problem| problem.code.to_string()))
+            }
+            How::Superseded => ("something newer took its place".to_owned(), None),
+        };
+        self.log_close(how, reason, code).await
+    }
+
+    /// A person has lifted a suspension, or let a rewound branch be followed.
+    pub(super) fn log_order(&mut self, order: Order) {
+        if self.log.recorder.is_some() && self.log.orders.len() < ORDERS {
+            self.log.orders.push(order);
+        }
+    }
+
+    /// A person has suspended the environment; one that was on record before this daemon began is not new.
+    fn log_suspension(&mut self) {
+        let suspension = self.memory.parent.as_ref().and_then(|parent| parent.suspension.clone());
+        let Some(Suspension { reason, by, since, until: _ }) = suspension else { return };
+        let known = self.memory.written.as_ref().and_then(|record| record.suspended);
+        let is_known = self.log.suspended.is_none() && known == Some(SuspendedBy::Hand);
+        if self.log.suspended.replace(since) != Some(since) && !is_known {
+            self.log_order(Order { command: "suspend".to_owned(), by, reason, at: since });
+        }
+    }
+
+    async fn log_orders(&mut self) -> Result<(), CallError> {
+        self.log_suspension();
+        let Some(recorder) = self.log.recorder.clone() else { return Ok(()) };
+        while let Some(order) = self.log.orders.first().cloned() {
+            let now = Timestamp::now();
+            let mut outcome = Record::begun(Kind::BreakGlass, recorder.actor(), order.at, "");
+            let reason = format!("{} by {}", order.command, order.by);
+            outcome = outcome.ended(How::Succeeded, reason, now);
+            outcome.order = Some(order);
+            let written = recorder.put(outcome).await;
+            self.tolerate(written)?;
+            self.log.orders.remove(0);
+        }
+        Ok(())
+    }
+
+    /// A commit that cannot be applied as it stands: told once, whoever tells it.
+    async fn log_rejected(&mut self, wanted: &Wanted, standings: &Standings) -> Result<(), CallError> {
+        let (Some(recorder), Wanted::Present(target)) = (self.log.recorder.clone(), wanted) else {
+            return Ok(());
+        };
+        let rejected = self.rejected_inputs(wanted);
+        let on_record = self.memory.written.as_ref().and_then(|record| record.rejected_inputs.clone());
+        if rejected.is_none() || rejected == on_record || rejected == self.log.rejected {
+            return Ok(());
+        }
+        let asked = Asked {
+            revision: &target.revision,
+            info: target.info.as_deref(),
+            path: format!("{}environments/{}", target.prefix, target.name),
+            plan: None,
+        };
+        let outcome = self.outcome(&recorder, &asked, Kind::Deploy).await;
+        let mut outcome = outcome.ended(How::Failed, standings.reason.clone(), Timestamp::now());
+        outcome.times.started = None;
+        let errors = standings.problems.iter().filter(|problem| problem.is_error());
+        let told: Vec<Evidence> = errors
+            .map(|problem| Evidence {
+                kind: "problem".to_owned(),
+                of: problem.code.to_string(),
+                text: problem.to_string(),
+            })
+            .collect();
+        outcome.code = told.first().map(|first| first.of.clone());
+        outcome.evidence = Capped::all(told);
+        let written = recorder.put(outcome).await;
+        self.log.rejected = rejected;
+        self.tolerate(written)
+    }
+
+    /// Everything that the environment owned is gone, and its parent with it.
+    pub(super) async fn log_taken_down(&mut self) -> Result<(), CallError> {
+        self.log_close(How::Succeeded, "taken down".to_owned(), None).await
+    }
+
+    /// Repairs are told in one record for ten minutes.
+    async fn log_drift_over(&mut self) -> Result<(), CallError> {
+        if self.log_due() == Some(Duration::ZERO) { self.log_drift_close().await } else { Ok(()) }
+    }
+
+    /// When the record of the repairs is due.
+    pub(super) fn log_due(&self) -> Option<Duration> {
+        let open = self.log.drift.as_ref()?;
+        let coalesce = self.shared.ledger.as_ref().map_or(Duration::ZERO, |settings| settings.coalesce);
+        let left = coalesce.saturating_sub(open.begun.elapsed());
+        Some(if open.outcome.kind == Kind::Prune { Duration::ZERO } else { left })
+    }
+
+    async fn log_drift_close(&mut self) -> Result<(), CallError> {
+        let (Some(recorder), Some(open)) = (self.log.recorder.clone(), self.log.drift.take()) else {
+            return Ok(());
+        };
+        let reason = match open.outcome.kind {
+            Kind::Prune => "what left git was deleted".to_owned(),
+            _ => format!("{} repairs", open.outcome.repairs.total),
+        };
+        let outcome = open.outcome.clone().ended(How::Succeeded, reason, Timestamp::now());
+        let written = recorder.end(open.id, outcome).await;
+        self.log.drift = written.is_err().then_some(open);
+        self.tolerate(written)
+    }
+
+    async fn log_close(&mut self, how: How, reason: String, code: Option<String>) -> Result<(), CallError> {
+        let (Some(recorder), Some(open)) = (self.log.recorder.clone(), self.log.deploy.take()) else {
+            return Ok(());
+        };
+        let mut outcome = open.outcome.clone().ended(how, reason, Timestamp::now());
+        outcome.code = code;
+        let written = recorder.end(open.id, outcome).await;
+        self.log.deploy = written.is_err().then_some(open);
+        self.tolerate(written)
+    }
+
+    /// What is known of an operation as it begins.
+    async fn outcome(&self, recorder: &Recorder, asked: &Asked<'_>, kind: Kind) -> Record {
+        let Asked { revision, info, path, plan } = asked;
+        let now = Timestamp::now();
+        let mut outcome = Record::begun(kind, recorder.actor(), now, "under way");
+        outcome.plan = plan.clone().map(|id| PlanReference { id });
+        outcome.times.seen = self.memory.progress.seen;
+        outcome.times.committed = info.map(|info| info.author_time);
+        let mut source = Source {
+            repo: self.shared.ledger.as_ref().map(|settings| settings.repo.clone()).unwrap_or_default(),
+            commit: revision.id(),
+            subject: info.map(|info| info.subject.clone()).unwrap_or_default(),
+            tree: None,
+            path: path.clone(),
+            signer: None,
+            verified: Verified::NotChecked,
+        };
+        if let Some(commit) = revision.commit()
+            && let Ok(facts) = self.shared.source.commit_facts(commit).await
+        {
+            source.tree = Some(facts.tree);
+            (source.signer, source.verified) = seen_signature(facts.signature.as_ref());
+            let is_merge = facts.facts.merged.is_some();
+            outcome.times.merged = info.filter(|_| is_merge).map(|info| info.committer_time);
+            outcome.change = Some(Change::of(&facts.facts));
+        }
+        if kind == Kind::Deploy {
+            outcome.includes = self.includes(revision).await;
+        }
+        outcome.source = Some(source);
+        outcome
+    }
+
+    /// The commits since the one that was applied last, which were never live by themselves.
+    async fn includes(&self, revision: &Revision) -> Capped<Included> {
+        let applied = self.memory.parent.as_ref().and_then(|parent| parent.applied.as_ref());
+        let applied: Option<CommitId> = applied.and_then(|applied| applied.parse().ok());
+        let (Some(from), Some(to)) = (applied, revision.commit()) else { return Capped::default() };
+        let Ok(skipped) = self.shared.source.skipped(&from, to).await else { return Capped::default() };
+        let total = skipped.len() as u64;
+        let mut items = Vec::new();
+        for commit in skipped.into_iter().take(INCLUDES) {
+            if let Ok(info) = self.shared.source.commit_info(&commit).await {
+                let author = info.author.to_string();
+                items.push(Included { commit: commit.to_string(), subject: info.subject, author });
+            }
+        }
+        Capped { total, ..Capped::all(items) }
+    }
+
+    /// What the cluster refuses is said, and holds nothing up; what it cannot answer now would fail the pass anyway.
+    fn tolerate(&self, written: Result<(), CallError>) -> Result<(), CallError> {
+        self.tolerate_with(written).map(drop)
+    }
+
+    fn tolerate_with<T>(&self, written: Result<T, CallError>) -> Result<Option<T>, CallError> {
+        match written {
+            Ok(written) => Ok(Some(written)),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                self.log_trouble(&error);
+                Ok(None)
+            }
+        }
+    }
+
+    fn log_trouble(&self, error: &CallError) {
+        tracing::error!(environment = %self.name, %error, "the deploy log cannot be written");
+    }
+}
+
+/// What a commit's signature shows without a list of keys that are trusted: who made it, or that it is of other bytes.
+fn seen_signature(signature: Option<&crate::source::Signed>) -> (Option<String>, Verified) {
+    let Some(signature) = signature else { return (None, Verified::Unsigned) };
+    match signer(&signature.payload, signature.armoured.trim_end()) {
+        ledger::Signer::Key(key) => (Some(key.to_string()), Verified::NotChecked),
+        // It may be one of another sort (OpenPGP, X.509, another kind of key), which nobody has looked at.
+        ledger::Signer::Invalid(_) | ledger::Signer::Nobody => (None, Verified::NotChecked),
+    }
+}
+
+/// The uid of the Namespace `kube-system`, which no other cluster has.
+async fn cluster_uid(cluster: &Cluster) -> Result<String, CallError> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let namespace = repeated(|| api.get("kube-system")).await?;
+    Ok(namespace.metadata.uid.unwrap_or_default())
+}
+
+fn is_prune(plan: &Plan) -> bool {
+    let mut actions = plan.stages.iter().flat_map(|stage| &stage.actions);
+    actions.all(|action| match action {
+        Action::Delete(_) => true,
+        Action::Apply(_) => false,
+    })
+}
+
+fn pending_of(plan: &Plan) -> Capped<ObjectOperation> {
+    let actions = plan.stages.iter().flat_map(|stage| &stage.actions);
+    let pending = actions.map(|action| {
+        let (object, uid, op) = match action {
+            Action::Delete(delete) => (delete.object.clone(), Some(delete.uid.clone()), Operation::Delete),
+            Action::Apply(apply) => {
+                let op = match apply.reason {
+                    ApplyReason::Create => Operation::Create,
+                    ApplyReason::Recreate => Operation::Recreate,
+                    ApplyReason::Changed | ApplyReason::Resume => Operation::Change,
+                    ApplyReason::Drift { .. } => Operation::Repair,
+                    ApplyReason::Adopt => Operation::Adopt,
+                };
+                (apply.object.reference.clone(), apply.uid.clone(), op)
+            }
+        };
+        ObjectOperation { object, uid, op, fields: Capped::default(), times: 1 }
+    });
+    Capped::all(pending.collect())
+}
+
+/// What was done to an object; none where nothing was.
+fn operation(done: &Done) -> Option<ObjectOperation> {
+    let op = match (&done.outcome, done.action) {
+        (Outcome::Conflict, _) => return None,
+        (Outcome::Refused(_), _) => Operation::Refused,
+        (_, "create") => Operation::Create,
+        (_, "repair") => Operation::Repair,
+        (_, "recreate") => Operation::Recreate,
+        (_, "delete") => Operation::Delete,
+        (_, action) if action == ADOPT => Operation::Adopt,
+        (_, _) => Operation::Change,
+    };
+    let fields = match &done.outcome {
+        Outcome::Unknown(why) => vec![format!("nobody knows whether it was done: {why}")],
+        Outcome::Refused(problem) => vec![problem.message.clone()],
+        Outcome::Done | Outcome::Unchanged | Outcome::Conflict => {
+            done.drift.as_ref().map(|drift| drift.changes.clone()).unwrap_or_default()
+        }
+    };
+    let uid = done.uid().map(str::to_owned);
+    Some(ObjectOperation { object: done.reference.clone(), uid, op, fields: Capped::all(fields), times: 1 })
+}
+
+fn note_repair(outcome: &mut Record, drift: &tidegate_core::status::DriftRecord) {
+    outcome.repairs.total = outcome.repairs.total.saturating_add(1);
+    if outcome.repairs.items.len() >= REPAIRS {
+        return;
+    }
+    outcome.repairs.items.push(Repair {
+        object: drift.object.clone(),
+        changes: Capped::all(drift.changes.clone()),
+        manager: drift.manager.clone(),
+        seen: drift.seen,
+        times: 1,
+    });
+}
