@@ -1,16 +1,22 @@
 //! `tidegate at TIME`: what ran then, by the deploy log.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::ids::short;
-use tidegate_core::ledger::{AppState, At, Image, Record, summary, version};
+use tidegate_core::ledger::{AppState, At, Change, Image, Record, summary, version};
 use tidegate_core::review::visible::visible;
 
 use super::exit::{Exit, Failure};
-use super::ledger::{Clone, brief, in_time, moment, title, unreadable, utc};
+use super::ledger::sheet::person;
+use super::ledger::{Ledger, brief, in_time, moment, title, unreadable, utc};
 use super::options::Global;
 use super::style::{Style, Tone};
-use crate::ledger::{Log, RanAt, at};
+use crate::ledger::{Log, RanAt, Store, StoreError, at};
+
+/// The people behind what ran are looked for in so many records before the time; who stands further back is found by `show`.
+const LOOKED_THROUGH: usize = 5_000;
 
 /// What `--help` says of times and of how it exits.
 const EXITS: &str = "Reads a clone, without a cluster or a daemon: the one that we are in, or what --repo names.
@@ -41,6 +47,8 @@ pub struct AtArgs {
 struct Shown<'a> {
     log: &'a Log,
     answer: RanAt,
+    /// Who changed what in git, by the number of the record.
+    changes: BTreeMap<u64, Change>,
     /// The newest record of the clone.
     newest: Option<Record>,
 }
@@ -53,7 +61,7 @@ pub async fn run(global: &Global, args: AtArgs) -> Result<Exit, Failure> {
 }
 
 fn answer(global: &Global, environment: Option<&str>, time: Timestamp) -> Result<Exit, Failure> {
-    let clone = Clone::open(global)?;
+    let clone = Ledger::open(global)?;
     let style = global.error_style();
     let mut shown = Vec::new();
     for log in clone.select(global, environment)? {
@@ -61,7 +69,8 @@ fn answer(global: &Global, environment: Option<&str>, time: Timestamp) -> Result
         let newest = clone.store.back(log).and_then(|mut back| back.next().transpose());
         let newest = newest.and_then(|step| step.map(|step| step.told()).transpose());
         let newest = newest.map_err(|error| unreadable(style, &error))?.map(|told| told.record);
-        shown.push(Shown { log, answer, newest });
+        let changes = changes(&clone.store, &answer).map_err(|error| unreadable(style, &error))?;
+        shown.push(Shown { log, answer, changes, newest });
     }
     let texts: Vec<String> = shown.iter().map(|shown| text(shown, time, global.style())).collect();
     let data: Vec<Value> = shown.iter().map(data).collect();
@@ -70,8 +79,43 @@ fn answer(global: &Global, environment: Option<&str>, time: Timestamp) -> Result
     Ok(Exit::Ok)
 }
 
+/// Who changed what runs, as the records say that brought it in.
+fn changes(store: &Store, answer: &RanAt) -> Result<BTreeMap<u64, Change>, StoreError> {
+    let RanAt { at, commit } = answer;
+    let mut found = BTreeMap::new();
+    let mut wanted: BTreeSet<u64> = at.state.apps().map(|app| app.seq).collect();
+    for record in &at.under_way {
+        if wanted.remove(&record.seq) {
+            found.extend(record.outcome.change.clone().map(|change| (record.seq, change)));
+        }
+    }
+    let back = commit.map(|commit| store.back_from(commit)).into_iter().flatten();
+    for step in back.take(LOOKED_THROUGH) {
+        if wanted.is_empty() {
+            break;
+        }
+        let step = step?;
+        if step.glance().is_none_or(|glance| wanted.contains(&glance.seq)) {
+            let record = step.told()?.record;
+            if wanted.remove(&record.seq) {
+                found.extend(record.outcome.change.map(|change| (record.seq, change)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// ` (#801, Raj Patel; approved by Jane Doe)`.
+fn people(change: &Change) -> String {
+    let pull_request = change.pr.as_ref().map(|pr| format!("{pr}, ")).unwrap_or_default();
+    let approvers: Vec<&str> = change.approvers.items.iter().map(|name| person(name)).collect();
+    let approved =
+        if approvers.is_empty() { String::new() } else { format!("; approved by {}", approvers.join(", ")) };
+    visible(&format!(" ({pull_request}{}{approved})", person(&change.author)))
+}
+
 fn text(shown: &Shown<'_>, time: Timestamp, style: Style) -> String {
-    let Shown { log, answer: RanAt { at, commit }, newest } = shown;
+    let Shown { log, answer: RanAt { at, commit }, changes, newest } = shown;
     let At { state, last, under_way } = at;
     let mut text = format!("{} at {}\n", style.paint(Tone::Strong, &title(log)), utc(time));
     let names: Vec<String> = state.apps().map(|app| app.app.to_string()).collect();
@@ -79,9 +123,10 @@ fn text(shown: &Shown<'_>, time: Timestamp, style: Style) -> String {
     let longest = |words: &[String]| words.iter().map(|word| word.chars().count()).max().unwrap_or(0);
     let (wide, broad) = (longest(&names), longest(&versions));
     for ((app, name), version) in state.apps().zip(&names).zip(&versions) {
-        let commit = short(&app.running.commit);
+        let commit = visible(short(&app.running.commit));
+        let who = changes.get(&app.seq).map(people).unwrap_or_default();
         text.push_str(&format!(
-            "  {name:<wide$}  {version:<broad$}  commit {commit:<7}  since {}  record #{}\n",
+            "  {name:<wide$}  {version:<broad$}  commit {commit:<7}{who}  since {}  record #{}\n",
             utc(app.since),
             app.seq
         ));
@@ -95,7 +140,7 @@ fn text(shown: &Shown<'_>, time: Timestamp, style: Style) -> String {
         let ended = utc(record.outcome.times.finished);
         text.push_str(&format!("  under way: #{} {what} (ended {ended})\n", record.seq));
     }
-    text.push_str(&source(shown.log, last.as_ref(), *commit, newest.as_ref(), time));
+    text.push_str(&source(log, last.as_ref(), *commit, newest.as_ref(), time));
     text
 }
 
@@ -146,7 +191,7 @@ fn source(
 }
 
 fn data(shown: &Shown<'_>) -> Value {
-    let Shown { log, answer: RanAt { at, commit }, newest } = shown;
+    let Shown { log, answer: RanAt { at, commit }, changes, newest } = shown;
     json!({
         "environment": log.branch.environment,
         "cluster": log.branch.cluster.as_str(),
@@ -155,6 +200,7 @@ fn data(shown: &Shown<'_>) -> Value {
         "record": at.last.as_ref().map(|last| last.id),
         "seq": at.last.as_ref().map(|last| last.seq),
         "apps": at.state.apps().collect::<Vec<_>>(),
+        "changes": changes,
         "underWay": at.under_way,
         "newest": newest.as_ref().map(|newest| json!({
             "record": newest.id, "seq": newest.seq, "finished": newest.outcome.times.finished,

@@ -23,14 +23,14 @@ const FETCH: &str = "if it is kept in this repository, fetch it: \
     else clone the repository that it is kept in, and name the clone with --repo";
 
 /// A clone with logs.
-pub struct Clone {
+pub struct Ledger {
     /// The repository.
     pub store: Store,
     /// Its logs, at least one.
     pub logs: Vec<Log>,
 }
 
-impl Clone {
+impl Ledger {
     /// The clone that is named, else the one that we are in.
     pub fn open(global: &Global) -> Result<Self, Failure> {
         let style = global.error_style();

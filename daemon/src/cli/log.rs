@@ -12,7 +12,7 @@ use tidegate_core::ledger::{Filter, Kind, Record, Result as How};
 use tidegate_core::review::visible::visible;
 
 use super::exit::{Exit, Failure};
-use super::ledger::{Clone, complaint, csv, in_time, moment, sheet, title, unreadable};
+use super::ledger::{Ledger, complaint, csv, in_time, moment, sheet, title, unreadable};
 use super::options::{Global, escaped, print};
 use super::style::{Format, terminal_width};
 use crate::ledger::{Back, Log, Step, Store, StoreError};
@@ -103,7 +103,7 @@ fn read(
     since: Option<Timestamp>,
     until: Option<Timestamp>,
 ) -> Result<Exit, Failure> {
-    let clone = Clone::open(global)?;
+    let clone = Ledger::open(global)?;
     let logs = clone.select(global, args.env.as_deref())?;
     let commit = args.commit.as_deref().map(|text| commit(global, &clone.store, text)).transpose()?;
     let filter = Filter {
@@ -206,10 +206,9 @@ struct Printer<'a> {
 impl<'a> Printer<'a> {
     fn begin(global: &'a Global) -> Self {
         let open = match global.output {
-            Format::Text => String::new(),
+            Format::Text | Format::Jsonl => String::new(),
             Format::Csv => csv::line(&sheet::COLUMNS.map(str::to_owned)),
             Format::Json => "{\"schema\":\"tidegate.log/v1\",\"records\":[".to_owned(),
-            Format::Jsonl => String::new(),
             Format::Yaml => "schema: tidegate.log/v1\nrecords:".to_owned(),
         };
         Self { global, width: terminal_width(), open, count: 0 }

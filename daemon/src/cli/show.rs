@@ -8,7 +8,7 @@ use tidegate_core::render::value_to_yaml;
 use tidegate_core::review::visible::visible;
 
 use super::exit::{Exit, Failure};
-use super::ledger::{Clone, brief, complaint, in_time, title, unreadable, utc};
+use super::ledger::{Ledger, brief, complaint, in_time, title, unreadable, utc};
 use super::options::{Global, escaped, print};
 use super::style::Format;
 use crate::ledger::{Hit, Hits, find, signer_of};
@@ -40,7 +40,7 @@ pub async fn run(global: &Global, args: ShowArgs) -> Result<Exit, Failure> {
 }
 
 fn show(global: &Global, args: &ShowArgs) -> Result<Exit, Failure> {
-    let clone = Clone::open(global)?;
+    let clone = Ledger::open(global)?;
     let style = global.error_style();
     let logs = clone.select(global, args.env.as_deref())?;
     let Hits { hits, total } =

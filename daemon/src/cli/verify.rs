@@ -9,7 +9,7 @@ use tidegate_core::ledger::{Bad, Fault, Fingerprint, Trust};
 use tidegate_core::review::visible::visible;
 
 use super::exit::{Exit, Failure};
-use super::ledger::{Clone, brief, complaint, in_time, title, unreadable, utc};
+use super::ledger::{Ledger, brief, complaint, in_time, title, unreadable, utc};
 use super::options::Global;
 use super::style::{Style, Tone};
 use crate::ledger::{Checked, Log, check, trusted};
@@ -70,7 +70,7 @@ pub async fn run(global: &Global, args: VerifyArgs) -> Result<Exit, Failure> {
 
 fn judge(global: &Global, args: &VerifyArgs) -> Result<Exit, Failure> {
     let keys = args.allowed_signers.as_deref().map(|file| keys(global.error_style(), file)).transpose()?;
-    let clone = Clone::open(global)?;
+    let clone = Ledger::open(global)?;
     let logs = clone.select(global, args.env.as_deref())?;
     let (known, strange) = known(&clone, &logs, &args.tip);
     let mut judged = Vec::new();
@@ -96,8 +96,8 @@ fn judge(global: &Global, args: &VerifyArgs) -> Result<Exit, Failure> {
     for tip in &strange {
         text.push_str(&stranger(tip, style));
     }
-    if all_well {
-        text.push_str(&unproven.iter().map(|line| format!("not proven: {line}\n")).collect::<String>());
+    for line in unproven.iter().filter(|_| all_well) {
+        text.push_str(&format!("not proven: {line}\n"));
     }
     let data = json!({
         "schema": "tidegate.verify/v1",
@@ -126,7 +126,7 @@ fn keys(style: Style, file: &Path) -> Result<BTreeSet<Fingerprint>, Failure> {
 }
 
 /// The known commits of each log, and those that belong to none. Of several logs a commit's own record says which one it claims.
-fn known(clone: &Clone, logs: &[&Log], tips: &[String]) -> (Vec<Vec<ObjectId>>, Vec<String>) {
+fn known(clone: &Ledger, logs: &[&Log], tips: &[String]) -> (Vec<Vec<ObjectId>>, Vec<String>) {
     let mut known = vec![Vec::new(); logs.len()];
     let mut strange = Vec::new();
     for tip in tips {

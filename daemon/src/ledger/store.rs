@@ -227,6 +227,11 @@ impl Store {
         Ok(Back::of(self, self.newest(log)?))
     }
 
+    /// The same from one of its commits on.
+    pub fn back_from(&self, commit: ObjectId) -> Back<'_> {
+        Back::of(self, Some(commit))
+    }
+
     /// The newest commit. Where several branches say which it is, one that holds the others is it; else the first, and the others are
     /// beside it.
     fn newest(&self, log: &Log) -> Result<Option<ObjectId>, StoreError> {

@@ -78,8 +78,8 @@ fn a_record_is_found_by_its_id_its_number_and_its_commit() {
             format!("#{}", record.seq),
             record.seq.to_string(),
             commit.to_string(),
-            commit.to_string()[..12].to_owned(),
-            id[..25].to_owned(),
+            commit.to_hex_with_len(12).to_string(),
+            id.chars().take(25).collect(),
         ];
         for name in names {
             let hits = find(&name);

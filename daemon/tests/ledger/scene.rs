@@ -85,7 +85,9 @@ impl Scene {
     pub fn write_in(&self, cluster: &str, outcomes: &[Outcome]) {
         let cluster = ClusterName { name: cluster.to_owned(), ..Self::cluster() };
         let mut pen = Pen::take(&self.store, self.branch.clone(), cluster).expect("the end of the log");
-        outcomes.iter().for_each(|outcome| drop(self.append(&mut pen, outcome)));
+        for outcome in outcomes {
+            self.append(&mut pen, outcome);
+        }
     }
 
     /// Writes one record; ids differ as long as what is told does.
