@@ -203,7 +203,9 @@ fn a_daemon_killed_at_any_write_of_a_rollout_ends_it_as_it_would_have_and_no_req
     };
     let asked = (0..PLACES).filter(|number| scenarios_of(*number).iter().copied().any(is_asked));
     let mut places: BTreeMap<usize, Place> = asked.map(place).collect();
-    let cases = cases(&recorded(&mut places));
+    let recorded = recorded(&mut places);
+    let of_recordings: usize = recorded.values().map(|ran| ran.guarded).sum();
+    let cases = cases(&recorded);
     if is_full() && places.contains_key(&TAKING_OVER) {
         places.extend([place(PLACES)]);
     }
@@ -214,7 +216,8 @@ fn a_daemon_killed_at_any_write_of_a_rollout_ends_it_as_it_would_have_and_no_req
     let Results { failures, counts, answered, guarded } = run_all(places, chosen);
     say(&format!(
         "kills of a rollout: {count} of {total} (write x moment), {counts:?}, {answered} requests and none failed where it is not \
-         said, {guarded} writes of rollouts and each guarded by what was read, in {} s; TIDEGATE_TEST_SEED={seed}",
+         said, {} writes of rollouts and each guarded by what was read, in {} s; TIDEGATE_TEST_SEED={seed}",
+        of_recordings + guarded,
         start.elapsed().as_secs()
     ));
     assert!(

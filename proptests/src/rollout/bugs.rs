@@ -201,8 +201,7 @@ impl Bug {
                 writes.retain(|write| !matches!(write, Write::Recheck(_)));
             }
             Self::PointerFirst => writes.sort_by_key(is_mark),
-            // What it was shown has a pointer: the pretended one, until something is live.
-            Self::InstallWithoutPointer if objects.record().is_some_and(|record| record.live.is_none()) => {
+            Self::InstallWithoutPointer if objects.pointer.is_none() => {
                 writes.retain(|write| *write != Write::Epoch);
             }
             Self::FollowOneSide => {
@@ -260,9 +259,8 @@ impl Bug {
             | Self::NoMark
             | Self::PointerFirst
             | Self::RenewedVersions
-            | Self::CloseOneSide
-            | Self::InstallWithoutPointer => two,
-            Self::NoDrain | Self::RetryStopped => one,
+            | Self::CloseOneSide => two,
+            Self::NoDrain | Self::InstallWithoutPointer | Self::RetryStopped => one,
             Self::NoRecheck | Self::NoRecheckOfRollBack | Self::RollBackAnywhere => {
                 Limits { flaps: 1, ..one }
             }
@@ -301,6 +299,7 @@ impl Bug {
             | Self::NoRepairWhileHalted
             | Self::RetryStopped
             | Self::RejectedForgets
+            | Self::InstallWithoutPointer
             | Self::RollBackAnywhere
             | Self::InconclusiveStopsGates => true,
             Self::NoEpoch
@@ -318,7 +317,6 @@ impl Bug {
             | Self::UnknownFails
             | Self::UnknownPasses
             | Self::CloseOneSide
-            | Self::InstallWithoutPointer
             | Self::LostPointerIsNew
             | Self::RecreatedEmpty
             | Self::OthersCount
@@ -357,7 +355,6 @@ impl Bug {
             Self::NoEpoch
             | Self::NoRecheck
             | Self::NoRecheckOfRollBack
-            | Self::InstallWithoutPointer
             | Self::OthersCount => "S2:",
             Self::NoDrain
             | Self::LostPointerIsNew
@@ -374,6 +371,7 @@ impl Bug {
             | Self::NoRepairWhileHalted
             | Self::RetryStopped
             | Self::RejectedForgets
+            | Self::InstallWithoutPointer
             | Self::RollBackAnywhere
             | Self::InconclusiveStopsGates => "liveness",
         }
@@ -452,14 +450,13 @@ fn exact_parity(objects: &mut Objects) {
     }
 }
 
-/// The first switch makes it: until then there is no second side, and one daemon alone comes to no harm.
 fn pretend_a_pointer(objects: &mut Objects) {
-    for slot in Slot::ALL {
-        if let Some(held) = &mut objects.slots.get_mut(slot).deployment {
-            held.served = None;
-        }
+    let is_new = Slot::ALL
+        .into_iter()
+        .all(|slot| objects.slots.get(slot).deployment.as_ref().is_none_or(|held| held.served.is_none()));
+    if is_new {
+        objects.pointer = Some(PointerObject { record: Some(installing()), selection: Selection::Nothing });
     }
-    objects.pointer = Some(PointerObject { record: Some(installing()), selection: Selection::Nothing });
 }
 
 /// A closed bake is taken for an open one, and the other slot for the one that traffic came from.
