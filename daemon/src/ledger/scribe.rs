@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tidegate_core::ledger::{Branch, ClusterName, Entry, Fingerprint, RecordId};
+use tidegate_core::ledger::{
+    Branch, ClusterName, Entry, Fingerprint, Kind, Outcome, RecordId, Result as Ended,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -88,13 +90,15 @@ pub struct Scribe<R> {
     local: Option<Local>,
     /// None until it is known where the log goes on.
     pen: Option<Pen>,
+    /// The epoch that was begun because of somebody else, and was said.
+    alarmed: Option<Branch>,
 }
 
 impl<R: Remote> Scribe<R> {
     /// One that has not begun.
     pub fn new(recorder: Recorder, remote: R, desk: Desk, log: LogName, cluster: ClusterName) -> Self {
         let state = watch::Sender::default();
-        Self { recorder, remote, desk, log, cluster, state, local: None, pen: None }
+        Self { recorder, remote, desk, log, cluster, state, local: None, pen: None, alarmed: None }
     }
 
     /// How it stands, and word of every change.
@@ -134,12 +138,13 @@ impl<R: Remote> Scribe<R> {
 
     /// One batch. True when something was pushed, and more may wait.
     async fn round(&mut self) -> Result<bool, Trouble> {
-        let mut waiting = self.recorder.waiting().await;
-        if waiting.is_empty() {
+        if self.recorder.waiting().await.is_empty() {
             return Ok(false);
         }
-        waiting.truncate(BATCH);
         self.take_pen().await?;
+        // Read again: taking the pen may have put something there.
+        let mut waiting = self.recorder.waiting().await;
+        waiting.truncate(BATCH);
         let ids: Vec<RecordId> = waiting.iter().map(|entry| entry.id).collect();
         let branch = self.append(waiting).await?;
         let (Some(local), Some(branch)) = (&mut self.local, branch) else { return Ok(false) };
@@ -152,6 +157,10 @@ impl<R: Remote> Scribe<R> {
                 return Ok(true);
             }
             Answer::Refused { reason } => return Err(Trouble::Refused(reason)),
+        }
+        if local.store()?.own(&branch)?.is_none() {
+            // Everything was written before, on a branch that is left: it is not where anybody looks until a record stands here.
+            return Err(Trouble::Refused(format!("nothing stands on {branch} yet")));
         }
         local.tend(LOOSE).await?;
         self.recorder.pushed(&ids).await?;
@@ -181,10 +190,26 @@ impl<R: Remote> Scribe<R> {
             let alarm = format!(
                 "{branch} of the deploy log is not as it was left ({reason}; found: {found}); records go on to {next}"
             );
-            tracing::error!(environment = %self.recorder.environment(), "{alarm}");
-            self.state.send_modify(|state| state.alarm = Some(alarm));
+            self.pen = Some(local.pen(&adopted, self.cluster.clone())?);
+            return self.alarm(next, alarm).await;
         }
         self.pen = Some(local.pen(&adopted, self.cluster.clone())?);
+        Ok(())
+    }
+
+    /// Says once for each further epoch that somebody else wrote on the one before, in the log itself too. Its record also is what the
+    /// new branch begins with, and what takes along the records that were written on the old one and not pushed.
+    async fn alarm(&mut self, next: &Branch, alarm: String) -> Result<(), Trouble> {
+        if self.alarmed.replace(next.clone()).as_ref() == Some(next) {
+            return Ok(());
+        }
+        tracing::error!(environment = %self.recorder.environment(), "{alarm}");
+        let now = Timestamp::now();
+        let mut outcome = Outcome::begun(Kind::Config, self.recorder.actor(), now, &alarm);
+        outcome.result = Ended::Succeeded;
+        outcome.times.started = None;
+        self.state.send_modify(|state| state.alarm = Some(alarm));
+        Box::pin(self.recorder.put(outcome)).await?;
         Ok(())
     }
 

@@ -265,7 +265,9 @@ fn a_branch_that_somebody_else_wrote_on_is_left_as_it_is_and_the_log_goes_on() {
     });
     let found = logs.run("git", &["--git-dir=log.git", "rev-parse", branch]);
     assert_eq!(found, foreign, "what somebody wrote is not forced over");
-    let records = logs.wait_for(&world, 2);
-    assert_eq!(kinds(&records), ["deploy succeeded"; 2]);
+    let records = logs.wait_for(&world, 3);
+    assert_eq!(kinds(&records), ["deploy succeeded", "deploy succeeded", "config succeeded"]);
+    let alarm = records[2]["reason"].as_str().unwrap();
+    assert!(alarm.contains("is not as it was left"), "{alarm}");
     assert!(daemon.log().contains("is not as it was left"), "{}", daemon.log());
 }

@@ -352,10 +352,7 @@ impl Bug {
             | Self::UnknownPasses
             | Self::TornAnywhere
             | Self::ForgetsPods => "S1:",
-            Self::NoEpoch
-            | Self::NoRecheck
-            | Self::NoRecheckOfRollBack
-            | Self::OthersCount => "S2:",
+            Self::NoEpoch | Self::NoRecheck | Self::NoRecheckOfRollBack | Self::OthersCount => "S2:",
             Self::NoDrain
             | Self::LostPointerIsNew
             | Self::RecreatedEmpty

@@ -12,7 +12,7 @@
 
 mod adopt;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -28,7 +28,7 @@ use adopt::{Mark, decide};
 
 use super::name::LogName;
 use super::pen::Pen;
-use super::remote::{Answer, Push, Remote, RemoteError, TRACKED, tend};
+use super::remote::{Answer, Push, Remote, RemoteError, tend};
 use super::store::{Store, StoreError, failed};
 use crate::source::cache::{remove, sweep};
 use crate::source::error::chain;
@@ -182,8 +182,7 @@ impl Local {
         match adopted {
             Adopted::Ours { branch, remote: _ } => Pen::take(&store, branch.clone(), cluster),
             Adopted::Foreign { branch, found, next, reason: _ } => {
-                let last = self.retreat(&store, branch)?;
-                let mut pen = Pen::take(&store, last, cluster)?;
+                let mut pen = Pen::take(&store, branch.clone(), cluster)?;
                 // `next` is a bounded number of epochs ahead.
                 while pen.branch() != next && pen.branch().epoch < next.epoch {
                     pen.leave(*found)?;
@@ -191,49 +190,6 @@ impl Local {
                 Ok(pen)
             }
         }
-    }
-
-    /// Takes back what was written and not pushed, where a branch is left: nobody will find it there. It is still in the queue, and goes
-    /// to where the log goes on. Answers the branch of the last record that stays.
-    fn retreat(&self, store: &Store, left: &Branch) -> Result<Branch, StoreError> {
-        let what = "take back what was not pushed";
-        let of_log = |(branch, _): &(Branch, ObjectId)| self.log.has(branch);
-        let remote = store.branches(TRACKED)?.into_iter().filter(of_log).map(|(_, tip)| tip);
-        let mut pushed: HashSet<ObjectId> = HashSet::new();
-        for tip in remote.chain(self.mark.as_ref().map(|mark| mark.tip)) {
-            // What somebody has put there may be anything; what was pushed from here is in the mark.
-            for step in store.back_from(tip) {
-                if !step.is_ok_and(|step| pushed.insert(step.id)) {
-                    break;
-                }
-            }
-        }
-        let mut own: Vec<(Branch, ObjectId)> = store.branches(HEADS)?.into_iter().filter(of_log).collect();
-        own.sort();
-        let mut stays: Vec<(Branch, ObjectId)> = Vec::new();
-        for (branch, tip) in own {
-            let mut kept = None;
-            for step in store.back_from(tip) {
-                let id = step?.id;
-                if pushed.contains(&id) {
-                    kept = Some(id);
-                    break;
-                }
-            }
-            let repository = store.repository();
-            let name = format!("{HEADS}{branch}");
-            // The first record of an epoch is the child of the last one of the epoch before, which has a branch of its own.
-            let own_end = kept.filter(|kept| stays.iter().all(|(_, end)| end != kept));
-            if let Some(kept) = own_end {
-                let set = repository.reference(name, kept, PreviousValue::Any, REFLOG);
-                set.map_err(failed(what))?;
-                stays.push((branch, kept));
-            } else {
-                let reference = repository.find_reference(&name).map_err(failed(what))?;
-                reference.delete().map_err(failed(what))?;
-            }
-        }
-        Ok(stays.pop().map_or_else(|| left.clone(), |(branch, _)| branch))
     }
 
     /// Pushes what stands on a branch of ours. Done already where the remote is known to have it.
