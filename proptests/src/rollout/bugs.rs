@@ -7,7 +7,7 @@ use tidegate_core::rollout::{
     Timing, Verdict, Waiting, Write,
 };
 
-use super::objects::{NOW, Objects, Own, PointerObject, installing};
+use super::objects::{NOW, Objects, Own, PointerObject, TICK, installing};
 use super::world::Limits;
 
 /// A mistake.
@@ -201,7 +201,8 @@ impl Bug {
                 writes.retain(|write| !matches!(write, Write::Recheck(_)));
             }
             Self::PointerFirst => writes.sort_by_key(is_mark),
-            Self::InstallWithoutPointer if objects.pointer.is_none() => {
+            // What it was shown has a pointer: the pretended one, until something is live.
+            Self::InstallWithoutPointer if objects.record().is_some_and(|record| record.live.is_none()) => {
                 writes.retain(|write| *write != Write::Epoch);
             }
             Self::FollowOneSide => {
@@ -259,8 +260,9 @@ impl Bug {
             | Self::NoMark
             | Self::PointerFirst
             | Self::RenewedVersions
-            | Self::CloseOneSide => two,
-            Self::NoDrain | Self::InstallWithoutPointer | Self::RetryStopped => one,
+            | Self::CloseOneSide
+            | Self::InstallWithoutPointer => two,
+            Self::NoDrain | Self::RetryStopped => one,
             Self::NoRecheck | Self::NoRecheckOfRollBack | Self::RollBackAnywhere => {
                 Limits { flaps: 1, ..one }
             }
@@ -299,7 +301,6 @@ impl Bug {
             | Self::NoRepairWhileHalted
             | Self::RetryStopped
             | Self::RejectedForgets
-            | Self::InstallWithoutPointer
             | Self::RollBackAnywhere
             | Self::InconclusiveStopsGates => true,
             Self::NoEpoch
@@ -317,6 +318,7 @@ impl Bug {
             | Self::UnknownFails
             | Self::UnknownPasses
             | Self::CloseOneSide
+            | Self::InstallWithoutPointer
             | Self::LostPointerIsNew
             | Self::RecreatedEmpty
             | Self::OthersCount
@@ -325,22 +327,6 @@ impl Bug {
             | Self::FollowOneSide
             | Self::ForgetsPods => false,
         }
-    }
-
-    /// True for those that the issue names one by one.
-    pub fn is_named_by_the_issue(self) -> bool {
-        [
-            Self::NoEpoch,
-            Self::PointerFirst,
-            Self::RenewedVersions,
-            Self::ExactParity,
-            Self::EvidenceOfAnotherRevision,
-            Self::EvidenceOfAnotherBake,
-            Self::NoDrain,
-            Self::NoEmptying,
-            Self::UnknownFails,
-        ]
-        .contains(&self)
     }
 
     /// How the words of the rule begin that it breaks first.
@@ -354,6 +340,7 @@ impl Bug {
             | Self::ForgetsPods => "S1:",
             Self::NoEpoch | Self::NoRecheck | Self::NoRecheckOfRollBack | Self::OthersCount => "S2:",
             Self::NoDrain
+            | Self::InstallWithoutPointer
             | Self::LostPointerIsNew
             | Self::RecreatedEmpty
             | Self::TornWithoutDrain
@@ -368,7 +355,6 @@ impl Bug {
             | Self::NoRepairWhileHalted
             | Self::RetryStopped
             | Self::RejectedForgets
-            | Self::InstallWithoutPointer
             | Self::RollBackAnywhere
             | Self::InconclusiveStopsGates => "liveness",
         }
@@ -447,13 +433,17 @@ fn exact_parity(objects: &mut Objects) {
     }
 }
 
+/// The first switch makes it: until then there is no second side, and one daemon alone comes to no harm.
 fn pretend_a_pointer(objects: &mut Objects) {
-    let is_new = Slot::ALL
-        .into_iter()
-        .all(|slot| objects.slots.get(slot).deployment.as_ref().is_none_or(|held| held.served.is_none()));
-    if is_new {
-        objects.pointer = Some(PointerObject { record: Some(installing()), selection: Selection::Nothing });
+    for slot in Slot::ALL {
+        if let Some(held) = &mut objects.slots.get_mut(slot).deployment {
+            held.served = None;
+        }
     }
+    // Nothing has had traffic: there is no drain to wait for.
+    let long_ago = NOW.checked_sub(TICK * 3).unwrap_or(NOW);
+    let record = Record { switched_at: long_ago, settled_at: Some(long_ago), ..installing() };
+    objects.pointer = Some(PointerObject { record: Some(record), selection: Selection::Nothing });
 }
 
 /// A closed bake is taken for an open one, and the other slot for the one that traffic came from.
