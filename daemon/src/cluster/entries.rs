@@ -76,6 +76,13 @@ impl Entries {
         )))
     }
 
+    /// One of them; none where it is gone.
+    pub async fn read(&self, id: RecordId) -> Result<Option<StoredEntry>, CallError> {
+        let name = name(id);
+        let object = repeated(|| self.api.get_opt(&name)).await?;
+        object.map(|object| parse(&object).map_err(CallError::Damaged)).transpose()
+    }
+
     /// Makes one. One that is there already is left as it is, and told by its version: its id is of this run alone.
     pub async fn create(&self, entry: &Entry) -> Result<String, CallError> {
         let name = name(entry.id);

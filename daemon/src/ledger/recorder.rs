@@ -106,7 +106,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Something that was over as soon as it was known.
+    /// Something that was over as soon as it was known. Whoever may have to try again gives it an id by [`Self::end`].
     pub async fn put(&self, outcome: Outcome) -> Result<(), CallError> {
         self.end(fresh_id(Timestamp::now()), outcome).await
     }
@@ -162,10 +162,17 @@ impl Recorder {
         entry.shrink().map_err(|error| CallError::Server(error.to_string()))?;
         // One write after the other: a lane's and a workload's would else make two gaps of one.
         let mut held = self.0.held.lock().await;
-        let written = match held.versions.get(&entry.id) {
+        let mut written = match held.versions.get(&entry.id) {
             Some(version) => self.0.entries.update(&entry, version).await,
             None => self.0.entries.create(&entry).await,
         };
+        // A write of ours whose answer was lost has changed the version, too.
+        if let Err(CallError::Conflict(_)) = &written
+            && let Some(there) = self.0.entries.read(entry.id).await?
+            && there.entry.run == self.0.run
+        {
+            written = self.0.entries.update(&entry, &there.version).await;
+        }
         match written {
             Ok(version) => {
                 held.versions.insert(entry.id, version);

@@ -28,7 +28,7 @@ use crate::cluster::connect::Access;
 use crate::cluster::entries::Entries;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::Suspension;
-use crate::ledger::{Desk, GitRemote, LogName, Pushed, Recorder, RemoteConfig, Scribe, signer};
+use crate::ledger::{Desk, GitRemote, LogName, Pushed, Recorder, RemoteConfig, Scribe, fresh_id, signer};
 use crate::source::{CommitInfo, Revision};
 use crate::world::DesiredSet;
 
@@ -45,8 +45,6 @@ const UID_DIGITS: usize = 8;
 /// What all lanes need to write records.
 #[derive(Clone)]
 pub struct LedgerSettings {
-    /// This run of the daemon.
-    pub run: RunId,
     /// Who writes.
     pub actor: Actor,
     /// The source repository, as people know it, without credentials.
@@ -70,9 +68,9 @@ pub struct Log {
     deploy: Option<Open>,
     drift: Option<Open>,
     /// What people have ordered, until it is written down.
-    orders: Vec<Order>,
+    orders: Vec<(RecordId, Order)>,
     /// The inputs that could not be applied and were written down last.
-    rejected: Option<Digest>,
+    rejected: Option<Rejected>,
     /// Since when the last suspension holds that was written down.
     suspended: Option<Timestamp>,
 }
@@ -83,6 +81,13 @@ struct Asked<'a> {
     info: Option<&'a CommitInfo>,
     path: String,
     plan: Option<Digest>,
+}
+
+/// Inputs that could not be applied, and their record: the same one, however often it is tried to write it.
+struct Rejected {
+    inputs: Digest,
+    id: RecordId,
+    is_told: bool,
 }
 
 /// An operation that is under way.
@@ -100,7 +105,8 @@ impl Lane {
             return;
         };
         let entries = Entries::new(cluster.client.clone(), self.name.clone());
-        let (run, actor) = (settings.run.clone(), settings.actor.clone());
+        // A new one with each opening: what was left under way when the environment was another daemon's is nobody's, too.
+        let (run, actor) = (RunId(fresh_id(Timestamp::now()).to_string()), settings.actor.clone());
         let opened = Recorder::open(entries, self.name.clone(), run, actor).await;
         let uid = cluster_uid(cluster).await;
         match opened.and_then(|recorder| Ok((recorder, uid?))) {
@@ -191,8 +197,19 @@ impl Lane {
         self.log_close(How::Superseded, reason, None).await
     }
 
-    /// What came of a plan's actions.
-    pub(super) fn log_after(&mut self, desired: &DesiredSet, done: &[Done]) {
+    /// What came of a plan's actions. Repairs are noted at once: their record may be minutes away, and a daemon that ends until then
+    /// must not leave as cut short what was done.
+    pub(super) async fn log_after(&mut self, desired: &DesiredSet, done: &[Done]) -> Result<(), CallError> {
+        self.log_done(desired, done);
+        let (Some(recorder), Some(open), None) = (&self.log.recorder, &self.log.drift, &self.log.deploy)
+        else {
+            return Ok(());
+        };
+        let noted = recorder.note(open.id, open.outcome.clone(), Capped::default()).await;
+        self.tolerate(noted)
+    }
+
+    fn log_done(&mut self, desired: &DesiredSet, done: &[Done]) {
         let commit = desired.revision.id();
         let Log { deploy, drift, .. } = &mut self.log;
         let Some(open) = deploy.as_mut().or(drift.as_mut()) else { return };
@@ -272,7 +289,7 @@ impl Lane {
     /// A person has lifted a suspension, or let a rewound branch be followed.
     pub(super) fn log_order(&mut self, order: Order) {
         if self.log.recorder.is_some() && self.log.orders.len() < ORDERS {
-            self.log.orders.push(order);
+            self.log.orders.push((fresh_id(Timestamp::now()), order));
         }
     }
 
@@ -290,13 +307,13 @@ impl Lane {
     async fn log_orders(&mut self) -> Result<(), CallError> {
         self.log_suspension();
         let Some(recorder) = self.log.recorder.clone() else { return Ok(()) };
-        while let Some(order) = self.log.orders.first().cloned() {
+        while let Some((id, order)) = self.log.orders.first().cloned() {
             let now = Timestamp::now();
             let mut outcome = Record::begun(Kind::BreakGlass, recorder.actor(), order.at, "");
             let reason = format!("{} by {}", order.command, order.by);
             outcome = outcome.ended(How::Succeeded, reason, now);
             outcome.order = Some(order);
-            let written = recorder.put(outcome).await;
+            let written = recorder.end(id, outcome).await;
             self.tolerate(written)?;
             self.log.orders.remove(0);
         }
@@ -310,7 +327,15 @@ impl Lane {
         };
         let rejected = self.rejected_inputs(wanted);
         let on_record = self.memory.written.as_ref().and_then(|record| record.rejected_inputs.clone());
-        if rejected.is_none() || rejected == on_record || rejected == self.log.rejected {
+        let is_new = rejected != on_record;
+        let Some(inputs) = rejected.filter(|_| is_new) else { return Ok(()) };
+        let known = self.log.rejected.take().filter(|known| known.inputs == inputs);
+        let Rejected { inputs, id, is_told } = known.unwrap_or_else(|| {
+            let id = fresh_id(Timestamp::now());
+            Rejected { inputs, id, is_told: false }
+        });
+        self.log.rejected = Some(Rejected { inputs: inputs.clone(), id, is_told });
+        if is_told {
             return Ok(());
         }
         let asked = Asked {
@@ -332,9 +357,10 @@ impl Lane {
             .collect();
         outcome.code = told.first().map(|first| first.of.clone());
         outcome.evidence = Capped::all(told);
-        let written = recorder.put(outcome).await;
-        self.log.rejected = rejected;
-        self.tolerate(written)
+        let written = recorder.end(id, outcome).await;
+        self.tolerate(written)?;
+        self.log.rejected = Some(Rejected { inputs, id, is_told: true });
+        Ok(())
     }
 
     /// Everything that the environment owned is gone, and its parent with it.

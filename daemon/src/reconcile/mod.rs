@@ -356,8 +356,9 @@ impl Lane {
         let superseded = || lane::superseded(&target, desired);
         let done = execution.run(plan, &mut inventory, superseded).await;
         self.memory.inventory = Some((inventory, stored));
-        self.log_after(desired, &done);
+        let noted = Box::pin(self.log_after(desired, &done)).await;
         self.account(cluster, plan, done);
+        noted?;
         Ok(())
     }
 }

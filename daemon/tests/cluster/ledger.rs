@@ -237,6 +237,30 @@ fn a_daemon_that_is_killed_in_the_middle_leaves_a_record_that_says_what_was_foun
 }
 
 #[test]
+fn a_repair_is_told_as_one_though_the_daemon_is_killed_before_its_record_is_due() {
+    let (world, logs) = (World::new("log-repaired"), Logs::new());
+    clean(&world);
+    let mut daemon = logs.daemon(&world, &[]);
+    let prices = config_map("prices", "rooms", "3");
+    let environment = world.environment("");
+    let files = [("environment.yaml", environment.as_str()), ("prices.yaml", prices.as_str())];
+    let commit = world.commit("prices", &files);
+    world.wait_for("live", &commit);
+    world.kube.must(&["patch", "configmap", "prices", "-n", &world.name, "-p", r#"{"data":{"rooms":"9"}}"#]);
+    eventually("the repair is noted in the cluster", || {
+        let entries = queued(&world);
+        let noted =
+            |entry: &Value| entry["stage"]["is"] == "underWay" && entry["outcome"]["repairs"]["total"] == 1;
+        check(entries.iter().any(noted), format!("{entries:#?}"))
+    });
+    daemon.kill();
+    daemon.restart();
+    let records = logs.wait_for(&world, 2);
+    assert_eq!(kinds(&records), ["deploy succeeded", "drift succeeded"], "{records:#?}");
+    assert_eq!(records[1]["repairs"]["items"][0]["ref"]["name"], "prices");
+}
+
+#[test]
 fn a_branch_that_somebody_else_wrote_on_is_left_as_it_is_and_the_log_goes_on() {
     let (world, logs) = (World::new("log-foreign"), Logs::new());
     clean(&world);

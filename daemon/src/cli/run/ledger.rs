@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_core::ledger::{Actor, RunId};
+use tidegate_core::ledger::Actor;
 
 use super::super::exit::{Exit, Failure};
 use super::super::options::duration;
 use super::credentials;
-use crate::ledger::{Desk, RemoteConfig, SigningKey, fresh_id, trusted};
+use crate::ledger::{Desk, RemoteConfig, SigningKey, trusted};
 use crate::reconcile::LedgerSettings;
 use crate::source::{Credentials, Origin, PlainHttp, Secret, SourceUrl, SshSettings, Token};
 
@@ -105,7 +105,6 @@ impl LedgerArgs {
             Origin::Folder(config) => config.path.display().to_string(),
         };
         Ok(Some(LedgerSettings {
-            run: RunId(fresh_id(jiff::Timestamp::now()).to_string()),
             actor: Actor {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 replica: replica.to_owned(),
