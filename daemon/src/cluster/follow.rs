@@ -20,7 +20,7 @@ use tidegate_core::object::{Gvk, ObjectId, Scope};
 use tidegate_core::observed::LiveObject;
 use tidegate_core::schedule::Backoff;
 use tidegate_core::summarize::{Detail, detail_of, id_of, summarize};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::call::chain;
@@ -50,6 +50,8 @@ pub struct Follower {
     pub coverage: Coverage,
     /// Where the watch stands.
     pub phase: watch::Sender<Phase>,
+    /// Told when the kind is served again.
+    pub again: Arc<Notify>,
 }
 
 /// Why a watch cannot go on as it is. Everything else (lost connections, expired versions) is mended within the stream.
@@ -99,7 +101,12 @@ impl Follower {
                     }
                 }
             }
-            sleep(RETRY.delay(failures, crate::run::jitter())).await;
+            // A kind that is there again is watched again: its objects are repaired from then on.
+            sleep(RETRY.base).await;
+            tokio::select! {
+                () = sleep(RETRY.delay(failures, crate::run::jitter()).saturating_sub(RETRY.base)) => {}
+                () = self.again.notified() => failures = 1,
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 use tidegate_core::object::Gvk;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::coverage::Coverage;
@@ -58,6 +58,7 @@ struct Running {
 struct Entry {
     task: AbortHandle,
     phase: watch::Receiver<Phase>,
+    again: Arc<Notify>,
     since: Instant,
     wanted: Instant,
 }
@@ -138,6 +139,9 @@ impl Watches {
             && !entry.task.is_finished()
         {
             entry.wanted = Instant::now();
+            if entry.phase() == Phase::NotServed {
+                entry.again.notify_one();
+            }
             return Some(entry.phase());
         }
         if running.watches.len() >= WATCHES_CAP {
@@ -151,16 +155,18 @@ impl Watches {
             return None;
         }
         let (phase, seen) = watch::channel(Phase::Starting);
+        let again = Arc::new(Notify::new());
         let follower = Follower {
             client: self.client.clone(),
             store: self.store.clone(),
             kinds: self.kinds.clone(),
             coverage: coverage.clone(),
             phase,
+            again: again.clone(),
         };
         let task = tokio::spawn(follower.run(gvk.clone(), kind.clone())).abort_handle();
         let now = Instant::now();
-        running.watches.insert(coverage, Entry { task, phase: seen, since: now, wanted: now });
+        running.watches.insert(coverage, Entry { task, phase: seen, again, since: now, wanted: now });
         Some(Phase::Starting)
     }
 

@@ -10,17 +10,20 @@
 //! | `back`, `at`, `find` | the way back through a log; what ran at a time; one record |
 //! | `pen` | appends records to one log |
 //! | `scribe` | the task that brings what waits in the cluster into git |
+//! | `clerk` | how an outcome begins: what git says of whoever asked |
 //! | `recorder` | what happens to an environment, taken down in the cluster before it is in git |
 //! | `check` | every commit of a log held against what was written |
 //! | `name` | which log: one environment in one cluster |
 //! | [`remote`] | the seam to where logs are pushed, and the `git` program behind it |
 //! | [`local`] | the repository of one log on this machine: made, locked, kept small; whether what the remote has is ours |
 //!
-//! The queue itself stands in the cluster (`cluster/entries`), and what goes into it is the lanes' (`reconcile/ledger`).
+//! The queue itself stands in the cluster (`cluster/entries`), and what goes into it is the lanes' (`reconcile/ledger`,
+//! `rollout/journal`).
 
 mod at;
 mod back;
 mod check;
+mod clerk;
 mod commit;
 mod files;
 mod find;
@@ -36,6 +39,7 @@ mod store;
 pub use at::{RanAt, at};
 pub use back::{Back, Step};
 pub use check::{Checked, check, signer_of};
+pub use clerk::{Asked, Clerk};
 pub use find::{Hit, Hits, find};
 pub use key::{KeyError, SigningKey, signer, trusted};
 pub use local::{Adopted, Local, LocalError};

@@ -3,23 +3,26 @@
 //!
 //! An entry that another daemon has changed meanwhile is that one's: this one lets go of it, because both would tell the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
 use jiff::Timestamp;
 use tidegate_core::ids::EnvironmentName;
 use tidegate_core::ledger::{
-    Actor, Capped, Entry, ObjectOperation, Outcome, Put, Queue, RecordId, RunId, Stage,
+    Actor, AppName, Capped, Entry, ObjectOperation, Outcome, Put, Queue, RecordId, RunId, Stage,
 };
 use tokio::sync::{Mutex, Notify};
 
 use crate::cluster::call::CallError;
 use crate::cluster::entries::Entries;
 
-/// Takes down what happens to one environment.
+/// Takes down what happens to one environment, or to one workload of it.
 #[derive(Clone)]
-pub struct Recorder(Arc<Shared>);
+pub struct Recorder {
+    shared: Arc<Shared>,
+    workload: Option<AppName>,
+}
 
 struct Shared {
     environment: EnvironmentName,
@@ -50,22 +53,38 @@ impl Recorder {
         let queue = Queue::of(stored.into_iter().map(|stored| stored.entry));
         let held = Mutex::new(Held { queue, versions });
         let changed = Notify::new();
-        Ok(Self(Arc::new(Shared { environment, entries, run, actor, held, changed })))
+        let shared = Arc::new(Shared { environment, entries, run, actor, held, changed });
+        Ok(Self { shared, workload: None })
+    }
+
+    /// The same for one of its workloads.
+    #[must_use]
+    pub fn about(&self, workload: AppName) -> Self {
+        Self { workload: Some(workload), ..self.clone() }
     }
 
     /// The environment.
     pub fn environment(&self) -> &EnvironmentName {
-        &self.0.environment
+        &self.shared.environment
     }
 
     /// Who writes.
     pub fn actor(&self) -> Actor {
-        self.0.actor.clone()
+        self.shared.actor.clone()
     }
 
-    /// What another run of a daemon left under way.
+    /// What another run of a daemon left under way of this workload, or of the environment itself.
     pub async fn left(&self) -> Vec<Entry> {
-        self.0.held.lock().await.queue.left_by_others(&self.0.run)
+        let mut left = self.shared.held.lock().await.queue.left_by_others(&self.shared.run);
+        left.retain(|entry| entry.workload == self.workload);
+        left
+    }
+
+    /// The same of workloads that are none of these any more: nobody else closes it.
+    pub async fn left_beside(&self, workloads: &BTreeSet<String>) -> Vec<Entry> {
+        let mut left = self.shared.held.lock().await.queue.left_by_others(&self.shared.run);
+        left.retain(|entry| entry.workload.as_ref().is_some_and(|app| !workloads.contains(app.as_str())));
+        left
     }
 
     /// Something is about to be done: written before its first change.
@@ -75,9 +94,7 @@ impl Recorder {
         pending: Capped<ObjectOperation>,
     ) -> Result<RecordId, CallError> {
         let id = fresh_id(Timestamp::now());
-        let stage = Stage::UnderWay { pending };
-        let entry = Entry { stage, ..Entry::begun(id, self.0.run.clone(), outcome) };
-        Box::pin(self.write(entry)).await?;
+        self.note(id, outcome, pending).await?;
         Ok(id)
     }
 
@@ -89,7 +106,7 @@ impl Recorder {
         pending: Capped<ObjectOperation>,
     ) -> Result<(), CallError> {
         let stage = Stage::UnderWay { pending };
-        let entry = Entry { stage, ..Entry::begun(id, self.0.run.clone(), outcome) };
+        let entry = Entry { stage, ..self.entry(id, outcome) };
         Box::pin(self.write(entry)).await
     }
 
@@ -98,11 +115,10 @@ impl Recorder {
         let mut parts = outcome.parts().into_iter();
         let Some(first) = parts.next() else { return Ok(()) };
         for (part, number) in parts.zip(1_u32..) {
-            let part = Entry::begun(id.after(number), self.0.run.clone(), part);
-            Box::pin(self.close(part)).await?;
+            Box::pin(self.close(self.entry(id.after(number), part))).await?;
         }
-        Box::pin(self.close(Entry::begun(id, self.0.run.clone(), first))).await?;
-        self.0.changed.notify_one();
+        Box::pin(self.close(self.entry(id, first))).await?;
+        self.shared.changed.notify_one();
         Ok(())
     }
 
@@ -120,14 +136,14 @@ impl Recorder {
 
     /// What waits for git, in its order.
     pub async fn waiting(&self) -> Vec<Entry> {
-        self.0.held.lock().await.queue.waiting().into_iter().cloned().collect()
+        self.shared.held.lock().await.queue.waiting().into_iter().cloned().collect()
     }
 
     /// These are in git.
     pub async fn pushed(&self, ids: &[RecordId]) -> Result<(), CallError> {
         for id in ids {
-            self.0.entries.delete(*id).await?;
-            let mut held = self.0.held.lock().await;
+            self.shared.entries.delete(*id).await?;
+            let mut held = self.shared.held.lock().await;
             held.queue.remove(*id);
             held.versions.remove(id);
         }
@@ -136,23 +152,27 @@ impl Recorder {
 
     /// Returns when something new waits.
     pub async fn changed(&self) {
-        self.0.changed.notified().await;
+        self.shared.changed.notified().await;
+    }
+
+    fn entry(&self, id: RecordId, outcome: Outcome) -> Entry {
+        Entry { workload: self.workload.clone(), ..Entry::begun(id, self.shared.run.clone(), outcome) }
     }
 
     async fn close(&self, entry: Entry) -> Result<(), CallError> {
         let now = Timestamp::now();
         let id = entry.id;
-        let put = self.0.held.lock().await.queue.put(entry.over(), fresh_id(now), now);
+        let put = self.shared.held.lock().await.queue.put(entry.over(), fresh_id(now), now);
         match put {
             Put::Keep(entry) => self.write(entry).await,
             Put::Fold(gap) => {
                 tracing::error!(
-                    environment = %self.0.environment, lost = gap.outcome.gap.as_ref().map_or(0, |gap| gap.count),
+                    environment = %self.shared.environment, lost = gap.outcome.gap.as_ref().map_or(0, |gap| gap.count),
                     "the deploy log's queue is full: what happens is counted, and its record is lost"
                 );
                 self.write(gap).await?;
-                self.0.entries.delete(id).await?;
-                self.0.held.lock().await.versions.remove(&id);
+                self.shared.entries.delete(id).await?;
+                self.shared.held.lock().await.versions.remove(&id);
                 Ok(())
             }
         }
@@ -161,17 +181,17 @@ impl Recorder {
     async fn write(&self, mut entry: Entry) -> Result<(), CallError> {
         entry.shrink().map_err(|error| CallError::Server(error.to_string()))?;
         // One write after the other: a lane's and a workload's would else make two gaps of one.
-        let mut held = self.0.held.lock().await;
+        let mut held = self.shared.held.lock().await;
         let mut written = match held.versions.get(&entry.id) {
-            Some(version) => self.0.entries.update(&entry, version).await,
-            None => self.0.entries.create(&entry).await,
+            Some(version) => self.shared.entries.update(&entry, version).await,
+            None => self.shared.entries.create(&entry).await,
         };
         // A write of ours whose answer was lost has changed the version, too.
         if let Err(CallError::Conflict(_)) = &written
-            && let Some(there) = self.0.entries.read(entry.id).await?
-            && there.entry.run == self.0.run
+            && let Some(there) = self.shared.entries.read(entry.id).await?
+            && there.entry.run == self.shared.run
         {
-            written = self.0.entries.update(&entry, &there.version).await;
+            written = self.shared.entries.update(&entry, &there.version).await;
         }
         match written {
             Ok(version) => {
@@ -181,7 +201,7 @@ impl Recorder {
             }
             Err(CallError::Conflict(_) | CallError::NotFound(_)) => {
                 tracing::warn!(
-                    environment = %self.0.environment, id = %entry.id,
+                    environment = %self.shared.environment, id = %entry.id,
                     "another daemon has taken over an entry of the deploy log"
                 );
                 held.versions.remove(&entry.id);

@@ -3,6 +3,7 @@
 //! Which outcome an operation has is the core's (`ledger::end`); where entries are kept is the recorder's. Without a log nothing here
 //! does anything. The log never holds a pass up: where the cluster refuses an entry, that is said, and the pass goes on.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,9 +11,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use tidegate_core::ids::{CommitId, Digest};
 use tidegate_core::ledger::{
-    self, Actor, Capped, Change, ClusterLabel, ClusterName, Entry, Evidence, Included, Kind, ObjectOperation,
-    Operation, Order, Outcome as Record, PlanReference, RecordId, Repair, Result as How, RunId, Source,
-    Standing, Verified, note_app, running,
+    self, Actor, Capped, ClusterLabel, ClusterName, Evidence, Included, Kind, ObjectOperation, Operation,
+    Order, Outcome as Record, RecordId, Repair, Result as How, RunId, Standing, note_app, running,
 };
 use tidegate_core::outcome::Outcome;
 use tidegate_core::plan::{Action, ApplyReason, Plan};
@@ -22,14 +22,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::execute::{ADOPT, Done};
 use super::lane::{Lane, Wanted};
+use super::rollouts::key_of;
 use super::standings::Standings;
 use crate::cluster::call::{CallError, repeated};
 use crate::cluster::connect::Access;
 use crate::cluster::entries::Entries;
 use crate::cluster::handle::Cluster;
 use crate::cluster::parent::Suspension;
-use crate::ledger::{Desk, GitRemote, LogName, Pushed, Recorder, RemoteConfig, Scribe, fresh_id, signer};
-use crate::source::{CommitInfo, Revision};
+use crate::ledger::{
+    Asked, Clerk, Desk, GitRemote, LogName, Pushed, Recorder, RemoteConfig, Scribe, fresh_id,
+};
+use crate::source::Revision;
 use crate::world::DesiredSet;
 
 /// So many repairs are held of one record; of more only the number.
@@ -63,8 +66,8 @@ pub struct Log {
     recorder: Option<Recorder>,
     /// How far git is, and what ends the task that brings it there.
     scribe: Option<(watch::Receiver<Pushed>, DropGuard)>,
-    /// What another run left under way, until it was seen what became of it.
-    left: Vec<Entry>,
+    /// What another run left under way is closed.
+    is_found: bool,
     deploy: Option<Open>,
     drift: Option<Open>,
     /// What people have ordered, until it is written down.
@@ -73,14 +76,6 @@ pub struct Log {
     rejected: Option<Rejected>,
     /// Since when the last suspension holds that was written down.
     suspended: Option<Timestamp>,
-}
-
-/// What git asks for, and where it says so.
-struct Asked<'a> {
-    revision: &'a Revision,
-    info: Option<&'a CommitInfo>,
-    path: String,
-    plan: Option<Digest>,
 }
 
 /// Inputs that could not be applied, and their record: the same one, however often it is tried to write it.
@@ -111,7 +106,6 @@ impl Lane {
         let uid = cluster_uid(cluster).await;
         match opened.and_then(|recorder| Ok((recorder, uid?))) {
             Ok((recorder, uid)) => {
-                self.log.left = recorder.left().await;
                 self.log.recorder = Some(recorder.clone());
                 self.start_scribe(settings, recorder, uid);
             }
@@ -138,26 +132,30 @@ impl Lane {
     }
 
     /// What another run left under way is closed, with what is to be done as the cluster was found.
-    pub(super) async fn log_found(&mut self, plan: &Plan) -> Result<(), CallError> {
-        let Some(recorder) = self.log.recorder.clone().filter(|_| !self.log.left.is_empty()) else {
+    pub(super) async fn log_found(&mut self, desired: &DesiredSet, plan: &Plan) -> Result<(), CallError> {
+        let Some(recorder) = self.log.recorder.clone().filter(|_| !self.log.is_found) else {
             return Ok(());
         };
+        let workloads = desired.workloads.iter().map(|workload| key_of(workload));
+        let workloads: BTreeSet<String> = self.known_workloads().into_iter().chain(workloads).collect();
+        let left = recorder.left().await.into_iter().chain(recorder.left_beside(&workloads).await);
         let found = if plan.stages.is_empty() {
             "everything is as git asks".to_owned()
         } else {
             format!("to be done: {}", plan.summary())
         };
-        for entry in self.log.left.clone() {
+        for entry in left {
             let written = recorder.interrupt(entry, &found).await;
             self.tolerate(written)?;
         }
-        self.log.left.clear();
+        self.log.is_found = true;
         Ok(())
     }
 
     /// A plan is about to be carried out.
     pub(super) async fn log_before(&mut self, desired: &DesiredSet, plan: &Plan) -> Result<(), CallError> {
-        let Some(recorder) = self.log.recorder.clone() else { return Ok(()) };
+        let Some(clerk) = self.clerk() else { return Ok(()) };
+        let recorder = clerk.recorder.clone();
         let pending = pending_of(plan);
         self.log_superseded(desired).await?;
         let is_upkeep = self.log.deploy.is_none() && self.is_applied(desired);
@@ -172,13 +170,7 @@ impl Lane {
             (false, Some(_)) => Kind::Rollback,
             (false, None) => Kind::Deploy,
         };
-        let asked = Asked {
-            revision: &desired.revision,
-            info: desired.info.as_deref(),
-            path: format!("{}{}", desired.prefix, desired.environment.folder),
-            plan: Some(desired.plan_id.clone()),
-        };
-        let outcome = self.outcome(&recorder, &asked, kind).await;
+        let outcome = self.outcome(&clerk, &self.who_asks(desired), kind).await;
         let begun = recorder.begin(outcome.clone(), pending).await;
         let Some(id) = self.tolerate_with(begun)? else { return Ok(()) };
         let open = Open { id, inputs: desired.inputs.clone(), outcome, begun: Instant::now() };
@@ -322,7 +314,7 @@ impl Lane {
 
     /// A commit that cannot be applied as it stands: told once, whoever tells it.
     async fn log_rejected(&mut self, wanted: &Wanted, standings: &Standings) -> Result<(), CallError> {
-        let (Some(recorder), Wanted::Present(target)) = (self.log.recorder.clone(), wanted) else {
+        let (Some(clerk), Wanted::Present(target)) = (self.clerk(), wanted) else {
             return Ok(());
         };
         let rejected = self.rejected_inputs(wanted);
@@ -339,12 +331,15 @@ impl Lane {
             return Ok(());
         }
         let asked = Asked {
-            revision: &target.revision,
-            info: target.info.as_deref(),
+            revision: target.revision.clone(),
+            info: target.info.clone(),
             path: format!("{}environments/{}", target.prefix, target.name),
             plan: None,
+            seen: self.memory.progress.seen,
+            is_rollback: false,
+            is_applied: false,
         };
-        let outcome = self.outcome(&recorder, &asked, Kind::Deploy).await;
+        let outcome = self.outcome(&clerk, &asked, Kind::Deploy).await;
         let mut outcome = outcome.ended(How::Failed, standings.reason.clone(), Timestamp::now());
         outcome.times.started = None;
         let errors = standings.problems.iter().filter(|problem| problem.is_error());
@@ -357,7 +352,7 @@ impl Lane {
             .collect();
         outcome.code = told.first().map(|first| first.of.clone());
         outcome.evidence = Capped::all(told);
-        let written = recorder.end(id, outcome).await;
+        let written = clerk.recorder.end(id, outcome).await;
         self.tolerate(written)?;
         self.log.rejected = Some(Rejected { inputs, id, is_told: true });
         Ok(())
@@ -407,36 +402,32 @@ impl Lane {
     }
 
     /// What is known of an operation as it begins.
-    async fn outcome(&self, recorder: &Recorder, asked: &Asked<'_>, kind: Kind) -> Record {
-        let Asked { revision, info, path, plan } = asked;
-        let now = Timestamp::now();
-        let mut outcome = Record::begun(kind, recorder.actor(), now, "under way");
-        outcome.plan = plan.clone().map(|id| PlanReference { id });
-        outcome.times.seen = self.memory.progress.seen;
-        outcome.times.committed = info.map(|info| info.author_time);
-        let mut source = Source {
-            repo: self.shared.ledger.as_ref().map(|settings| settings.repo.clone()).unwrap_or_default(),
-            commit: revision.id(),
-            subject: info.map(|info| info.subject.clone()).unwrap_or_default(),
-            tree: None,
-            path: path.clone(),
-            signer: None,
-            verified: Verified::NotChecked,
-        };
-        if let Some(commit) = revision.commit()
-            && let Ok(facts) = self.shared.source.commit_facts(commit).await
-        {
-            source.tree = Some(facts.tree);
-            (source.signer, source.verified) = seen_signature(facts.signature.as_ref());
-            let is_merge = facts.facts.merged.is_some();
-            outcome.times.merged = info.filter(|_| is_merge).map(|info| info.committer_time);
-            outcome.change = Some(Change::of(&facts.facts));
-        }
+    async fn outcome(&self, clerk: &Clerk, asked: &Asked, kind: Kind) -> Record {
+        let mut outcome = clerk.begin(asked, kind).await;
         if kind == Kind::Deploy {
-            outcome.includes = self.includes(revision).await;
+            outcome.includes = self.includes(&asked.revision).await;
         }
-        outcome.source = Some(source);
         outcome
+    }
+
+    /// What is needed to begin records; none where there is no log.
+    pub(super) fn clerk(&self) -> Option<Clerk> {
+        let (recorder, settings) = (self.log.recorder.clone()?, self.shared.ledger.as_ref()?);
+        let source = self.shared.source.clone();
+        Some(Clerk { recorder, source, repo: settings.repo.clone(), coalesce: settings.coalesce })
+    }
+
+    /// What git asks for with these objects.
+    pub(super) fn who_asks(&self, desired: &DesiredSet) -> Asked {
+        Asked {
+            revision: desired.revision.clone(),
+            info: desired.info.clone(),
+            path: format!("{}{}", desired.prefix, desired.environment.folder),
+            plan: Some(desired.plan_id.clone()),
+            seen: self.memory.progress.seen,
+            is_rollback: self.hold().is_some(),
+            is_applied: self.is_applied(desired),
+        }
     }
 
     /// The commits since the one that was applied last, which were never live by themselves.
@@ -474,16 +465,6 @@ impl Lane {
 
     fn log_trouble(&self, error: &CallError) {
         tracing::error!(environment = %self.name, %error, "the deploy log cannot be written");
-    }
-}
-
-/// What a commit's signature shows without a list of keys that are trusted: who made it, or that it is of other bytes.
-fn seen_signature(signature: Option<&crate::source::Signed>) -> (Option<String>, Verified) {
-    let Some(signature) = signature else { return (None, Verified::Unsigned) };
-    match signer(&signature.payload, signature.armoured.trim_end()) {
-        ledger::Signer::Key(key) => (Some(key.to_string()), Verified::NotChecked),
-        // It may be one of another sort (OpenPGP, X.509, another kind of key), which nobody has looked at.
-        ledger::Signer::Invalid(_) | ledger::Signer::Nobody => (None, Verified::NotChecked),
     }
 }
 

@@ -215,7 +215,7 @@ impl Lane {
     ) -> Result<Rounds, CallError> {
         for _ in 0..ROUNDS {
             let plan = self.plan(cluster, desired, settings, Unseen::Create).await?;
-            self.log_found(&plan).await?;
+            self.log_found(desired, &plan).await?;
             let idle = plan.is_idle();
             if !plan.inspect.is_empty() {
                 self.inspect(cluster, desired, &plan.inspect).await;

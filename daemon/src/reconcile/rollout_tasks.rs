@@ -13,6 +13,7 @@ use tidegate_core::workload::Workload;
 
 use super::lane::Lane;
 use super::rollouts::key_of;
+use crate::ledger::{Asked, Clerk};
 use crate::rollout::lane::{Around, Task, Want};
 use crate::rollout::leaving::Leaving;
 use crate::world::DesiredSet;
@@ -38,7 +39,7 @@ fn task(
 }
 
 /// What a workload's lane has to know of its environment to tell people of a failure.
-fn around(desired: &DesiredSet) -> Around {
+fn around(desired: &DesiredSet, log: Option<(Clerk, Asked)>) -> Around {
     let is_secret = |object: &&Arc<DesiredObject>| {
         let gvk = &object.reference.gvk;
         gvk.kind == "Secret" && gvk.group.is_empty()
@@ -46,6 +47,7 @@ fn around(desired: &DesiredSet) -> Around {
     Around {
         prefix: desired.prefix.clone(),
         secrets: desired.objects.iter().filter(is_secret).cloned().collect(),
+        log,
     }
 }
 
@@ -57,7 +59,8 @@ impl Lane {
         known: &BTreeSet<String>,
         unmatched: &BTreeSet<String>,
     ) -> BTreeMap<String, Task> {
-        let around = Arc::new(around(desired));
+        let log = self.clerk().map(|clerk| (clerk, self.who_asks(desired)));
+        let around = Arc::new(around(desired, log));
         let asked: BTreeMap<String, &Arc<Workload>> = if desired.environment.decommission {
             BTreeMap::new()
         } else {
@@ -149,10 +152,11 @@ impl Lane {
 pub(super) fn held_tasks(
     desired: &Arc<DesiredSet>,
     known: &BTreeSet<String>,
+    log: Option<(Clerk, Asked)>,
     why: &str,
 ) -> BTreeMap<String, Task> {
     let workloads = desired.workloads.iter().filter(|workload| known.contains(&key_of(workload)));
-    let around = Arc::new(around(desired));
+    let around = Arc::new(around(desired, log));
     let services = ServicesInGit::of(desired);
     let held = |workload: &Arc<Workload>| {
         let name = key_of(workload);

@@ -207,7 +207,8 @@ impl Lane {
         if known.is_empty() {
             return Ok(());
         }
-        let tasks = held_tasks(&desired, &known, why);
+        let log = self.clerk().map(|clerk| (clerk, self.who_asks(&desired)));
+        let tasks = held_tasks(&desired, &known, log, why);
         watch_kinds(cluster, &desired, &known).await?;
         self.hand_out(cluster, tasks);
         Ok(())

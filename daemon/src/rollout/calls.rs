@@ -1,6 +1,8 @@
 //! Requests about the objects of a rollout. Every write names its field manager and what must hold of the live object; no
 //! decision is made here.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
@@ -12,8 +14,11 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tidegate_core::drift::migrate_kubectl;
 use tidegate_core::inventory::NOWHERE;
+use tidegate_core::ledger::{Capped, ObjectOperation, Operation};
+use tidegate_core::object::{Gvk, ObjectRef};
 use tidegate_core::workload::names::APP;
 
+use super::journal::Journal;
 use crate::cluster::call::{CallError, is_about_object, repeated};
 
 /// Owns what git asks for.
@@ -139,6 +144,13 @@ pub enum Guard {
 }
 
 impl Guard {
+    fn uid(&self) -> Option<&str> {
+        match self {
+            Self::Exactly { uid, .. } | Self::Same { uid } => Some(uid),
+            Self::Nowhere => None,
+        }
+    }
+
     /// Puts the guard into the body of an apply.
     fn put(&self, body: &mut Value) {
         let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return };
@@ -159,12 +171,19 @@ pub struct Calls {
     client: Client,
     /// The namespace.
     pub namespace: String,
+    journal: Option<Arc<Journal>>,
 }
 
 impl Calls {
     /// Requests with this client.
     pub fn new(client: Client, namespace: String) -> Self {
-        Self { client, namespace }
+        Self { client, namespace, journal: None }
+    }
+
+    /// The same, whose writes the deploy log is told of.
+    #[must_use]
+    pub fn told(self, journal: Arc<Journal>) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// The client.
@@ -172,10 +191,10 @@ impl Calls {
         &self.client
     }
 
-    /// The same about another namespace.
+    /// The same about another namespace, of which the deploy log is not told.
     #[must_use]
     pub fn within(&self, namespace: &str) -> Self {
-        Self { client: self.client.clone(), namespace: namespace.to_owned() }
+        Self::new(self.client.clone(), namespace.to_owned())
     }
 
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
@@ -239,7 +258,52 @@ impl Calls {
         let api = self.api(kind);
         let params = PatchParams::apply(manager).force();
         let patch = Patch::Apply(&body);
-        live(&repeated(|| api.patch(&name, &params, &patch)).await?)
+        let op = if *guard == Guard::Nowhere { Operation::Create } else { Operation::Change };
+        let uid = guard.uid();
+        let written = self.written(kind, (&name, uid), op, repeated(|| api.patch(&name, &params, &patch)));
+        live(&written.await?)
+    }
+
+    /// Sends a write, between an intent and what came of it.
+    async fn written<T>(
+        &self,
+        kind: Kind,
+        (name, uid): (&str, Option<&str>),
+        op: Operation,
+        write: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let write = Box::pin(write);
+        let Some(journal) = &self.journal else { return write.await };
+        let resource = kind.resource();
+        let object = ObjectRef {
+            gvk: Gvk::from_api_version(&resource.api_version, &resource.kind),
+            namespace: Some(self.namespace.clone()),
+            name: name.to_owned(),
+        };
+        let told =
+            ObjectOperation { object, uid: uid.map(str::to_owned), op, fields: Capped::default(), times: 1 };
+        Box::pin(journal.before(&told)).await;
+        let written = write.await;
+        let came = match &written {
+            Ok(_) => Some((op, None)),
+            // Nothing was written.
+            Err(CallError::Conflict(_) | CallError::NotFound(_) | CallError::Unauthorized(_)) => None,
+            Err(CallError::Refused(status) | CallError::Forbidden(status)) => {
+                Some((Operation::Refused, Some(status.message.clone())))
+            }
+            Err(
+                error @ (CallError::Busy { .. }
+                | CallError::Damaged(_)
+                | CallError::Server(_)
+                | CallError::Unreachable(_)),
+            ) => Some((op, Some(format!("nobody knows whether it was done: {error}")))),
+        };
+        if let Some((op, said)) = came {
+            journal
+                .after(ObjectOperation { op, fields: Capped::all(said.into_iter().collect()), ..told })
+                .await;
+        }
+        written
     }
 
     /// What an apply of the body would give.
@@ -288,7 +352,12 @@ impl Calls {
             serde_json::from_value(operations).map_err(|error| CallError::Server(error.to_string()))?;
         let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
         let (api, patch) = (self.api(kind), Patch::Json::<()>(patch));
-        live(&repeated(|| api.patch(read.name(), &params, &patch)).await?)
+        let written = repeated(|| api.patch(read.name(), &params, &patch));
+        live(
+            &self
+                .written(kind, (read.name(), Some(read.text("/metadata/uid"))), Operation::Change, written)
+                .await?,
+        )
     }
 
     /// The ReplicaSets of a workload's slots.
@@ -331,7 +400,15 @@ impl Calls {
             "spec": { "replicas": replicas },
         });
         let params = PostParams { field_manager: Some(SCALE.to_owned()), ..PostParams::default() };
-        repeated(|| api.replace_subresource::<Value>("scale", read.name(), &params, &body)).await.map(drop)
+        let written = repeated(|| api.replace_subresource::<Value>("scale", read.name(), &params, &body));
+        self.written(
+            Kind::Deployment,
+            (read.name(), Some(read.text("/metadata/uid"))),
+            Operation::Scale,
+            written,
+        )
+        .await
+        .map(drop)
     }
 
     /// Deletes the very object that was read; its dependents go in the background. True when it was there.
@@ -344,7 +421,11 @@ impl Calls {
         let params =
             DeleteParams::background().preconditions(Preconditions { uid: Some(uid), resource_version });
         let api = self.api(kind);
-        match repeated(|| api.delete(read.name(), &params)).await {
+        let written = repeated(|| api.delete(read.name(), &params));
+        match self
+            .written(kind, (read.name(), Some(read.text("/metadata/uid"))), Operation::Delete, written)
+            .await
+        {
             Ok(_) => Ok(true),
             Err(CallError::NotFound(status)) if is_about_object(&status) => Ok(false),
             Err(error) => Err(error),

@@ -19,6 +19,7 @@ use super::board::Board;
 use super::calls::{Calls, Live};
 use super::carry::{Carried, Carrier};
 use super::halted;
+use super::journal::{Journal, Look, Turn, pending};
 use super::kept::Kept;
 use super::leaving::{Leaving, why_it_stays};
 use super::names::Names;
@@ -28,6 +29,7 @@ use super::sweep::{DRAINS, sweep};
 use super::tell::{About, Subject, Teller};
 use super::upkeep::Verified;
 use crate::cluster::call::CallError;
+use crate::ledger::{Asked as LogAsked, Clerk};
 
 /// While something is on its way, the cluster is looked at this often.
 const MOVING: Duration = Duration::from_millis(500);
@@ -47,7 +49,7 @@ const HEARINGS: u32 = 5;
 const REFUSED: Duration = Duration::from_secs(30);
 
 /// What the environment's lane asks of a workload's.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Task {
     /// What git asks for.
     pub want: Want,
@@ -66,12 +68,14 @@ pub struct Task {
 }
 
 /// What a workload's lane has to know of its environment to tell people of a failure.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Around {
     /// In front of the files' paths: the folder that is followed within the repository.
     pub prefix: String,
     /// Secrets of the environment in git: their values are not told.
     pub secrets: Vec<Arc<DesiredObject>>,
+    /// What is needed to write the deploy log, and who asks; none where there is no log.
+    pub log: Option<(Clerk, LogAsked)>,
 }
 
 /// What git asks for.
@@ -103,6 +107,7 @@ pub struct WorkloadLane {
     pub teller: Teller,
     /// How gates are asked.
     pub asking: Asking,
+    journal: Arc<Journal>,
     memory: Memory,
 }
 
@@ -135,7 +140,9 @@ impl WorkloadLane {
         teller: Teller,
         asking: Asking,
     ) -> Self {
-        Self { calls, kept, marks, app, task, wake, board, teller, asking, memory: Memory::default() }
+        let (journal, memory) = (Arc::<Journal>::default(), Memory::default());
+        let calls = calls.told(journal.clone());
+        Self { calls, kept, marks, app, task, wake, board, teller, asking, journal, memory }
     }
 
     /// Passes until it is dropped, or its task ends.
@@ -174,10 +181,12 @@ impl WorkloadLane {
     async fn pass(&mut self, task: &Task) -> Result<Duration, CallError> {
         self.asking.reach(task.reach);
         let Some(mut names) = self.names(task).await? else {
+            self.journal.turn(Turn::of(task, &self.calls.namespace, &self.app, None)).await;
             let Self { calls, kept, marks, app, .. } = &*self;
             if !sweep(calls, kept, marks, app, &task.leaving).await? {
                 return Ok(DRAINS);
             }
+            self.journal.gone().await;
             self.board.gone(&self.app);
             return Ok(AT_REST);
         };
@@ -191,6 +200,7 @@ impl WorkloadLane {
         }
         self.teller.about = About::of(&seen);
         let task = &task;
+        self.journal.turn(Turn::of(task, &self.calls.namespace, &self.app, Some(&seen))).await;
         if let Some(stranger) = seen.strangers.first().cloned().or_else(|| self.of_others(&seen)) {
             self.board.stranger(&self.app, &stranger);
             return Ok(WAITING);
@@ -216,13 +226,20 @@ impl WorkloadLane {
         let mut status = self.status(workload.as_deref(), &names, &seen, &situation, &decision, &changes);
         complete(&mut status, workload.as_deref(), &task.around.prefix);
         explain(&mut status, task, &seen, &parts);
+        let pending = match &decision.step {
+            Step::Carry(writes) => pending(writes, &names, &self.calls.namespace, &seen),
+            Step::Wait(_) | Step::Ask(_) => Vec::new(),
+        };
+        let look = Look::of(&seen, parts.desired, &decision, &status, (&self.calls.namespace, &self.app));
+        Box::pin(self.journal.decided(look, &decision, pending)).await;
         self.report(status, &task.commit, &decision);
         self.memory.is_stuck = is_stuck(&seen, &parts.timing, &decision);
         let next = self.follow(task, workload.as_deref(), &names, &seen, decision).await?;
         if is_kept_up && led_otherwise.is_none() {
             self.board.passed(&self.app);
         }
-        Ok(if is_kept_up { next } else { next.min(RETRY_CAP) })
+        let due = self.journal.due().await.unwrap_or(next);
+        Ok(if is_kept_up { next } else { next.min(RETRY_CAP) }.min(due))
     }
 
     /// Does what is due beside the decisions; none when something was written, and what was seen no longer holds. False where
@@ -246,6 +263,8 @@ impl WorkloadLane {
             Ok(kept_up) => {
                 for repair in &kept_up.repairs {
                     self.teller.repaired(&self.app, repair);
+                    let object = super::names::reference(&self.calls.namespace, &repair.name);
+                    self.journal.repaired(object, "its template is as it was again", &repair.managers).await;
                 }
                 if let Some(why) = led_otherwise {
                     self.board.failed(&self.app, why);
@@ -398,6 +417,8 @@ impl WorkloadLane {
                     (&carried, halted::taken_back(seen, names, phase, &writes))
                 {
                     self.teller.taken_back(&self.app, phase, &what);
+                    let object = super::names::reference(&self.calls.namespace, &self.app);
+                    self.journal.repaired(object, &what, &[]).await;
                 }
                 Ok(self.after(phase, &carried, &writes))
             }

@@ -19,6 +19,7 @@
 //! | `ask` | gates, asked beside the passes |
 //! | `halted` | who took the pointer away, or moved traffic |
 //! | `board`, `tell` | status for the environment's record; logs, metrics, Events |
+//! | `journal` | what the deploy log is told: an intent before the first write, the outcome once it is over |
 //! | `last_words` | what pods of a revision that was turned down said last |
 //! | `calls` | requests and their guards |
 
@@ -28,6 +29,7 @@ pub mod bodies;
 pub mod calls;
 mod carry;
 mod halted;
+pub mod journal;
 pub mod kept;
 pub mod lane;
 mod last_words;

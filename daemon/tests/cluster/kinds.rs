@@ -165,6 +165,27 @@ fn a_definition_that_is_deleted_and_made_again_has_its_objects_again_and_their_d
     field_is(&world, &resource, "kinds-again", "w", "/spec/size", "one");
 }
 
+/// Pauses between looks for a kind that is not served grow; one that is back ends them.
+#[test]
+fn a_definition_that_was_gone_for_long_has_its_drift_repaired_at_once_when_it_is_back() {
+    let world = World::new("kinds-long");
+    let definition = Definition::new(&world);
+    definition.serve(&[("v1", true)]);
+    let files = [("environment.yaml", world.environment("")), ("w.yaml", definition.widget("v1"))];
+    let commit = world.commit("widget", &files.each_ref().map(|(path, text)| (*path, text.as_str())));
+    let daemon = world.daemon();
+    world.wait_for("live", &commit);
+    definition.delete();
+    record(&world, "kinds-long", "the missing kind is said", |status| {
+        status.to_string().contains("serves no Widget")
+    });
+    std::thread::sleep(Duration::from_secs(16));
+    definition.serve(&[("v1", true)]);
+    world.wait_for("live", &commit);
+    let first = definition.repair("v1");
+    assert!(first < AT_ONCE, "{first:?}\n{}", daemon.log());
+}
+
 #[test]
 fn a_kind_that_is_found_missing_by_a_write_is_looked_for_again_and_not_given_up_for_a_minute() {
     let world = World::new("kinds-write");

@@ -10,12 +10,12 @@ use tempfile::TempDir;
 use crate::support::{Daemon, World, check, config_map, deployment, eventually};
 
 /// A repository for logs, and the key that signs them.
-struct Logs {
+pub struct Logs {
     folder: TempDir,
 }
 
 impl Logs {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let logs = Self { folder: tempfile::tempdir().unwrap() };
         logs.run("git", &["init", "--quiet", "--bare", "log.git"]);
         logs.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "key"]);
@@ -44,7 +44,7 @@ impl Logs {
     }
 
     /// Starts a daemon that writes the log here.
-    fn daemon(&self, world: &World, flags: &[&str]) -> Daemon {
+    pub fn daemon(&self, world: &World, flags: &[&str]) -> Daemon {
         let (repo, key) =
             (self.path("log.git").display().to_string(), self.path("key").display().to_string());
         let mut all = vec!["--ledger-repo", &repo, "--ledger-key", &key];
@@ -53,7 +53,7 @@ impl Logs {
     }
 
     /// The records of a world's environment, the oldest first, as `log` tells them from a fresh clone.
-    fn records(&self, world: &World) -> Vec<Value> {
+    pub fn records(&self, world: &World) -> Vec<Value> {
         let clone = tempfile::tempdir_in(self.folder.path()).unwrap();
         let (from, to) = (self.path("log.git"), clone.path().join("clone"));
         self.run("git", &["clone", "--quiet", from.to_str().unwrap(), to.to_str().unwrap()]);
@@ -69,7 +69,7 @@ impl Logs {
     }
 
     /// Waits for so many records.
-    fn wait_for(&self, world: &World, count: usize) -> Vec<Value> {
+    pub fn wait_for(&self, world: &World, count: usize) -> Vec<Value> {
         eventually(&format!("{count} records are in git"), || {
             let records = self.records(world);
             check(records.len() >= count, format!("{records:#?}"))?;
@@ -78,7 +78,7 @@ impl Logs {
     }
 
     /// What `verify` says of a fresh clone, with the daemon's key.
-    fn verify(&self, world: &World) -> (i32, String) {
+    pub fn verify(&self, world: &World) -> (i32, String) {
         let clone = tempfile::tempdir_in(self.folder.path()).unwrap();
         let (from, to) = (self.path("log.git"), clone.path().join("clone"));
         self.run("git", &["clone", "--quiet", from.to_str().unwrap(), to.to_str().unwrap()]);
@@ -94,13 +94,13 @@ impl Logs {
     }
 }
 
-fn kinds(records: &[Value]) -> Vec<String> {
+pub fn kinds(records: &[Value]) -> Vec<String> {
     let word = |record: &Value, key: &str| record[key].as_str().unwrap_or_default().to_owned();
     records.iter().map(|record| format!("{} {}", word(record, "kind"), word(record, "result"))).collect()
 }
 
 /// Entries of the queue in the cluster, by their stage.
-fn queued(world: &World) -> Vec<Value> {
+pub fn queued(world: &World) -> Vec<Value> {
     let label = format!("tidegate.dev/record-of={}", world.name);
     let text = world.kube.must(&["get", "configmap", "-n", "tidegate-system", "-l", &label, "-o", "json"]);
     let list: Value = serde_json::from_str(&text).unwrap();

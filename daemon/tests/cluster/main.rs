@@ -44,6 +44,7 @@ mod kill_scenario;
 mod kills;
 mod kinds;
 mod ledger;
+mod ledger_rollouts;
 mod moved;
 mod once;
 mod order;

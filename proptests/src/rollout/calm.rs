@@ -211,8 +211,10 @@ fn tried_again(world: &World, limits: &Limits, gates: &Gates) -> Result<(), Stri
 }
 
 /// S11: the live revision's pods never get ready any more, here or in the other slot, and a new good revision gets live all the same.
+/// Not asked of what is on its way to having no colours: where git changes its mind, that is taken over again, and taking over waits
+/// for pods of the colour as long as others serve.
 fn s11_a_sick_colour_gives_way(world: &World, limits: &Limits, gates: &Gates) -> Result<(), String> {
-    let live = world.objects.record().and_then(|record| record.live);
+    let live = world.objects.record().filter(|record| !record.is_leaving).and_then(|record| record.live);
     let held = live.and_then(|live| world.objects.slots.get(live).deployment.as_ref());
     let Some(sick) = held.map(|held| held.revision) else { return Ok(()) };
     let how = Calm { verdict: Verdict::Pass, sick: Some(sick) };

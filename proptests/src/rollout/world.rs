@@ -429,8 +429,10 @@ impl World {
                 (Own::Leaving, _) => becomes("its pod is gone", Own::None),
                 (Own::None, false) | (Own::Ready, true) => {}
             }
-            let is_rolling =
-                object.deployment.as_ref().is_some_and(|held| held.is_adopted) && object.own != Own::Ready;
+            // One that somebody scales to 0 loses them without another one.
+            let is_rolling = object.deployment.as_ref().is_some_and(|held| held.is_adopted)
+                && is_wanted
+                && object.own != Own::Ready;
             if object.has_others && !is_rolling {
                 let world = self.with(|world| world.objects.slots.get_mut(slot).has_others = false);
                 next.push(|| format!("{slot}: old pods are gone"), Ok(world));

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::app::AppName;
 use super::capped::Capped;
 use super::id::RecordId;
 use super::record::{Evidence, Gap, Kind, ObjectOperation, Outcome, Result as How};
@@ -30,6 +31,9 @@ pub struct Entry {
     /// In a gap: the last outcome that was counted in it, whose own entry may still be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folded: Option<RecordId>,
+    /// The workload whose lane writes it; none: the environment's does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<AppName>,
 }
 
 /// One run of a daemon, from its start to its end: another one has another id.
@@ -61,7 +65,7 @@ impl Stage {
 impl Entry {
     /// Something that begins.
     pub fn begun(id: RecordId, run: RunId, outcome: Outcome) -> Self {
-        Self { id, run, stage: Stage::idle(), outcome, folded: None }
+        Self { id, run, stage: Stage::idle(), outcome, folded: None, workload: None }
     }
 
     /// True once it is over.
@@ -102,15 +106,15 @@ impl Entry {
     /// ended. Repairs that were done are told as such: nothing of them was cut short.
     #[must_use]
     pub fn interrupted(self, found: &str, now: Timestamp) -> Self {
-        let Self { id, run, stage, outcome, folded } = self;
+        let Self { id, run, stage, outcome, folded, workload } = self;
         let pending = match stage {
-            Stage::Over => return Self { id, run, stage, outcome, folded },
+            Stage::Over => return Self { id, run, stage, outcome, folded, workload },
             Stage::UnderWay { pending } => pending,
         };
         let times = super::record::Times { finished: now, recorded: now, ..outcome.times.clone() };
         if outcome.kind == Kind::Drift && pending.is_empty() && !outcome.repairs.is_empty() {
             let outcome = Outcome { result: How::Succeeded, times, ..outcome };
-            return Self { id, run, stage: Stage::Over, outcome, folded };
+            return Self { id, run, stage: Stage::Over, outcome, folded, workload };
         }
         let mut evidence = outcome.evidence.clone();
         let was =
@@ -132,7 +136,7 @@ impl Entry {
             times,
             ..outcome
         };
-        Self { id, run, stage: Stage::Over, outcome, folded }
+        Self { id, run, stage: Stage::Over, outcome, folded, workload }
     }
 }
 

@@ -13,7 +13,7 @@
 //! | `text`, `message`, `glance` | its line, bounded; the commit message around it; what is seen of it without reading all |
 //! | `change` | who changed what, as a commit says it |
 //! | `entry`, `queue` | what is under way or waits for git, as it is kept in the cluster |
-//! | `operation` | when something is over, and how it ended |
+//! | `operation`, `rollout` | when something is over, and how it ended: of an environment, of a workload in colours |
 //! | `branch` | where it stands |
 //! | `state` | what runs, as it follows from records |
 //! | `verify` | whether a log is what was written |
@@ -31,6 +31,7 @@ mod operation;
 mod query;
 mod queue;
 mod record;
+mod rollout;
 mod state;
 mod text;
 mod time;
@@ -52,6 +53,7 @@ pub use record::{
     Operation, Order, Outcome, Part, PlanReference, PolicyReference, Record, Repair, Result, Shift, Source,
     Times, VERSION, Verified,
 };
+pub use rollout::{Aim, Stand, gate_answers, gives_way, kind_of, rollout_end};
 pub use state::{AppState, FileChange, State};
 pub use text::{MAX_APPS, MAX_RECORD_BYTES, TooLarge, digest, line};
 pub use time::{Moment, NoTime, parse as parse_time};

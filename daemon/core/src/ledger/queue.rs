@@ -93,6 +93,7 @@ impl Queue {
             run: entry.run,
             stage: Stage::Over,
             folded: Some(entry.id),
+            workload: None,
             outcome: lost(gap, &entry.outcome, first),
         })
     }

@@ -3,5 +3,6 @@
 mod builder;
 mod messages;
 mod queueing;
+mod rollouts;
 mod states;
 mod verifying;

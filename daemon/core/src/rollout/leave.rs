@@ -43,7 +43,7 @@ impl Case<'_> {
         if let Some(decision) = self.empty_other() {
             return decision;
         }
-        let is_adopted = situation.deployment(*live).is_some_and(|held| held.is_adopted);
+        let is_adopted = self.is_adopted(*live);
         let parity = situation.parity(Some(*live)).max(1);
         if !is_adopted {
             match situation.uncoloured {
@@ -68,7 +68,7 @@ impl Case<'_> {
     /// that was taken over has the name that is needed.
     fn empty_other(&self) -> Option<Decision> {
         let Self { situation, record, other, .. } = self;
-        if situation.replicas(*other) > 0 || self.is_other_adopted() {
+        if situation.replicas(*other) > 0 || self.is_adopted(self.other) {
             if !situation.is_drained(record) {
                 return Some(Decision::wait(Phase::Leave, Waiting::Time));
             }
@@ -83,8 +83,8 @@ impl Case<'_> {
         self.situation.deployment(self.live).is_none() && self.situation.uncoloured.is_some()
     }
 
-    fn is_other_adopted(&self) -> bool {
-        self.situation.deployment(self.other).is_some_and(|held| held.is_adopted)
+    fn is_adopted(&self, slot: Slot) -> bool {
+        self.situation.deployment(slot).is_some_and(|held| held.is_adopted)
     }
 
     /// The colours go when traffic has settled and drained, the record last.
@@ -101,12 +101,17 @@ impl Case<'_> {
         };
         let is_served =
             situation.uncoloured.is_some_and(|uncoloured| uncoloured.ready >= situation.asked().max(1));
-        let is_adopted_ready = |slot: Slot| {
-            situation.deployment(slot).is_some_and(|held| held.is_adopted) && situation.ready(slot) > 0
-        };
+        let is_adopted_ready = |slot: Slot| self.is_adopted(slot) && situation.ready(slot) > 0;
         // One without pods serves nobody: it may go however sick the rest is.
         let is_empty = situation.replicas(slot) == 0 && situation.slots.get(slot).pods.total == 0;
         if !(is_empty || is_served || Slot::ALL.into_iter().any(is_adopted_ready)) {
+            // Somebody has deleted what was taken over, and it came back as a colour, while another daemon was about to leave.
+            let is_missing =
+                situation.uncoloured.is_none() && !Slot::ALL.into_iter().any(|slot| self.is_adopted(slot));
+            if is_missing {
+                let replicas = situation.parity(Some(slot)).max(1);
+                return Decision::carry(Phase::Leave, vec![Write::Epoch, Write::MakeUncoloured { replicas }]);
+            }
             return Decision::wait(Phase::Leave, Waiting::Pods);
         }
         Decision::carry(Phase::Leave, vec![Write::Epoch, Write::Delete(slot)])

@@ -46,9 +46,13 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     Decision::carry(Phase::Install, vec![point(record)])
 }
 
-/// Without colours, and none has ever had the traffic: what was prepared goes once no pod of it can have requests.
+/// Without colours, and none has ever had the traffic: what was prepared goes once no pod of it can have requests, or its pointer was
+/// taken away before.
 fn unbegun(situation: &Situation<'_>) -> Decision {
-    let is_idle = |slot: &Slot| situation.deployment(*slot).is_some() && situation.serving(*slot) == 0;
+    let is_idle = |slot: &Slot| {
+        let held = situation.deployment(*slot);
+        held.is_some_and(|held| situation.serving(*slot) == 0 || held.released.is_some())
+    };
     match Slot::ALL.into_iter().find(is_idle) {
         Some(slot) => Decision::carry(Phase::Leave, vec![Write::Delete(slot)]),
         // It has been left, or has never been taken.

@@ -143,6 +143,30 @@ fn colours_go_when_the_deployment_without_one_serves() {
 }
 
 #[test]
+fn a_colour_that_is_left_waits_for_the_deployment_without_one_and_makes_it_where_it_is_gone() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Plain;
+    scene.record().is_leaving = true;
+    scene.selects(Selection::All);
+    scene.record().settled_at = Some(ago(1));
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::MakeUncoloured { replicas: 2 }]);
+    let made = Uncoloured { replicas: 2, ready: 1, has_autoscaler: false, has_budget: false, is_ours: true };
+    scene.uncoloured = Some(made);
+    scene.waits(Phase::Leave, Waiting::Pods);
+}
+
+#[test]
+fn a_colour_that_never_served_and_was_let_go_does_not_stay_where_git_asks_for_none() {
+    let mut scene = Scene::steady();
+    scene.desired = Desired::Plain;
+    scene.pointer = Pointer::Unrecorded;
+    scene.held(Slot::Blue).served = None;
+    scene.waits(Phase::Steady, Waiting::Git);
+    scene.held(Slot::Blue).released = Some(ago(1));
+    scene.carries(Phase::Leave, &[Write::Delete(Slot::Blue)]);
+}
+
+#[test]
 fn a_deployment_that_was_taken_over_and_never_rolled_out_gets_its_own_pods_back() {
     let mut scene = Scene::steady();
     scene.desired = Desired::Plain;
