@@ -93,7 +93,8 @@ fn is_known(before: &Objects, to: Slot) -> bool {
 fn s1_proven(before: &Objects, record: &Record, reader: Fresh, gates: &Gates) -> Result<(), Violation> {
     let Some(to) = record.live else { return Ok(()) };
     let known = before.record();
-    if known.is_some_and(|known| known.live == Some(to)) {
+    // A record that leaves traffic with all pods moves none.
+    if record.is_leaving || known.is_some_and(|known| known.live == Some(to)) {
         return Ok(());
     }
     let Some(held) = &before.slots.get(to).deployment else {

@@ -33,7 +33,7 @@ impl Case<'_> {
         }
         let back = Record { is_leaving: false, settled_at: None, ..next(record) };
         let mark = Write::Mark { slot: *live, serves: true };
-        Decision::carry(Phase::Leave, vec![mark, Write::MarkFollowers, point(back)])
+        Decision::carry(Phase::Adopt, vec![mark, Write::MarkFollowers, point(back)])
     }
 
     /// The other slot goes first, then comes the Deployment without a colour, then traffic goes to all pods. One that was taken over
@@ -96,8 +96,10 @@ impl Case<'_> {
         let is_colour = |slot: &Slot| situation.deployment(*slot).is_some_and(|held| !held.is_adopted);
         let Some(slot) = Slot::ALL.into_iter().find(is_colour) else {
             let adopted = Slot::ALL.into_iter().find(|slot| situation.deployment(*slot).is_some());
-            let write = adopted.map_or(Write::Forget, Write::Uncolour);
-            return Decision::carry(Phase::Leave, vec![write]);
+            // The epoch first: nobody pins traffic to it by what was read before.
+            let writes =
+                adopted.map_or(vec![Write::Forget], |slot| vec![Write::Epoch, Write::Uncolour(slot)]);
+            return Decision::carry(Phase::Leave, writes);
         };
         let is_served =
             situation.uncoloured.is_some_and(|uncoloured| uncoloured.ready >= situation.asked().max(1));

@@ -97,15 +97,16 @@ fn adopt(situation: &Situation<'_>, uncoloured: Uncoloured) -> Decision {
     Decision::carry(Phase::Adopt, vec![write])
 }
 
-/// Row 3, at its end: all pods have the colour, and traffic is pinned to it. The record before the mark: a mark without a record
-/// would look like a pointer that was lost.
+/// Row 3, at its end: all pods have the colour, and the record says so. It leaves traffic with all pods: another daemon may be about to
+/// take the colour away again, by a record that somebody has deleted since. Traffic is pinned by the row that turns back from leaving,
+/// which writes the slot first. The record before the mark: a mark without a record would look like a pointer that was lost.
 fn pin(situation: &Situation<'_>, slot: Slot) -> Decision {
     let all = situation.replicas(slot).max(1);
     let is_down = is_down(situation, slot);
     if situation.ready(slot) < all && !is_down {
         return Decision::wait(Phase::Adopt, Waiting::Pods);
     }
-    let record = Record { live: Some(slot), ..blank(situation) };
+    let record = Record { live: Some(slot), is_leaving: true, ..blank(situation) };
     let recheck = Write::Recheck(Recheck { slot, at_least: if is_down { 0 } else { all } });
     Decision::carry(Phase::Adopt, vec![recheck, point(record), Write::Mark { slot, serves: true }])
 }

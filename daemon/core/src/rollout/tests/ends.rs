@@ -174,7 +174,7 @@ fn a_deployment_that_was_taken_over_and_never_rolled_out_gets_its_own_pods_back(
     assert!(scene.pointed().is_leaving);
     scene.record().is_leaving = true;
     scene.selects(Selection::All);
-    scene.carries(Phase::Leave, &[Write::Uncolour(Slot::Blue)]);
+    scene.carries(Phase::Leave, &[Write::Epoch, Write::Uncolour(Slot::Blue)]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_change_of_mind_on_the_way_out_brings_the_colour_back() {
     let mut scene = Scene::steady();
     scene.record().is_leaving = true;
     scene.selects(Selection::All);
-    assert_eq!(scene.phase(), Phase::Leave);
+    assert_eq!(scene.phase(), Phase::Adopt);
     assert!(!scene.pointed().is_leaving);
 }
 
