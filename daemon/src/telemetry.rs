@@ -154,6 +154,12 @@ pub struct Metrics {
     pub rollout_steps: Family<StepLabels, Counter>,
     /// What gates have said, where it was news.
     pub gate_answers: Family<GateLabels, Counter>,
+    /// Records of the deploy log that are not pushed yet.
+    pub ledger_waiting: Family<EnvironmentLabel, Gauge>,
+    /// 1 while the oldest of them waits for longer than a push takes, else 0.
+    pub ledger_behind: Family<EnvironmentLabel, Gauge>,
+    /// 1 once somebody else wrote on the deploy log, else 0.
+    pub ledger_altered: Family<EnvironmentLabel, Gauge>,
     /// Requests that an API server is thought to bear at a time.
     pub requests_borne: Family<ClusterLabel, Gauge>,
     /// Seconds from the sight of a commit until everything of it was applied.
@@ -178,6 +184,9 @@ impl Default for Metrics {
             rollout_phase: Family::default(),
             rollout_steps: Family::default(),
             gate_answers: Family::default(),
+            ledger_waiting: Family::default(),
+            ledger_behind: Family::default(),
+            ledger_altered: Family::default(),
             requests_borne: Family::default(),
             apply_seconds: Family::new_with_constructor(seconds),
         };
@@ -213,6 +222,21 @@ impl Metrics {
             "gate_answers",
             "What gates have said, where it was news",
             self.gate_answers.clone(),
+        );
+        registry.register(
+            "ledger_waiting",
+            "Records of the deploy log that are not pushed yet",
+            self.ledger_waiting.clone(),
+        );
+        registry.register(
+            "ledger_behind",
+            "1 while records wait longer than a push takes",
+            self.ledger_behind.clone(),
+        );
+        registry.register(
+            "ledger_altered",
+            "1 once somebody else wrote on the deploy log",
+            self.ledger_altered.clone(),
         );
         registry.register(
             "api_requests_borne",

@@ -130,6 +130,10 @@ codes! {
     EnvironmentMissing = "E0504",
     /// The environment names another cluster than before; its objects stay in the old one.
     ClusterMoved = "E0505",
+    /// Records of the deploy log are not pushed.
+    LedgerBehind = "E0506",
+    /// Somebody else wrote on the deploy log.
+    LedgerAltered = "E0507",
     /// Several rollout policies match one workload.
     RolloutPolicies = "E0601",
     /// A rollout policy matches nothing.

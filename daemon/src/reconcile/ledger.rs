@@ -16,12 +16,14 @@ use tidegate_core::ledger::{
 };
 use tidegate_core::outcome::Outcome;
 use tidegate_core::plan::{Action, ApplyReason, Plan};
+use tidegate_core::problem::Problem;
 use tidegate_core::status::{State, SuspendedBy};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::execute::{ADOPT, Done};
 use super::lane::{Lane, Wanted};
+use super::ledger_state::{follow, log_problems};
 use super::rollouts::key_of;
 use super::standings::Standings;
 use crate::cluster::call::{CallError, repeated};
@@ -123,7 +125,14 @@ impl Lane {
         let scribe = Scribe::new(recorder, remote, settings.desk, log, cluster);
         let (state, stop) = (scribe.state(), CancellationToken::new());
         tokio::spawn(scribe.run(stop.clone()));
+        let (metrics, environment) = (self.shared.metrics.clone(), self.name.to_string());
+        tokio::spawn(follow(state.clone(), metrics, environment, self.wake.clone()));
         self.log.scribe = Some((state, stop.drop_guard()));
+    }
+
+    /// What there is to tell of the log itself.
+    pub(super) fn problems_of_log(&self, now: Timestamp) -> Vec<Problem> {
+        self.log.scribe.as_ref().map(|(state, _)| log_problems(&state.borrow(), now)).unwrap_or_default()
     }
 
     /// The environment is another daemon's.

@@ -53,6 +53,7 @@ impl Lane {
             self.memory.progress.live = Some(now);
         }
         self.log_stands(wanted, desired.as_deref(), &standings).await?;
+        standings.problems.extend(self.problems_of_log(now));
         let next = self.next(wanted, &standings, rounds, now);
         let (state, settled, problems) = (standings.state, standings.settled, standings.problems.len());
         let settling = settling(&self.memory.progress, &standings.judgement, now);

@@ -294,4 +294,11 @@ fn a_branch_that_somebody_else_wrote_on_is_left_as_it_is_and_the_log_goes_on() {
     let alarm = records[2]["reason"].as_str().unwrap();
     assert!(alarm.contains("is not as it was left"), "{alarm}");
     assert!(daemon.log().contains("is not as it was left"), "{}", daemon.log());
+    let shown = eventually("status tells of it", || {
+        let status = world.status();
+        check(status["problems"].to_string().contains("E0507"), format!("{status:#}"))?;
+        Ok(status)
+    });
+    assert_eq!(shown["state"], "live", "it holds nothing up: {shown:#}");
+    crate::schema::assert_valid("record", &shown);
 }

@@ -26,17 +26,13 @@ fn told(scene: &Scene, logs: &Logs, count: usize) -> Vec<Value> {
     eventually(&format!("{count} records of the workload are in git"), || {
         let all = logs.records(&scene.world);
         let name = format!("{}/{APP}", scene.world.name);
+        // Not what is put away or kept up beside it.
         let is_about = |record: &&Value| {
             let apps = record["apps"].as_array();
             let of_app = apps.is_some_and(|apps| apps.iter().any(|change| change["app"] == name.as_str()));
-            of_app
-                || record["reason"].as_str().is_some_and(|reason| reason.contains(&name))
-                || ["break_glass", "drift"].iter().any(|kind| record["kind"] == *kind)
+            of_app || record["kind"] == "break_glass" || !record["repairs"].is_null()
         };
-        // When a colour is put away is another matter.
-        let is_put_away = |record: &&Value| record["kind"] == "prune" && record["apps"].is_null();
-        let found: Vec<Value> =
-            all.iter().filter(is_about).filter(|record| !is_put_away(record)).cloned().collect();
+        let found: Vec<Value> = all.iter().filter(is_about).cloned().collect();
         check(found.len() >= count, format!("{:?}\n{found:#?}", kinds(&all)))?;
         Ok(found)
     })

@@ -93,6 +93,8 @@ pub fn explain(code: Code) -> &'static Explanation {
         Code::ClusterUnreachable => &source::CLUSTER,
         Code::EnvironmentMissing => &source::MISSING,
         Code::ClusterMoved => &source::MOVED,
+        Code::LedgerBehind => &source::LEDGER_BEHIND,
+        Code::LedgerAltered => &source::LEDGER_ALTERED,
         Code::RolloutPolicies => &rollout::POLICIES,
         Code::RolloutUnmatched => &rollout::UNMATCHED,
         Code::RolloutKind => &rollout::KIND,

@@ -60,3 +60,30 @@ pub const MOVED: Explanation = Explanation {
     remedy: "To take the old ones down, point `cluster` back, commit `decommission: true`, wait until they are gone, then move the \
              environment. To keep them, delete its ConfigMap `tidegate-ENVIRONMENT` in the namespace tidegate-system of the old cluster.",
 };
+
+pub const LEDGER_BEHIND: Explanation = Explanation {
+    title: "Records of the deploy log are not pushed",
+    meaning: "The deploy log's repository has not taken records for a minute or more. Nothing waits for it: deploys, rollbacks and \
+              repairs go on, and their records stand in the cluster, in their order, until they are in git. Of more than 1,000 that wait \
+              only the count and a digest are kept, and the log says so itself.",
+    example: Example::Situation {
+        when: "The log's remote is down, or refuses the daemon's credentials.",
+        says: "2 records of the deploy log are not pushed, the oldest since 2026-11-22 10:15:00Z: connection refused",
+    },
+    remedy: "Do what the words ask for: the remote, its credentials (`TIDEGATE_LEDGER_TOKEN`, `TIDEGATE_LEDGER_SSH_KEY`), a branch rule that \
+             lets the daemon push to `deploylog/**`. It is tried again by itself, at least every 30 s.",
+};
+
+pub const LEDGER_ALTERED: Explanation = Explanation {
+    title: "Somebody else wrote on the deploy log",
+    meaning: "A branch of the deploy log is not as the daemon left it: it has commits that the daemon did not sign, was rewound, or is \
+              gone. Nothing is overwritten: the branch stays as it is, and the log goes on in the next epoch, which begins with a record \
+              of this and names the last commit that the daemon had pushed.",
+    example: Example::Situation {
+        when: "A person has pushed a commit to the daemon's branch.",
+        says: "deploylog/prod-1f2e3d4c/shop/0 of the deploy log is not as it was left (a commit that nobody signed; found: \
+               8c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6a7b8c9d); records go on to deploylog/prod-1f2e3d4c/shop/1",
+    },
+    remedy: "Look who wrote there (`git log` of that branch, the forge's audit log), run `tidegate verify` on a clone, and take the right to \
+             push to `deploylog/**` away from everybody but the daemon.",
+};

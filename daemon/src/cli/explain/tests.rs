@@ -1,5 +1,6 @@
 //! Situations of the catalogue, made by the functions that report them.
 
+use jiff::{SignedDuration, Timestamp};
 use kube::core::Status;
 use serde_json::json;
 use tidegate_core::desired::{KindScopes, discover, load};
@@ -13,8 +14,9 @@ use super::*;
 use crate::cluster::call::CallError;
 use crate::cluster::connect::Access;
 use crate::cluster::failure;
+use crate::ledger::Pushed;
 use crate::reconcile::moved::moved;
-use crate::reconcile::stuck;
+use crate::reconcile::{log_problems, stuck};
 use crate::rollout::board;
 use crate::source::{Partial, Revision, SourceError};
 use crate::world::{self, World};
@@ -70,7 +72,7 @@ fn held(words: &str) -> Held {
         reason: reason.to_owned(),
         location: Some(object().location()),
     };
-    let now = jiff::Timestamp::UNIX_EPOCH;
+    let now = Timestamp::UNIX_EPOCH;
     let commit = CommitInfo {
         id: format!("{:0<40}", "9b03d7e"),
         subject: String::new(),
@@ -102,6 +104,16 @@ fn reported(code: Code, says: &str) -> Option<Problem> {
         Code::ClusterMoved => {
             let from = Access::Kubeconfig { path: None, context: Some("old".to_owned()) };
             Some(moved(&"staging".parse().expect("a name"), &from.to_string()))
+        }
+        Code::LedgerBehind => {
+            let since: Timestamp = "2026-11-22T10:15:00Z".parse().expect("a time");
+            let trouble = Some("connection refused".to_owned());
+            let pushed = Pushed { waiting: 2, since: Some(since), trouble, ..Pushed::default() };
+            log_problems(&pushed, Timestamp::now().max(since + SignedDuration::from_mins(2))).pop()
+        }
+        Code::LedgerAltered => {
+            let pushed = Pushed { alarm: Some(says.to_owned()), ..Pushed::default() };
+            log_problems(&pushed, Timestamp::now()).pop()
         }
         Code::RolloutStuck => {
             let why = says.split_once("refused: ").map_or("", |(_, why)| why);

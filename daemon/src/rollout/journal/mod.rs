@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tidegate_core::ledger::{
-    Aim, AppChange, Capped, Entry, Kind, ObjectOperation, Order as Told, Outcome, RecordId, Repair,
-    Result as How, Running, gives_way, kind_of, rollout_end,
+    Aim, AppChange, Capped, Entry, Kind, ObjectOperation, Operation, Order as Told, Outcome, RecordId,
+    Repair, Result as How, Running, gives_way, kind_of, rollout_end,
 };
 use tidegate_core::object::ObjectRef;
 use tidegate_core::rollout::{Command, Decision, Order, Phase};
@@ -91,7 +91,8 @@ impl Journal {
         let mut inner = self.0.lock().await;
         let Some(turn) = inner.turn.clone() else { return };
         inner.phase = Some(decision.phase);
-        inner.pending = pending;
+        // What upkeep wrote in this pass had its own intent.
+        (inner.pending, inner.is_covered) = (pending, false);
         inner.found(&turn, &look).await;
         let before = inner.look.replace(look);
         inner.note_moves(&turn, before.as_ref());
@@ -215,7 +216,13 @@ impl Inner {
         };
         let is_due = open.aim.kind != Kind::Drift || open.begun.elapsed() >= turn.clerk.coalesce;
         match rollout_end(open.aim, stand) {
-            Some(how) if is_due => self.close(turn, how, reason),
+            Some(how) if is_due => {
+                // Whatever came of it: what is written from now on is not what the commit asked for.
+                if open.aim.kind == Kind::Deploy && how != How::Superseded {
+                    self.settled = Some(turn.asked.revision.id());
+                }
+                self.close(turn, how, reason);
+            }
             // Nothing of it is left to do: a daemon that ends now leaves nothing that was cut short.
             Some(_) if std::mem::take(&mut self.is_dirty) => {
                 let noted = turn.clerk.recorder.note(open.id, open.outcome.clone(), Capped::default());
@@ -374,7 +381,7 @@ impl Inner {
             }
         }
         match aim.kind {
-            Kind::Drift => outcome.reason = format!("{} repairs of {}", outcome.repairs.total, turn.app),
+            Kind::Drift => note_upkeep(&mut outcome, turn),
             Kind::Prune if !turn.is_gone => {
                 outcome.reason = format!("{}: the colour that does not serve was put away", turn.app);
             }
@@ -407,6 +414,19 @@ impl Inner {
         let workload = self.turn.as_ref().map(|turn| turn.app.to_string()).unwrap_or_default();
         tracing::error!(%workload, %error, "the deploy log cannot be written");
     }
+}
+
+/// What was done beside rollouts: repairs, or what nothing needs any more was deleted.
+fn note_upkeep(outcome: &mut Outcome, turn: &Turn) {
+    let is_deletion = outcome.objects.items.iter().all(|done| done.op == Operation::Delete);
+    outcome.reason = match outcome.repairs.total {
+        0 if is_deletion => {
+            outcome.kind = Kind::Prune;
+            format!("{}: what no colour needs any more was deleted", turn.app)
+        }
+        0 => format!("{}: objects are as git asks for again", turn.app),
+        repairs => format!("{repairs} repairs of {}", turn.app),
+    };
 }
 
 fn late() -> CallError {
