@@ -107,10 +107,11 @@ pub fn rollout_end(aim: Aim, stand: Stand) -> Option<How> {
         (Kind::Deploy, Phase::Steady) => {
             (stand.desired.is_some() && stand.desired != aim.revision).then_some(How::Superseded)
         }
-        (Kind::Rollback | Kind::Drift | Kind::Prune, phase) => {
-            let is_at_rest = phase == Phase::Steady || phase.is_over(waits);
-            is_at_rest.then_some(How::Succeeded)
-        }
+        // Nothing of it is on its way any more.
+        (Kind::Rollback | Kind::Drift | Kind::Prune, _) => match waits {
+            Waiting::Git | Waiting::Time | Waiting::People => Some(How::Succeeded),
+            Waiting::Pods | Waiting::Traffic => None,
+        },
         (_, _) => None,
     }
 }

@@ -28,6 +28,10 @@ use crate::ledger::{Recorder, fresh_id};
 
 /// Nothing waits longer for an intent: traffic that has to go back does not wait for the log.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What could not be taken down is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(10);
+/// What is due is looked at again after so long, where it cannot be closed yet.
+const SOON: Duration = Duration::from_secs(1);
 /// So many outcomes that could not be taken down are kept.
 const UNTOLD: usize = 100;
 /// So many repairs are held of one record; of more only the number.
@@ -159,10 +163,10 @@ impl Journal {
         let inner = self.0.lock().await;
         let coalesce = inner.turn.as_ref()?.clerk.coalesce;
         if !inner.untold.is_empty() {
-            return Some(Duration::from_secs(1));
+            return Some(AGAIN);
         }
         let open = inner.open.as_ref().filter(|open| open.aim.kind == Kind::Drift)?;
-        Some(coalesce.saturating_sub(open.begun.elapsed()))
+        Some(coalesce.saturating_sub(open.begun.elapsed()).max(SOON))
     }
 }
 
@@ -261,6 +265,7 @@ impl Inner {
         }
         if self.open.is_none() {
             self.open = Some(self.begin(turn, phase));
+            self.is_dirty = false;
         }
         let Some(open) = &mut self.open else { return };
         if open.outcome.source.is_none() {
@@ -361,7 +366,7 @@ impl Inner {
                 let (running, gates) = look.of_revision(&turn.app, revision);
                 outcome.gates = Capped::all(gates);
                 note_running(&mut outcome, running);
-                let serves = look.stand.serves == aim.revision && how != How::Succeeded;
+                let serves = look.stand.serves == aim.revision && how == How::Failed;
                 if serves && let Some(change) = outcome.apps.first_mut() {
                     // Turned down, and nothing well to go back to: it is what runs.
                     change.result = Some(How::Succeeded);

@@ -79,6 +79,9 @@ fn what_was_undone_by_hand_is_told_apart_from_the_deploy_that_follows() {
     assert_eq!(gives_way(drift, stand(Phase::Prepare, None)), Some(How::Succeeded));
     assert_eq!(gives_way(drift, stand(Phase::Torn, None)), None);
     assert_eq!((kind_of(Phase::Repair, false), kind_of(Phase::Repair, true)), (Kind::Drift, Kind::Deploy));
+    let turned_down = stand(Phase::Rejected, Some(Waiting::Time));
+    assert_eq!(rollout_end(drift, turned_down), Some(How::Succeeded), "however long that is kept");
+    assert_eq!(rollout_end(drift, stand(Phase::Repair, Some(Waiting::Pods))), None);
     let put_away = Aim { kind: Kind::Prune, ..drift };
     assert_eq!(gives_way(put_away, stand(Phase::Empty, None)), Some(How::Succeeded));
 }
