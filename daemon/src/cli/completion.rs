@@ -15,6 +15,9 @@ pub struct CompletionArgs {
 /// Prints the script.
 pub fn run(args: &CompletionArgs) -> Exit {
     let mut command = super::Cli::command();
-    clap_complete::generate(args.shell, &mut command, "tidegate", &mut std::io::stdout());
+    // Into memory first: a reader that goes away is no mistake of ours.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "tidegate", &mut script);
+    super::options::print(&String::from_utf8_lossy(&script));
     Exit::Ok
 }

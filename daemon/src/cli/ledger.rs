@@ -141,7 +141,8 @@ pub fn complaint(style: Style, exit: Exit, what: &str, notes: &[String], help: &
 
 /// What is said where a clone cannot be read.
 pub fn unreadable(style: Style, error: &StoreError) -> Failure {
-    let help = "`git fsck` says whether the clone is whole; make it anew where it is not";
+    let help = "`tidegate verify` names the first record that is not as it was written; `git fsck` says whether the clone is whole, which is made anew \
+                where it is not";
     complaint(style, Exit::OutOfReach, &chain(error), &[], help)
 }
 

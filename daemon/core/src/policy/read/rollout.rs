@@ -195,9 +195,13 @@ fn bake(fields: &mut Fields, spot: Option<&Spot<'_>>) -> Bake {
     let Some(section) = section else {
         return Bake { duration: DEFAULT, max: DEFAULT * 6, floor_percent: 80 };
     };
-    let duration = time(fields, &section, "duration", SECOND, WEEK).unwrap_or(DEFAULT);
+    let duration = time(fields, &section, "duration", SECOND, WEEK);
+    // One that cannot be read is told by itself, and is no measure.
+    let is_known = duration.is_some() || section.get("duration").is_none();
+    let duration = duration.unwrap_or(DEFAULT);
     let max = time(fields, &section, "max", SECOND, WEEK * 6);
     if let (Some(max), Some(spot)) = (max, section.get("max"))
+        && is_known
         && max < duration
     {
         values::refuse(fields, &spot, "bake.max is shorter than bake.duration");

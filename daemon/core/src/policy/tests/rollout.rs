@@ -74,6 +74,10 @@ fn every_mistake_is_named_at_its_place() {
         ),
         ("traffic: {mode: none, service: a}", "6:34: service has no meaning with the mode none"),
         ("bake: {duration: 10m, max: 5m}", "6:30: bake.max is shorter than bake.duration"),
+        (
+            "bake: {duration: 2 s, max: 1m}",
+            "6:20: spec.bake.duration must be a duration like 30s, 5m or 1h30m, from 1s to 168h",
+        ),
         ("bake: {floor: 80}", "6:17: spec.bake.floor must be a share like 80%, from 1% to 100%"),
         ("bake: {floor: 0%}", "6:17: spec.bake.floor must be a share like 80%, from 1% to 100%"),
         ("bake: {floor: 101%}", "6:17: spec.bake.floor must be a share like 80%, from 1% to 100%"),
