@@ -63,39 +63,54 @@ impl Drop for Keda<'_> {
     }
 }
 
+/// These manifests cannot roll out in colours: refused in these words, with their place and what to do, and what is live stays.
+fn is_refused(scene: &Scene, manifests: &str, code: &str, words: &str) {
+    let load = scene.load();
+    let commit = scene.world.commit(words, &[("app.yaml", manifests)]);
+    let status = scene.world.wait_for("failed", &commit);
+    let told = problem(&status, code);
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains(words), "{message}");
+    assert!(told["location"]["file"].as_str().unwrap().ends_with("/app.yaml"), "{told:#}");
+    assert!(told["help"].as_str().is_some_and(|help| !help.is_empty()), "what to do is said: {told:#}");
+    assert_eq!((scene.selected().as_str(), scene.replicas("green")), ("blue", None));
+    let mended = scene.release(Release::new("2"));
+    scene.world.wait_for("live", &mended);
+    load.ends_well(&["1", "2"]);
+}
+
 #[test]
-fn what_cannot_roll_out_in_colours_is_refused_with_the_reason_and_what_is_live_stays() {
-    let (scene, _daemon, load) = Scene::installed("shapes-refused", Judged::BeforeSwitch, "1s");
-    let keda = Keda::new(&scene);
+fn several_services_of_which_none_is_said_to_lead_are_refused_and_what_is_live_stays() {
+    let (scene, _daemon, load) = Scene::installed("shapes-several", Judged::BeforeSwitch, "1s");
+    load.end();
     let second = scene.manifests(Release::new("2"));
     let metrics = format!(
         "{second}---\napiVersion: v1\nkind: Service\nmetadata: {{name: metrics}}\nspec:\n  selector: {{app: {APP}}}\n  ports: [{{port: 81}}]\n"
     );
+    let words = "which of them moves the traffic is not said: `house-price`, `metrics`";
+    is_refused(&scene, &metrics, "E0604", words);
+}
+
+#[test]
+fn a_workload_without_a_service_is_refused_and_what_is_live_stays() {
+    let (scene, _daemon, load) = Scene::installed("shapes-alone", Judged::BeforeSwitch, "1s");
+    load.end();
+    let second = scene.manifests(Release::new("2"));
     let (config, rest) = second.split_once("---\n").unwrap();
     let (_service, deployment) = rest.split_once("---\n").unwrap();
-    let alone = format!("{config}---\n{deployment}");
+    is_refused(&scene, &format!("{config}---\n{deployment}"), "E0604", "no Service selects its pods");
+}
+
+#[test]
+fn a_workload_that_keda_sizes_is_refused_and_what_is_live_stays() {
+    let (scene, _daemon, load) = Scene::installed("shapes-keda", Judged::BeforeSwitch, "1s");
+    load.end();
+    let _keda = Keda::new(&scene);
+    let second = scene.manifests(Release::new("2"));
     let scaled = format!(
         "{second}---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: {APP}}}\nspec: {{scaleTargetRef: {{name: {APP}}}}}\n"
     );
-    let cases = [
-        (metrics, "E0604", "which of them moves the traffic is not said: `house-price`, `metrics`"),
-        (alone, "E0604", "no Service selects its pods"),
-        (scaled, "E0607", "a ScaledObject cannot be split between them"),
-    ];
-    for (manifests, code, words) in cases {
-        let commit = scene.world.commit(words, &[("app.yaml", &manifests)]);
-        let status = scene.world.wait_for("failed", &commit);
-        let told = problem(&status, code);
-        let message = told["message"].as_str().unwrap();
-        assert!(message.contains(words), "{message}");
-        assert!(told["location"]["file"].as_str().unwrap().ends_with("/app.yaml"), "{told:#}");
-        assert!(told["help"].as_str().is_some_and(|help| !help.is_empty()), "what to do is said: {told:#}");
-        assert_eq!((scene.selected().as_str(), scene.replicas("green")), ("blue", None));
-    }
-    let mended = scene.release(Release::new("2"));
-    scene.world.wait_for("live", &mended);
-    drop(keda);
-    load.ends_well(&["1", "2"]);
+    is_refused(&scene, &scaled, "E0607", "a ScaledObject cannot be split between them");
 }
 
 #[test]

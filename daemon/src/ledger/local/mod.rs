@@ -77,7 +77,16 @@ pub struct Local {
     log: LogName,
     /// What the remote was last known to have: the next push expects it there.
     mark: Option<Mark>,
-    _lock: File,
+    lock: File,
+}
+
+/// The lock is let go of by name: a program that another thread is just starting holds a copy of the file for a moment.
+impl Drop for Local {
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::debug!(%error, "failed to unlock the local log");
+        }
+    }
 }
 
 impl Local {
@@ -99,7 +108,7 @@ impl Local {
             Err(TryLockError::Error(error)) => return Err(disk(&error)),
         }
         let mark = read_note(&beside(&folder, "pushed"), &log);
-        let mut local = Self { folder, log, mark, _lock: lock };
+        let mut local = Self { folder, log, mark, lock };
         local.clean_up()?;
         if !local.folder.exists() {
             local.make()?;

@@ -65,7 +65,8 @@ pub(super) fn block(language: &str, lines: &[String]) -> String {
     out
 }
 
-/// A line as it stands in a block of the language `diff`, whose colours go by the first character.
+/// A line as it stands in a block of the language `diff`, whose colours go by the first character. What is counted to fit is what is
+/// written: a count of backticks may be longer than they are.
 pub(super) fn written(line: &Line) -> String {
     let Line { sign, level, text, place } = line;
     let sign = match sign {
@@ -76,7 +77,7 @@ pub(super) fn written(line: &Line) -> String {
     };
     let indent = "  ".repeat(*level);
     let place = if place.is_empty() { String::new() } else { format!("  # {place}") };
-    format!("{sign} {indent}{text}{place}")
+    tame(&format!("{sign} {indent}{text}{place}"))
 }
 
 #[cfg(test)]
@@ -94,5 +95,12 @@ mod tests {
         assert_eq!(text, "`````diff\n+ ````\n```\n`````\n");
         let absurd = block("", &[format!("a {} b", "`".repeat(400))]);
         assert_eq!(absurd, "```\na (400 backticks) b\n```\n");
+    }
+
+    #[test]
+    fn a_line_is_counted_as_long_as_it_is_written() {
+        let line = written(&Line::new(Sign::New, 0, &"````````` ".repeat(100)));
+        assert_eq!(block("", std::slice::from_ref(&line)).len(), "```\n".len() * 2 + line.len() + 1);
+        assert!(line.len() > 1_000, "nine backticks are counted in thirteen characters");
     }
 }
