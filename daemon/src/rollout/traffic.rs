@@ -41,13 +41,14 @@ pub fn selector(selection: Selection, app: &str, plain: &BTreeMap<String, String
     }
 }
 
-/// True when the endpoints are those of the selection alone, and some are there where pods are ready.
+/// True when the endpoints are those of the selection alone, and some are there where pods are ready. One that is taken over without
+/// pods has none to wait for.
 pub fn is_settled(selection: Selection, slices: &[EndpointSlice], pods: &[Pod]) -> bool {
     let endpoints = || slices.iter().flat_map(|slice| &slice.endpoints);
     match selection {
         Selection::Nothing => endpoints().next().is_none(),
         Selection::Foreign => false,
-        Selection::All => endpoints().next().is_some(),
+        Selection::All => endpoints().next().is_some() || !pods.iter().any(is_ready),
         Selection::Only(slot) => {
             let own = pods_of(pods, slot);
             let is_own = |name: Option<&str>| name.is_some_and(|name| own.contains(name));
