@@ -76,14 +76,17 @@ async fn what_waits_and_cannot_be_read_is_told_as_damage_here_and_written_again(
     let (mut local, mut pen, commits) = desk.written(&outcomes[..2]).await;
     let pushed = Adopted::Ours { branch: desk.branch(0), remote: Some(commits[1]) };
     for kind in [Kind::Commit, Kind::Blob, Kind::Tree] {
-        let waiting = desk.append(&local, &mut pen, &outcomes[2..]);
         let objects = ["cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectname)"];
+        // What the remote has already is not asked for again.
+        let before = succeed(git(local.folder(), &objects));
+        let waiting = desk.append(&local, &mut pen, &outcomes[2..]);
         let listed = succeed(git(local.folder(), &objects));
         let of_kind = listed.lines().filter_map(|line| line.strip_prefix(&format!("{kind} ")));
         let mut ids = of_kind.map(|id| ObjectId::from_hex(id.as_bytes()).expect("an id"));
         // The last one is read as soon as the branch is.
         let fits = |id: &ObjectId| {
-            loose(&local, *id).exists() && Some(id) != waiting.last() && !commits.contains(id)
+            let is_new = !before.contains(&id.to_string());
+            loose(&local, *id).exists() && Some(id) != waiting.last() && is_new
         };
         damage(&local, ids.find(fits).expect("one that waits"));
         let error = desk.push(&mut local, &pen).await.expect_err("it cannot be read");
