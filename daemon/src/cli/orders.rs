@@ -81,23 +81,13 @@ fn say(
     parent: &Parent,
     (command, namespace, app, by, reason): (Command, &str, &str, &str, &str),
 ) {
-    let (environment, word) = (parent.environment.as_str(), word(command));
+    let (environment, word) = (parent.environment.as_str(), command.as_str());
     let text = format!("{environment}: {word} of {namespace}/{app} ordered by {by} ({reason})\n");
     let data = json!({
         "schema": "tidegate.order/v1", "environment": environment, "cluster": cluster.name, "order": word,
         "workload": format!("{namespace}/{app}"), "by": by, "reason": reason,
     });
     global.print(&text, &data);
-}
-
-const fn word(command: Command) -> &'static str {
-    match command {
-        Command::Abort => "abort",
-        Command::Promote => "promote",
-        Command::RollBack => "rollback",
-        Command::Resume => "resume",
-        Command::Retry => "retry",
-    }
 }
 
 /// The namespace and name of a workload of an environment.

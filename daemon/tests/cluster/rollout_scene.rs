@@ -148,12 +148,13 @@ impl Scene {
         });
     }
 
-    /// A release of which no request fails when its pods are taken away: they serve while they end, for longer than it takes
-    /// to have others.
+    /// A release of which no request fails when its pods are taken away: they serve while they end, for longer than any test
+    /// lasts. While a colour has no ready pod, traffic goes to all of its pods that end, also to those of an earlier time: one
+    /// that is over in that moment takes requests with it (seen with 25 s, when a colour was deleted twice within 21 s).
     pub fn lasting(manifests: &str) -> String {
         manifests
-            .replace("terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 40")
-            .replace("sleep: {seconds: 2}", "sleep: {seconds: 25}")
+            .replace("terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 150")
+            .replace("sleep: {seconds: 2}", "sleep: {seconds: 120}")
     }
 
     /// A policy whose last gate before the switch cannot tell until [`Self::open_database`].

@@ -250,7 +250,7 @@ fn three_tiers_go_in_their_order_and_a_wrong_middle_one_keeps_the_last_one_back(
 
 #[test]
 fn workloads_of_one_commit_without_waves_go_their_own_ways() {
-    let scene = Scene::new("shapes-several");
+    let scene = Scene::new("shapes-unordered");
     let policy = Scene::policy(Judged::BeforeSwitch, "1s");
     scene.set_policy(&policy.replace(&format!("{{app: {APP}}}"), "{tier: rolled}"));
     let commit = |one: Release, two: Release| {

@@ -93,9 +93,16 @@ fn is_known(before: &Objects, to: Slot) -> bool {
 fn s1_proven(before: &Objects, record: &Record, reader: Fresh, gates: &Gates) -> Result<(), Violation> {
     let Some(to) = record.live else { return Ok(()) };
     let known = before.record();
-    // A record that leaves traffic with all pods moves none.
-    if record.is_leaving || known.is_some_and(|known| known.live == Some(to)) {
+    if known.is_some_and(|known| known.live == Some(to)) {
         return Ok(());
+    }
+    // Traffic to all pods is traffic to the other slot's, which nothing has proven.
+    if record.is_leaving {
+        let has_pods = before.slots.get(to.other()).view().pods.total > 0;
+        return ensure(
+            reader.raced || !has_pods,
+            "S1: traffic to all pods beside a colour that is not proven",
+        );
     }
     let Some(held) = &before.slots.get(to).deployment else {
         return ensure(reader.raced, "S1: traffic to a slot that is not there");

@@ -9,6 +9,7 @@ mod documents;
 mod hostile;
 mod purity;
 mod text;
+mod worlds;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -44,6 +44,20 @@ pub enum Command {
     Retry,
 }
 
+impl Command {
+    /// The word on the command line, and in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Abort => "abort",
+            Self::Promote => "promote",
+            Self::RollBack => "rollback",
+            Self::Resume => "resume",
+            Self::Retry => "retry",
+        }
+    }
+}
+
 impl Order {
     /// True when there is something that the order can still do.
     pub(super) fn applies(&self, situation: &Situation<'_>, record: &Record) -> bool {

@@ -16,7 +16,7 @@ use tidegate_core::ledger::{
     Repair, Result as How, Running, gives_way, kind_of, rollout_end,
 };
 use tidegate_core::object::ObjectRef;
-use tidegate_core::rollout::{Command, Decision, Order, Phase};
+use tidegate_core::rollout::{Decision, Order, Phase};
 use tokio::sync::Mutex;
 
 pub use self::look::Look;
@@ -326,7 +326,7 @@ impl Inner {
         } else {
             (How::Succeeded, "carried out")
         };
-        let reason = format!("{} by {}: {what}", command(order.command), order.person);
+        let reason = format!("{} by {}: {what}", order.command.as_str(), order.person);
         self.over(id, outcome.ended(how, reason, Timestamp::now()));
     }
 
@@ -336,11 +336,11 @@ impl Inner {
         if self.phase.is_none() || self.ordered.as_ref().is_some_and(|known| known.order == order) {
             return;
         }
-        let reason = format!("{} of {} by {}", command(order.command), turn.app, order.person);
+        let reason = format!("{} of {} by {}", order.command.as_str(), turn.app, order.person);
         let actor = turn.clerk.recorder.actor();
         let mut outcome = Outcome::begun(Kind::BreakGlass, actor, Timestamp::now(), &reason);
         outcome.order = Some(Told {
-            command: command(order.command).to_owned(),
+            command: order.command.as_str().to_owned(),
             by: order.person.to_string(),
             reason: order.reason.to_string(),
             at: order.at,
@@ -451,14 +451,4 @@ fn note_running(outcome: &mut Outcome, running: Option<Running>) {
 /// What is written in these phases carries an order out, and nothing else.
 const fn is_order_alone(phase: Phase) -> bool {
     matches!(phase, Phase::Decline | Phase::Halted | Phase::Rejected)
-}
-
-const fn command(command: Command) -> &'static str {
-    match command {
-        Command::Abort => "abort",
-        Command::Promote => "promote",
-        Command::RollBack => "rollback",
-        Command::Resume => "resume",
-        Command::Retry => "retry",
-    }
 }

@@ -32,7 +32,7 @@ pub struct Answers {
     pub by_version: BTreeMap<String, u64>,
     /// The last time that each version answered.
     pub last: BTreeMap<String, Option<Instant>>,
-    /// Requests that failed, in words.
+    /// Requests that failed: when (of the day, as in logs), over which connections, and why.
     pub failures: Vec<String>,
     /// How many failed.
     pub failed: u64,
@@ -80,6 +80,15 @@ enum Failed {
 enum Connections {
     Fresh,
     Kept,
+}
+
+impl Connections {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Fresh => "a fresh connection",
+            Self::Kept => "a kept connection",
+        }
+    }
 }
 
 impl Load {
@@ -198,7 +207,9 @@ fn work(address: SocketAddr, kind: Connections, rate: u32, answers: &Mutex<Answe
             Err(why) => {
                 answers.failed += 1;
                 if answers.failures.len() < REMEMBERED {
-                    answers.failures.push(why);
+                    let over =
+                        if is_retried { "a new connection for one that was closed" } else { kind.words() };
+                    answers.failures.push(format!("{} over {over}: {why}", jiff::Timestamp::now()));
                 }
             }
         }
