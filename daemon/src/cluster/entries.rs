@@ -83,13 +83,12 @@ impl Entries {
         object.map(|object| parse(&object).map_err(CallError::Damaged)).transpose()
     }
 
-    /// Makes one. One that is there already is left as it is, and told by its version: its id is of this run alone.
+    /// Makes one; a conflict where it is there already.
     pub async fn create(&self, entry: &Entry) -> Result<String, CallError> {
-        let name = name(entry.id);
         let object: ConfigMap = serde_json::from_value(json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
-                "name": name,
+                "name": name(entry.id),
                 "labels": {
                     ENTRY_LABEL: self.environment.as_str(),
                     "app.kubernetes.io/managed-by": "tidegate",
@@ -99,14 +98,8 @@ impl Entries {
         }))
         .map_err(|error| CallError::Server(error.to_string()))?;
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        match once(self.api.create(&params, &object)).await {
-            Ok(made) => Ok(made.metadata.resource_version.unwrap_or_default()),
-            Err(CallError::Conflict(status)) => match repeated(|| self.api.get_opt(&name)).await? {
-                Some(there) => Ok(there.metadata.resource_version.unwrap_or_default()),
-                None => Err(CallError::Conflict(status)),
-            },
-            Err(error) => Err(error),
-        }
+        let made = once(self.api.create(&params, &object)).await?;
+        Ok(made.metadata.resource_version.unwrap_or_default())
     }
 
     /// Changes one that is still as it was left: another daemon may have taken it over.

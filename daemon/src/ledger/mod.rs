@@ -12,6 +12,7 @@
 //! | `scribe` | the task that brings what waits in the cluster into git |
 //! | `clerk` | how an outcome begins: what git says of whoever asked |
 //! | `recorder` | what happens to an environment, taken down in the cluster before it is in git |
+//! | `digests` | which images run, by their digests, as pods report it |
 //! | `check` | every commit of a log held against what was written |
 //! | `name` | which log: one environment in one cluster |
 //! | [`remote`] | the seam to where logs are pushed, and the `git` program behind it |
@@ -25,6 +26,7 @@ mod back;
 mod check;
 mod clerk;
 mod commit;
+mod digests;
 mod files;
 mod find;
 mod key;
@@ -40,6 +42,7 @@ pub use at::{RanAt, at};
 pub use back::{Back, Step};
 pub use check::{Checked, check, signer_of};
 pub use clerk::{Asked, Clerk};
+pub use digests::note_digests;
 pub use find::{Hit, Hits, find};
 pub use key::{KeyError, SigningKey, signer, trusted};
 pub use local::{Adopted, Local, LocalError};

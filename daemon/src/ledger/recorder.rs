@@ -87,18 +87,8 @@ impl Recorder {
         left
     }
 
-    /// Something is about to be done: written before its first change.
-    pub async fn begin(
-        &self,
-        outcome: Outcome,
-        pending: Capped<ObjectOperation>,
-    ) -> Result<RecordId, CallError> {
-        let id = fresh_id(Timestamp::now());
-        self.note(id, outcome, pending).await?;
-        Ok(id)
-    }
-
-    /// How far it is: what is known by now, and what is about to be done next.
+    /// Something is about to be done, or how far it is: what is known by now, and what is about to be done next. Whoever begins
+    /// keeps the id also where this fails: it may have been written all the same.
     pub async fn note(
         &self,
         id: RecordId,
@@ -125,6 +115,11 @@ impl Recorder {
     /// Something that was over as soon as it was known. Whoever may have to try again gives it an id by [`Self::end`].
     pub async fn put(&self, outcome: Outcome) -> Result<(), CallError> {
         self.end(fresh_id(Timestamp::now()), outcome).await
+    }
+
+    /// Nothing came of something that was about to be done.
+    pub async fn forget(&self, id: RecordId) -> Result<(), CallError> {
+        self.pushed(&[id]).await
     }
 
     /// Closes what another run left under way.
@@ -186,7 +181,7 @@ impl Recorder {
             Some(version) => self.shared.entries.update(&entry, version).await,
             None => self.shared.entries.create(&entry).await,
         };
-        // A write of ours whose answer was lost has changed the version, too.
+        // A write of ours whose answer was lost has made it, or has changed its version, too.
         if let Err(CallError::Conflict(_)) = &written
             && let Some(there) = self.shared.entries.read(entry.id).await?
             && there.entry.run == self.shared.run

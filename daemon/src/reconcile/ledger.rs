@@ -11,18 +11,18 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use tidegate_core::ids::{CommitId, Digest};
 use tidegate_core::ledger::{
-    self, Actor, Capped, ClusterLabel, ClusterName, Evidence, Included, Kind, ObjectOperation, Operation,
-    Order, Outcome as Record, RecordId, Repair, Result as How, RunId, Standing, note_app, running,
+    self, Actor, Capped, ClusterLabel, ClusterName, Evidence, Included, Kind, Operation, Order,
+    Outcome as Record, RecordId, Result as How, RunId, Standing, note_app, running,
 };
-use tidegate_core::outcome::Outcome;
-use tidegate_core::plan::{Action, ApplyReason, Plan};
+use tidegate_core::plan::Plan;
 use tidegate_core::problem::Problem;
 use tidegate_core::status::{State, SuspendedBy};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::execute::{ADOPT, Done};
+use super::execute::Done;
 use super::lane::{Lane, Wanted};
+use super::ledger_operations::{is_prune, is_way_back, note_repair, operation, pending_of};
 use super::ledger_state::{follow, log_problems};
 use super::rollouts::key_of;
 use super::standings::Standings;
@@ -37,8 +37,6 @@ use crate::ledger::{
 use crate::source::Revision;
 use crate::world::DesiredSet;
 
-/// So many repairs are held of one record; of more only the number.
-const REPAIRS: usize = 1_000;
 /// So many orders of people wait to be written down.
 const ORDERS: usize = 100;
 /// So many skipped commits are named; of more only the number.
@@ -167,23 +165,33 @@ impl Lane {
         let recorder = clerk.recorder.clone();
         let pending = pending_of(plan);
         self.log_superseded(desired).await?;
-        let is_upkeep = self.log.deploy.is_none() && self.is_applied(desired);
-        let slot = if is_upkeep { &mut self.log.drift } else { &mut self.log.deploy };
-        if let Some(open) = slot {
-            let noted = recorder.note(open.id, open.outcome.clone(), pending).await;
-            return self.tolerate(noted);
-        }
-        let kind = match (is_upkeep, self.hold()) {
-            (true, _) if is_prune(plan) => Kind::Prune,
-            (true, _) => Kind::Drift,
-            (false, Some(_)) => Kind::Rollback,
-            (false, None) => Kind::Deploy,
+        let goes_back = self.hold().is_some() && is_way_back(plan);
+        let is_upkeep = self.log.deploy.is_none() && self.is_applied(desired) && !goes_back;
+        let known = if is_upkeep { &self.log.drift } else { &self.log.deploy };
+        let (id, outcome) = if let Some(open) = known {
+            (open.id, open.outcome.clone())
+        } else {
+            let kind = match (is_upkeep, self.hold()) {
+                (true, _) if is_prune(plan) => Kind::Prune,
+                (true, _) => Kind::Drift,
+                (false, Some(_)) => Kind::Rollback,
+                (false, None) => Kind::Deploy,
+            };
+            (fresh_id(Timestamp::now()), self.outcome(&clerk, &self.who_asks(desired), kind).await)
         };
-        let outcome = self.outcome(&clerk, &self.who_asks(desired), kind).await;
-        let begun = recorder.begin(outcome.clone(), pending).await;
-        let Some(id) = self.tolerate_with(begun)? else { return Ok(()) };
-        let open = Open { id, inputs: desired.inputs.clone(), outcome, begun: Instant::now() };
-        *(if is_upkeep { &mut self.log.drift } else { &mut self.log.deploy }) = Some(open);
+        let slot = if is_upkeep { &mut self.log.drift } else { &mut self.log.deploy };
+        let is_known = slot.is_some();
+        // Also where its answer is lost: it may have been written, and would else be under way for ever.
+        slot.get_or_insert_with(|| Open {
+            id,
+            inputs: desired.inputs.clone(),
+            outcome: outcome.clone(),
+            begun: Instant::now(),
+        });
+        let noted = recorder.note(id, outcome, pending).await;
+        if self.tolerate_with(noted)?.is_none() && !is_known {
+            *(if is_upkeep { &mut self.log.drift } else { &mut self.log.deploy }) = None;
+        }
         Ok(())
     }
 
@@ -242,6 +250,7 @@ impl Lane {
     /// How the environment stands after a pass: closes what is over.
     pub(super) async fn log_stands(
         &mut self,
+        cluster: &Cluster,
         wanted: &Wanted,
         desired: Option<&DesiredSet>,
         standings: &Standings,
@@ -264,8 +273,10 @@ impl Lane {
                 | State::RolledBack
                 | State::Unreachable => false,
             };
-        let is_live =
+        let was_live =
             desired.is_some_and(|desired| self.is_applied(desired)) && self.memory.progress.live.is_some();
+        // What an environment goes back to was applied and live before: it is over once it is so again.
+        let is_live = was_live && (held.is_none() || standings.is_well);
         let inputs = desired.map(|desired| &desired.inputs);
         let standing = Standing { inputs, is_live, is_stuck, held: held.as_ref() };
         let Some(open) = &self.log.deploy else { return Ok(()) };
@@ -284,13 +295,23 @@ impl Lane {
             }
             How::Superseded => ("something newer took its place".to_owned(), None),
         };
+        // Both are well: what pods report is what was deployed.
+        if let (Some(desired), How::Succeeded | How::RolledBack) = (desired, how)
+            && let Some(mut open) = self.log.deploy.take()
+        {
+            self.note_images(cluster, desired, &mut open.outcome).await;
+            self.log.deploy = Some(open);
+        }
         self.log_close(how, reason, code).await
     }
 
     /// A person has lifted a suspension, or let a rewound branch be followed.
     pub(super) fn log_order(&mut self, order: Order) {
         if self.log.recorder.is_some() && self.log.orders.len() < ORDERS {
-            self.log.orders.push((fresh_id(Timestamp::now()), order));
+            // That it was served is on record only later: a daemon that ends until then is followed by one that serves it again.
+            let Order { command, by, reason, at } = &order;
+            let id = RecordId::of(*at, &format!("{} {command} {by} {reason}", self.name));
+            self.log.orders.push((id, order));
         }
     }
 
@@ -332,8 +353,10 @@ impl Lane {
         let Some(inputs) = rejected.filter(|_| is_new) else { return Ok(()) };
         let known = self.log.rejected.take().filter(|known| known.inputs == inputs);
         let Rejected { inputs, id, is_told } = known.unwrap_or_else(|| {
-            let id = fresh_id(Timestamp::now());
-            Rejected { inputs, id, is_told: false }
+            // That it was told is on record only later, so it may be told again, by another daemon too.
+            let at = target.info.as_ref().map_or(Timestamp::UNIX_EPOCH, |info| info.committer_time);
+            let told = format!("{} {} {inputs}", self.name, target.revision.id());
+            Rejected { id: RecordId::of(at, &told), inputs, is_told: false }
         });
         self.log.rejected = Some(Rejected { inputs: inputs.clone(), id, is_told });
         if is_told {
@@ -389,6 +412,11 @@ impl Lane {
         let (Some(recorder), Some(open)) = (self.log.recorder.clone(), self.log.drift.take()) else {
             return Ok(());
         };
+        if open.outcome.objects.is_empty() && open.outcome.repairs.is_empty() {
+            let forgotten = recorder.forget(open.id).await;
+            self.log.drift = forgotten.is_err().then_some(open);
+            return self.tolerate(forgotten);
+        }
         let reason = match open.outcome.kind {
             Kind::Prune => "what left git was deleted".to_owned(),
             _ => format!("{} repairs", open.outcome.repairs.total),
@@ -482,70 +510,4 @@ async fn cluster_uid(cluster: &Cluster) -> Result<String, CallError> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let namespace = repeated(|| api.get("kube-system")).await?;
     Ok(namespace.metadata.uid.unwrap_or_default())
-}
-
-fn is_prune(plan: &Plan) -> bool {
-    let mut actions = plan.stages.iter().flat_map(|stage| &stage.actions);
-    actions.all(|action| match action {
-        Action::Delete(_) => true,
-        Action::Apply(_) => false,
-    })
-}
-
-fn pending_of(plan: &Plan) -> Capped<ObjectOperation> {
-    let actions = plan.stages.iter().flat_map(|stage| &stage.actions);
-    let pending = actions.map(|action| {
-        let (object, uid, op) = match action {
-            Action::Delete(delete) => (delete.object.clone(), Some(delete.uid.clone()), Operation::Delete),
-            Action::Apply(apply) => {
-                let op = match apply.reason {
-                    ApplyReason::Create => Operation::Create,
-                    ApplyReason::Recreate => Operation::Recreate,
-                    ApplyReason::Changed | ApplyReason::Resume => Operation::Change,
-                    ApplyReason::Drift { .. } => Operation::Repair,
-                    ApplyReason::Adopt => Operation::Adopt,
-                };
-                (apply.object.reference.clone(), apply.uid.clone(), op)
-            }
-        };
-        ObjectOperation { object, uid, op, fields: Capped::default(), times: 1 }
-    });
-    Capped::all(pending.collect())
-}
-
-/// What was done to an object; none where nothing was.
-fn operation(done: &Done) -> Option<ObjectOperation> {
-    let op = match (&done.outcome, done.action) {
-        (Outcome::Conflict, _) => return None,
-        (Outcome::Refused(_), _) => Operation::Refused,
-        (_, "create") => Operation::Create,
-        (_, "repair") => Operation::Repair,
-        (_, "recreate") => Operation::Recreate,
-        (_, "delete") => Operation::Delete,
-        (_, action) if action == ADOPT => Operation::Adopt,
-        (_, _) => Operation::Change,
-    };
-    let fields = match &done.outcome {
-        Outcome::Unknown(why) => vec![format!("nobody knows whether it was done: {why}")],
-        Outcome::Refused(problem) => vec![problem.message.clone()],
-        Outcome::Done | Outcome::Unchanged | Outcome::Conflict => {
-            done.drift.as_ref().map(|drift| drift.changes.clone()).unwrap_or_default()
-        }
-    };
-    let uid = done.uid().map(str::to_owned);
-    Some(ObjectOperation { object: done.reference.clone(), uid, op, fields: Capped::all(fields), times: 1 })
-}
-
-fn note_repair(outcome: &mut Record, drift: &tidegate_core::status::DriftRecord) {
-    outcome.repairs.total = outcome.repairs.total.saturating_add(1);
-    if outcome.repairs.items.len() >= REPAIRS {
-        return;
-    }
-    outcome.repairs.items.push(Repair {
-        object: drift.object.clone(),
-        changes: Capped::all(drift.changes.clone()),
-        manager: drift.manager.clone(),
-        seen: drift.seen,
-        times: 1,
-    });
 }

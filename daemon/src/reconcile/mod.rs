@@ -36,6 +36,8 @@ mod inspect;
 mod inventory;
 mod lane;
 mod ledger;
+mod ledger_images;
+mod ledger_operations;
 mod ledger_state;
 mod memory;
 pub mod moved;

@@ -52,7 +52,7 @@ impl Lane {
         if was_live && self.memory.progress.live.is_none() {
             self.memory.progress.live = Some(now);
         }
-        self.log_stands(wanted, desired.as_deref(), &standings).await?;
+        self.log_stands(cluster, wanted, desired.as_deref(), &standings).await?;
         standings.problems.extend(self.problems_of_log(now));
         let next = self.next(wanted, &standings, rounds, now);
         let (state, settled, problems) = (standings.state, standings.settled, standings.problems.len());

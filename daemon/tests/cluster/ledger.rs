@@ -1,7 +1,8 @@
 //! The deploy log of a real cluster, pushed to a real repository: what happens is a record, once, whatever becomes of the daemon and
 //! of the remote. Read by the commands from a clone, as an auditor does.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -45,20 +46,97 @@ impl Logs {
 
     /// Starts a daemon that writes the log here.
     pub fn daemon(&self, world: &World, flags: &[&str]) -> Daemon {
+        self.daemon_behind(world, &world.kube.kubeconfig(), flags)
+    }
+
+    /// The same behind a proxy.
+    pub fn daemon_behind(&self, world: &World, kubeconfig: &Path, flags: &[&str]) -> Daemon {
         let (repo, key) =
             (self.path("log.git").display().to_string(), self.path("key").display().to_string());
         let mut all = vec!["--ledger-repo", &repo, "--ledger-key", &key];
         all.extend(flags);
-        world.daemon_with(&all)
+        Daemon::start(&world.repo.url(), kubeconfig, &all)
+    }
+
+    /// From now on pushes are counted, and one kills whom [`Self::arm`] names: `pre-receive`, with its commits there; `post-receive`,
+    /// with its branch moved; `refused`, and its branch stays.
+    pub fn hooks(&self) {
+        let (armed, pushes) =
+            (self.path("armed").display().to_string(), self.path("pushes").display().to_string());
+        for hook in ["pre-receive", "post-receive"] {
+            let kill = format!("rm '{armed}'; kill -9 $pid");
+            self.hook(
+                hook,
+                &format!(
+                    "cat > /dev/null\necho {hook} >> '{pushes}'\n[ -f '{armed}' ] || exit 0\nread stage pid < '{armed}'\n\
+                     if [ $stage = {hook} ]; then {kill}; fi\n\
+                     if [ $stage = refused ] && [ {hook} = pre-receive ]; then {kill}; exit 1; fi\nexit 0"
+                ),
+            );
+        }
+    }
+
+    fn hook(&self, name: &str, script: &str) {
+        let file = self.path("log.git").join("hooks").join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// So many pushes have begun and landed, since [`Self::hooks`].
+    pub fn pushes(&self) -> (usize, usize) {
+        let text = std::fs::read_to_string(self.path("pushes")).unwrap_or_default();
+        let count = |hook: &str| text.lines().filter(|line| *line == hook).count();
+        (count("pre-receive"), count("post-receive"))
+    }
+
+    /// Refuses every push with these words, or takes them again.
+    pub fn refuse(&self, words: Option<&str>) {
+        let script = words.map_or("exit 0".to_owned(), |words| format!("echo '{words}' >&2\nexit 1"));
+        self.hook("pre-receive", &script);
+    }
+
+    /// The full names of the remote's branches.
+    pub fn branches(&self) -> Vec<String> {
+        let told = self.run("git", &["--git-dir=log.git", "for-each-ref", "--format=%(refname)"]);
+        told.lines().map(str::to_owned).collect()
+    }
+
+    /// Somebody forces a branch to a commit, or deletes it.
+    pub fn force(&self, branch: &str, to: Option<&str>) {
+        match to {
+            Some(commit) => self.run("git", &["--git-dir=log.git", "update-ref", branch, commit]),
+            None => self.run("git", &["--git-dir=log.git", "update-ref", "-d", branch]),
+        };
+    }
+
+    /// Daemons sign with another key from now on.
+    pub fn rekey(&mut self) {
+        std::fs::remove_file(self.path("key")).unwrap();
+        self.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "key"]);
+    }
+
+    /// The next push kills this process at this stage.
+    pub fn arm(&self, stage: &str, pid: u32) {
+        std::fs::write(self.path("armed"), format!("{stage} {pid}\n")).unwrap();
+    }
+
+    /// No push kills any more; true where none had come to it.
+    pub fn disarm(&self) -> bool {
+        std::fs::remove_file(self.path("armed")).is_ok()
     }
 
     /// The records of a world's environment, the oldest first, as `log` tells them from a fresh clone.
     pub fn records(&self, world: &World) -> Vec<Value> {
+        self.records_of(world, &world.name)
+    }
+
+    /// The same of any environment.
+    pub fn records_of(&self, world: &World, environment: &str) -> Vec<Value> {
         let clone = tempfile::tempdir_in(self.folder.path()).unwrap();
         let (from, to) = (self.path("log.git"), clone.path().join("clone"));
         self.run("git", &["clone", "--quiet", from.to_str().unwrap(), to.to_str().unwrap()]);
         let place = to.to_str().unwrap();
-        let told = world.tidegate(&["--repo", place, "log", "--env", &world.name, "-o", "json"]);
+        let told = world.tidegate(&["--repo", place, "log", "--env", environment, "-o", "json"]);
         if told.code != 0 {
             return Vec::new();
         }
@@ -111,8 +189,14 @@ pub fn queued(world: &World) -> Vec<Value> {
         .collect()
 }
 
-fn clean(world: &World) {
-    let label = format!("tidegate.dev/record-of={}", world.name);
+/// Takes away what an earlier run left in the queue.
+pub fn clean(world: &World) {
+    clean_of(world, &world.name);
+}
+
+/// The same of any environment.
+pub fn clean_of(world: &World, environment: &str) {
+    let label = format!("tidegate.dev/record-of={environment}");
     world.kube.must(&["delete", "configmap", "-n", "tidegate-system", "-l", &label]);
 }
 
@@ -137,6 +221,10 @@ fn deploys_repairs_and_deletions_are_a_record_each_and_the_log_can_be_verified()
     assert_eq!(deploy["source"]["subject"], "the shop");
     assert_eq!(deploy["apps"][0]["app"], format!("{}/web", world.name));
     assert_eq!(deploy["apps"][0]["to"]["images"]["main"]["name"], "docker.io/local/pause:1");
+    let path = "jsonpath={.items[0].status.containerStatuses[0].imageID}";
+    let runs = world.kube.must(&["get", "pods", "-n", &world.name, "-l", "app=web", "-o", path]);
+    let digest = deploy["apps"][0]["to"]["images"]["main"]["digest"].as_str().unwrap_or_default();
+    assert!(digest.starts_with("sha256:") && runs.ends_with(digest), "{runs}: {deploy:#}");
     assert_eq!(deploy["objects"]["total"], 3, "the namespace, too: {deploy:#}");
     assert!(deploy["change"]["author"].as_str().unwrap().contains('@'), "{deploy:#}");
 

@@ -44,6 +44,8 @@ mod kill_scenario;
 mod kills;
 mod kinds;
 mod ledger;
+mod ledger_kills;
+mod ledger_outages;
 mod ledger_rollouts;
 mod moved;
 mod once;

@@ -30,6 +30,17 @@ impl RecordId {
         Self(milliseconds << 80 | random)
     }
 
+    /// The id of something that is told at once, and that another daemon would tell in these very words if this one ended before it
+    /// could say that it did: always the same one, so that it is told once.
+    pub fn of(at: Timestamp, told: &str) -> Self {
+        use sha2::Digest as _;
+        let mut random = [0; 10];
+        for (to, from) in random.iter_mut().zip(sha2::Sha256::digest(told.as_bytes())) {
+            *to = from;
+        }
+        Self::new(at, random)
+    }
+
     /// The id of a further part of the same outcome: always the same one, however often the parts are written.
     #[must_use]
     pub fn after(self, number: u32) -> Self {
@@ -116,6 +127,13 @@ mod tests {
             assert!(text.parse::<RecordId>().is_err(), "{text}");
         }
         assert!("7ZZZZZZZZZZZZZZZZZZZZZZZZZ".parse::<RecordId>().is_ok());
+    }
+
+    #[test]
+    fn what_is_told_in_the_same_words_has_one_id() {
+        let id = |second, words| RecordId::of(Timestamp::from_second(second).expect("a time"), words);
+        assert_eq!(id(1, "suspend"), id(1, "suspend"));
+        assert!(id(1, "suspend") != id(1, "resume") && id(1, "suspend") != id(2, "suspend"));
     }
 
     #[test]

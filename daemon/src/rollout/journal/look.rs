@@ -1,14 +1,11 @@
 //! What a pass shows of a workload, as the deploy log tells it: which revisions its slots hold, who serves, what gates have said, and
 //! what a step is about to write.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tidegate_core::ledger::{
-    AppName, Evidence, Image, ObjectOperation, Operation, Running, Shift, Stand, app_name, gate_answers,
-    running,
+    AppName, Evidence, ObjectOperation, Operation, Running, Shift, Stand, app_name, gate_answers, running,
 };
 use tidegate_core::object::{Gvk, ObjectRef};
 use tidegate_core::problem::Code;
@@ -20,6 +17,7 @@ use tidegate_core::workload::names::{REVISION, SLOT, slot_name};
 
 use super::super::names::{Names, reference};
 use super::super::observe::{Seen, SeenSlot};
+use crate::ledger::note_digests;
 
 /// What a pass shows.
 #[derive(Debug, Clone)]
@@ -152,28 +150,14 @@ fn held(seen: &Seen, slot: Slot) -> Option<HeldSlot> {
     let object = reference(live.text("/metadata/namespace"), live.name());
     let running = running(&object, &live.value, &record.commit).map(|(_, mut running)| {
         running.revision = Some(record.revision.to_string());
-        note_digests(&mut running.images, &seen.pods, slot, record.revision);
+        let (slot, revision) = (slot.to_string(), record.revision.to_string());
+        let is_of = |pod: &&Pod| {
+            pod.labels().get(SLOT) == Some(&slot) && pod.labels().get(REVISION) == Some(&revision)
+        };
+        note_digests(&mut running.images, seen.pods.iter().filter(is_of));
         running
     });
     Some(HeldSlot { record: record.clone(), running })
-}
-
-/// The digests that pods report of the images that they run.
-fn note_digests(images: &mut BTreeMap<String, Image>, pods: &[Pod], slot: Slot, revision: Revision) {
-    let (slot, revision) = (slot.to_string(), revision.to_string());
-    let is_of =
-        |pod: &&Pod| pod.labels().get(SLOT) == Some(&slot) && pod.labels().get(REVISION) == Some(&revision);
-    for pod in pods.iter().filter(is_of) {
-        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-        for status in statuses {
-            // One that was loaded into the node has an id in place of a repository's digest.
-            let digest =
-                status.image_id.rsplit_once('@').map_or(status.image_id.as_str(), |(_, digest)| digest);
-            if let Some(image) = images.get_mut(&status.name).filter(|_| digest.starts_with("sha256:")) {
-                image.digest = Some(digest.to_owned());
-            }
-        }
-    }
 }
 
 /// What a step is about to write; marks and checks among it are of the same objects.

@@ -193,16 +193,24 @@ fn pointer(fields: &mut Fields, spot: &Spot<'_>) -> Option<String> {
 }
 
 fn tolerance(fields: &mut Fields, spot: &Spot<'_>) -> Option<Tolerance> {
+    let without = |fields: &mut Fields| {
+        let message = "a tolerance needs a number: abs (by so much), rel (by this share), or both";
+        let help =
+            "write `tolerance: {abs: 0.01}`, or take it out where the number has to be exactly the same";
+        fields.report(spot, Problem::error(Code::ConfigField, message).help(help));
+    };
+    // A number alone does not say which of the two it is.
+    if let NodeValue::Number(_) = spot.node.value {
+        without(fields);
+        return None;
+    }
     let section = fields.section(spot, &["abs", "rel"])?;
     let one = |fields: &mut Fields, name| {
         section.get(name).map(|spot| values::number(fields, &spot, Some(0.0..=MAX_TOLERANCE)))
     };
     let (absolute, relative) = (one(fields, "abs"), one(fields, "rel"));
     if absolute.is_none() && relative.is_none() {
-        let message = "a tolerance needs a number: abs (by so much), rel (by this share), or both";
-        let help =
-            "write `tolerance: {abs: 0.01}`, or take it out where the number has to be exactly the same";
-        fields.report(spot, Problem::error(Code::ConfigField, message).help(help));
+        without(fields);
         return None;
     }
     Some(Tolerance {

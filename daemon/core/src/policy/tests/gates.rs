@@ -195,6 +195,10 @@ fn every_mistake_of_a_request_or_an_expectation_is_named_at_its_place() {
             "9:55: a tolerance needs a number: abs (by so much), rel (by this share), or both",
         ),
         (
+            json("{pointer: /a, equals: 1, tolerance: 0.01}"),
+            "9:55: a tolerance needs a number: abs (by so much), rel (by this share), or both",
+        ),
+        (
             json("{pointer: /a, equals: 1, tolerance: {abs: -1}}"),
             "9:72: spec.gates.beforeSwitch[0].http.expect.json[0].tolerance.abs must be a number from 0 to 1000000000000",
         ),
