@@ -17,6 +17,8 @@ bin=$folder/bin
 work=$folder/work
 pid_file=$folder/daemon.pid
 log=$folder/daemon.log
+ledger=$folder/deploylog.git
+audit=$folder/audit
 load_pid_file=$folder/load.pid
 load_log=$folder/load.log
 address=${DEMO_LISTEN:-127.0.0.1:8700}
@@ -180,7 +182,12 @@ make_repository() {
 
 start_daemon() {
   heading "Tidegate starts to follow it"
-  local run=(tidegate run --repo "$TIDEGATE_REPO" --branch main --listen "$address" --cache-dir "$folder/cache" --kubeconfig "$KUBECONFIG")
+  say "What it does is written into a repository of its own, signed with a key of its own; auditors get the public half."
+  git init --quiet --bare --initial-branch main "$ledger"
+  ssh-keygen -q -t ed25519 -N '' -C deploylog -f "$folder/ledger-key"
+  echo "deploylog@tidegate.invalid $(cat "$folder/ledger-key.pub")" >"$folder/signers"
+  local run=(tidegate run --repo "$TIDEGATE_REPO" --branch main --listen "$address" --cache-dir "$folder/cache" --kubeconfig "$KUBECONFIG"
+    --ledger-repo "$ledger" --ledger-key "$folder/ledger-key" --ledger-coalesce 20s)
   printf '%s$ %s >%s &%s\n' "$dim" "${run[*]}" "$log" "$plain"
   # In a session of its own: it outlives this terminal.
   setsid "${run[@]}" </dev/null >"$log" 2>&1 &
@@ -281,6 +288,7 @@ slow_release() {
   show tidegate status production
   load_so_far
   say "The commit is held: nothing tries it again until git asks for something else."
+  turned_down_at=$(date --utc +%Y-%m-%dT%H:%M:%SZ)
   revert
   end_load
 }
@@ -333,6 +341,46 @@ mend() {
   show tidegate status
 }
 
+is_all_pushed() { [ -z "$(kubectl --namespace tidegate-system get configmaps --selector tidegate.dev/record-of --output name)" ]; }
+
+# Whoever verifies a log that was altered is told so, and ends with 7.
+verify_altered() {
+  local code=0
+  show tidegate --repo "$1" verify --allowed-signers "$folder/signers" || code=$?
+  [ "$code" = 7 ] || { echo "demo.sh: it ended with $code and not with 7" >&2; return 1; }
+}
+
+auditor() {
+  heading "An auditor reads what happened, from a clone of the deploy log: without the cluster, without the daemon"
+  say "Repairs are told together, here those of 20 s."
+  going_on "still waiting" until_true is_all_pushed
+  show git clone --quiet --no-checkout "$ledger" "$audit"
+  show tidegate --repo "$audit" log --env production
+  say "What ran when the slow release had been turned down?"
+  show tidegate --repo "$audit" at "$turned_down_at" --env production
+  say "And what was it that was turned down?"
+  local id
+  id=$(tidegate --repo "$audit" log --env production --result rolled_back -o json | sed -n 's/.*"id": *"\([0-9A-Z]\{26\}\)".*/\1/p' | head -n 1)
+  show tidegate --repo "$audit" show "$id"
+  say "Has anybody altered it?"
+  show tidegate --repo "$audit" verify --allowed-signers "$folder/signers"
+
+  say "The same by plain git, for whoever does not trust Tidegate:"
+  local branch
+  branch=$(git -C "$audit" for-each-ref --format='%(refname:short)' 'refs/remotes/origin/deploylog/*/production/*')
+  show git -C "$audit" --no-pager log --grep='^Deploy-Result: rolled_back' --format='%h %cI %s' "$branch"
+  show git -C "$audit" --no-pager show "$branch:state/shop-production/house-price.json"
+  show git -C "$audit" -c gpg.format=ssh -c gpg.ssh.allowedSignersFile="$folder/signers" verify-commit "$branch"
+
+  say "Somebody makes the rollback look like a success, in a copy:"
+  cp -R "$audit" "$folder/altered"
+  local commit altered
+  commit=$(git -C "$folder/altered" log --grep='^Deploy-Result: rolled_back' --format=%H -n 1 "$branch")
+  altered=$(git -C "$folder/altered" cat-file commit "$commit" | sed 's/rolled_back/succeeded/g' | git -C "$folder/altered" hash-object -t commit -w --stdin)
+  show git -C "$folder/altered" update-ref "refs/remotes/$branch" "$altered"
+  verify_altered "$folder/altered"
+}
+
 look_around() {
   heading "Everything keeps running; look around"
   cat <<TEXT
@@ -343,6 +391,7 @@ look_around() {
   cd $work   # edit, commit, git push origin main
   curl http://$(service shop-production web)/
   tail -f $log
+  tidegate --repo $ledger log
   curl http://$address/metrics
 To stop and remove it all: make demo-down
 TEXT
@@ -365,6 +414,7 @@ up() {
   prune
   mistakes
   mend
+  auditor
   look_around
   say "Played in $(since "$begun")."
 }

@@ -13,11 +13,11 @@ use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tidegate_core::drift::migrate_kubectl;
-use tidegate_core::inventory::NOWHERE;
 use tidegate_core::ledger::{Capped, ObjectOperation, Operation};
 use tidegate_core::object::{Gvk, ObjectRef};
 use tidegate_core::workload::names::APP;
 
+use super::guard::Guard;
 use super::journal::Journal;
 use crate::cluster::call::{CallError, is_about_object, repeated};
 
@@ -110,7 +110,8 @@ impl Live {
 
     /// The guard of what controllers write to at any time, and nothing of a decision rests on.
     pub fn same(&self) -> Guard {
-        Guard::Same { uid: self.text("/metadata/uid").to_owned() }
+        let text = |pointer: &str| self.text(pointer).to_owned();
+        Guard::Same { uid: text("/metadata/uid"), read: text("/metadata/resourceVersion") }
     }
 
     /// An annotation.
@@ -121,47 +122,6 @@ impl Live {
     /// A label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.value.get("metadata")?.get("labels")?.get(name)?.as_str()
-    }
-}
-
-/// What must hold of the live object for a write to happen; anything else is a conflict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guard {
-    /// It is the very version that was read.
-    Exactly {
-        /// Its uid.
-        uid: String,
-        /// Its resourceVersion.
-        version: String,
-    },
-    /// It is the same object, in whatever version.
-    Same {
-        /// Its uid.
-        uid: String,
-    },
-    /// There is none.
-    Nowhere,
-}
-
-impl Guard {
-    fn uid(&self) -> Option<&str> {
-        match self {
-            Self::Exactly { uid, .. } | Self::Same { uid } => Some(uid),
-            Self::Nowhere => None,
-        }
-    }
-
-    /// Puts the guard into the body of an apply.
-    fn put(&self, body: &mut Value) {
-        let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-        match self {
-            Self::Exactly { uid, version } => {
-                metadata.insert("uid".to_owned(), json!(uid));
-                metadata.insert("resourceVersion".to_owned(), json!(version));
-            }
-            Self::Same { uid } => drop(metadata.insert("uid".to_owned(), json!(uid))),
-            Self::Nowhere => drop(metadata.insert("resourceVersion".to_owned(), json!(NOWHERE))),
-        }
     }
 }
 
@@ -260,8 +220,9 @@ impl Calls {
         let patch = Patch::Apply(&body);
         let op = if *guard == Guard::Nowhere { Operation::Create } else { Operation::Change };
         let uid = guard.uid();
-        let written = self.written(kind, (&name, uid), op, repeated(|| api.patch(&name, &params, &patch)));
-        live(&written.await?)
+        let write = repeated(|| api.patch(&name, &params, &patch));
+        let is_same = |after: &DynamicObject| guard.is_of(after.metadata.resource_version.as_deref());
+        live(&self.written(kind, (&name, uid), op, write, is_same).await?)
     }
 
     /// Sends a write, between an intent and what came of it.
@@ -271,6 +232,7 @@ impl Calls {
         (name, uid): (&str, Option<&str>),
         op: Operation,
         write: impl Future<Output = Result<T, CallError>>,
+        is_same: impl Fn(&T) -> bool,
     ) -> Result<T, CallError> {
         let write = Box::pin(write);
         let Some(journal) = &self.journal else { return write.await };
@@ -285,8 +247,9 @@ impl Calls {
         Box::pin(journal.before(&told)).await;
         let written = write.await;
         let came = match &written {
-            Ok(_) => Some((op, None)),
             // Nothing was written.
+            Ok(after) if is_same(after) => None,
+            Ok(_) => Some((op, None)),
             Err(CallError::Conflict(_) | CallError::NotFound(_) | CallError::Unauthorized(_)) => None,
             Err(CallError::Refused(status) | CallError::Forbidden(status)) => {
                 Some((Operation::Refused, Some(status.message.clone())))
@@ -355,7 +318,13 @@ impl Calls {
         let written = repeated(|| api.patch(read.name(), &params, &patch));
         live(
             &self
-                .written(kind, (read.name(), Some(read.text("/metadata/uid"))), Operation::Change, written)
+                .written(
+                    kind,
+                    (read.name(), Some(read.text("/metadata/uid"))),
+                    Operation::Change,
+                    written,
+                    |_| false,
+                )
                 .await?,
         )
     }
@@ -406,6 +375,7 @@ impl Calls {
             (read.name(), Some(read.text("/metadata/uid"))),
             Operation::Scale,
             written,
+            |_| false,
         )
         .await
         .map(drop)
@@ -415,7 +385,7 @@ impl Calls {
     pub async fn delete(&self, kind: Kind, read: &Live, guard: &Guard) -> Result<bool, CallError> {
         let (uid, resource_version) = match guard {
             Guard::Exactly { uid, version } => (uid.clone(), Some(version.clone())),
-            Guard::Same { uid } => (uid.clone(), None),
+            Guard::Same { uid, read: _ } => (uid.clone(), None),
             Guard::Nowhere => return Ok(false),
         };
         let params =
@@ -423,7 +393,13 @@ impl Calls {
         let api = self.api(kind);
         let written = repeated(|| api.delete(read.name(), &params));
         match self
-            .written(kind, (read.name(), Some(read.text("/metadata/uid"))), Operation::Delete, written)
+            .written(
+                kind,
+                (read.name(), Some(read.text("/metadata/uid"))),
+                Operation::Delete,
+                written,
+                |_| false,
+            )
             .await
         {
             Ok(_) => Ok(true),
@@ -445,6 +421,7 @@ mod tests {
     use http::{Request, Response};
     use http_body_util::BodyExt as _;
     use kube::client::Body;
+    use tidegate_core::inventory::NOWHERE;
 
     use super::*;
 

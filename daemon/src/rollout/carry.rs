@@ -13,7 +13,8 @@ use tidegate_core::workload::names::{APP, REVISION, SLOT};
 use tidegate_core::workload::{SlotRender, Workload};
 
 use super::bodies;
-use super::calls::{BODY, COLOUR, Calls, Guard, Kind, Live, ROLLOUT};
+use super::calls::{BODY, COLOUR, Calls, Kind, Live, ROLLOUT};
+use super::guard::Guard;
 use super::kept::Kept;
 use super::leaving::Leaving;
 use super::names::Names;
@@ -365,7 +366,7 @@ impl Carrier<'_> {
         let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let live = self.calls.read(kind, name).await?;
         let guard = match &live {
-            Some(live) => Guard::Same { uid: live.text("/metadata/uid").to_owned() },
+            Some(live) => live.same(),
             None => Guard::Nowhere,
         };
         let body = marked(body.clone(), self.marks, &Precondition::default());

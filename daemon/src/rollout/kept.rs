@@ -15,7 +15,8 @@ use tidegate_core::rollout::{Revision, Slot};
 use tidegate_core::workload::SlotRender;
 use tidegate_core::workload::names::{APP, REVISION, SLOT};
 
-use super::calls::{Calls, Guard, Kind, Live, ROLLOUT};
+use super::calls::{Calls, Kind, Live, ROLLOUT};
+use super::guard::Guard;
 use crate::cluster::call::CallError;
 use crate::cluster::parent::SYSTEM_NAMESPACE;
 

@@ -21,13 +21,14 @@
 //! | `board`, `tell` | status for the environment's record; logs, metrics, Events |
 //! | `journal` | what the deploy log is told: an intent before the first write, the outcome once it is over |
 //! | `last_words` | what pods of a revision that was turned down said last |
-//! | `calls` | requests and their guards |
+//! | `calls`, `guard` | requests; what must hold for a write to be taken |
 
 pub mod ask;
 pub mod board;
 pub mod bodies;
 pub mod calls;
 mod carry;
+pub mod guard;
 mod halted;
 pub mod journal;
 pub mod kept;

@@ -10,8 +10,9 @@ use tidegate_core::rollout::{Held, PointerRecord, Record, Selection, Slot, Slots
 use tidegate_core::workload::SlotRender;
 
 use super::bodies;
-use super::calls::{BODY, Calls, Guard, Kind, Live, ROLLOUT};
+use super::calls::{BODY, Calls, Kind, Live, ROLLOUT};
 use super::carry::Carrier;
+use super::guard::Guard;
 use super::halted;
 use super::observe::{SeenSlot, escaped};
 use super::traffic;

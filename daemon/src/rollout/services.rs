@@ -12,8 +12,9 @@ use tidegate_core::rollout::{PointerRecord, Selection, Slot};
 use tidegate_core::workload::{Follower, Workload};
 
 use super::bodies;
-use super::calls::{BODY, Guard, Kind, Live, ROLLOUT};
+use super::calls::{BODY, Kind, Live, ROLLOUT};
 use super::carry::Carrier;
+use super::guard::Guard;
 use super::leaving::holder;
 use super::point::Ports;
 use super::traffic;
@@ -124,7 +125,8 @@ impl Carrier<'_> {
     ) -> Result<bool, CallError> {
         let held = json!(record.map(|record| &record.held));
         let state = Digest::of(format!("{asked:?}{ports}{held}{}", shape(live)).as_bytes());
-        if verified.holds(live.name(), &state) {
+        let what = format!("service {}", live.name());
+        if verified.holds(&what, &state) {
             return Ok(false);
         }
         let version = |live: &Live| live.text("/metadata/resourceVersion").to_owned();
@@ -145,7 +147,7 @@ impl Carrier<'_> {
         }
         let wrote = version(&after) != before;
         if !wrote {
-            verified.set(after.name(), state);
+            verified.set(&what, state);
         }
         Ok(wrote)
     }

@@ -312,18 +312,22 @@ impl Carrier<'_> {
             let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let is_autoscaler = Kind::of(&body) == Some(Kind::Autoscaler);
             let live = self.seen.autoscalers.get(slot).as_ref().filter(|_| is_autoscaler);
-            let missing = is_autoscaler && live.is_none();
-            let bounds = live.map(bounds).unwrap_or_default();
-            let state = Digest::of(format!("{body}{}{bounds}", seen.live.text("/metadata/uid")).as_bytes());
-            if verified.holds(&name, &state) && !missing {
+            // Nothing of a decision rests on a budget, so no look has it.
+            let budget = if is_autoscaler { None } else { self.calls.read(Kind::Budget, &name).await? };
+            let missing = live.is_none() && budget.is_none();
+            let shown = live.or(budget.as_ref()).map(bounds).unwrap_or_default();
+            let state = Digest::of(format!("{body}{}{shown}", seen.live.text("/metadata/uid")).as_bytes());
+            // A colour's Deployment, autoscaler and budget may have one name.
+            let what = format!("{} {name}", if is_autoscaler { "autoscaler" } else { "budget" });
+            if verified.holds(&what, &state) && !missing {
                 continue;
             }
             if let (Some(live), Some(spec)) = (live, body.get_mut("spec").and_then(Value::as_object_mut)) {
                 spec.insert("minReplicas".to_owned(), json!(live.number("/spec/minReplicas").max(1)));
             }
             self.ensure(&body).await?;
-            verified.set(&name, state);
-            wrote |= missing;
+            verified.set(&what, state);
+            wrote |= missing && is_autoscaler;
         }
         Ok(wrote)
     }
@@ -432,13 +436,14 @@ impl Carrier<'_> {
     }
 }
 
-/// What people could have changed of an autoscaler. Its least size is left out: decisions say it.
+/// What people could have changed of an autoscaler or a budget. The least size is left out: decisions say it.
 fn bounds(live: &Live) -> String {
     let mut spec = live.value.get("spec").cloned().unwrap_or_default();
     if let Some(spec) = spec.as_object_mut() {
         spec.remove("minReplicas");
     }
-    spec.to_string()
+    let labels = live.value.pointer("/metadata/labels").unwrap_or(&Value::Null);
+    format!("{spec}{labels}")
 }
 
 /// Where the revision stands in a template.

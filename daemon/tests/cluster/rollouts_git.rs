@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::rollout_scene::{APP, Judged, Release, Scene};
 use crate::scene::gone;
-use crate::support::{check, environment, eventually};
+use crate::support::{Call, Daemon, FaultProxy, check, environment, eventually};
 
 const PORTS: &str = "ports: [{name: http, port: 80, targetPort: http}]";
 
@@ -58,6 +58,40 @@ const SIZED: &str = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutosca
     metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 90}}}]\n\
     ---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: kept}\nspec:\n  minAvailable: 1\n  \
     selector: {matchLabels: {app: house-price}}\n";
+
+#[test]
+fn a_budget_of_the_deployments_name_is_applied_once_and_comes_back_when_somebody_edits_or_deletes_it() {
+    let scene = Scene::new("rollout-budget");
+    scene.set_policy(&Scene::direct(&Scene::policy(Judged::BeforeSwitch, "1s")));
+    let budget = "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: house-price}\nspec:\n  minAvailable: 1\n  \
+                  selector: {matchLabels: {app: house-price}}\n";
+    let release = |version| format!("{}{budget}", scene.manifests(Release::new(version)));
+    let files = [("environment.yaml", scene.environment()), ("app.yaml", release("1"))];
+    let first = scene.world.commit("1", &files.each_ref().map(|(path, text)| (*path, text.as_str())));
+    let proxy = FaultProxy::start(&scene.world.kube.kubeconfig());
+    let _daemon = Daemon::start(&scene.world.repo.url(), &proxy.kubeconfig(), &[]);
+    scene.world.wait_for("live", &first);
+    let second = scene.world.commit("2", &[("app.yaml", &release("2"))]);
+    scene.world.wait_for("live", &second);
+    let of = |calls: &[Call], kind: &str| {
+        let is_of = |call: &&Call| call.method == "PATCH" && call.path.contains(kind);
+        calls.iter().filter(is_of).count()
+    };
+    let calls = proxy.calls();
+    let (budgets, dry_runs) = (of(&calls, "/poddisruptionbudgets/"), of(&calls, "/deployments/"));
+    // Each colour's is made, and looked at once more.
+    assert!((2..=6).contains(&budgets), "{budgets} applies of budgets, {dry_runs} of Deployments");
+
+    let budget = format!("{APP}-green");
+    let least = || scene.field("pdb", &budget, "/spec/minAvailable");
+    for damage in [
+        &["patch", "pdb", &budget, "--type=merge", "-p", r#"{"spec":{"minAvailable":0}}"#][..],
+        &["delete", "pdb", &budget],
+    ] {
+        scene.kubectl(damage);
+        eventually("it is as git asks", || check(least() == json!(1), least().to_string()));
+    }
+}
 
 #[test]
 fn autoscalers_and_budgets_come_to_the_colours_and_go_with_git_and_hand_made_bounds_go_back() {

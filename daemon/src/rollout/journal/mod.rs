@@ -55,6 +55,8 @@ struct Inner {
     ordered: Option<Ordered>,
     /// What is over and could not be taken down yet.
     untold: Vec<(RecordId, Outcome)>,
+    /// Intents that nothing came of; their entries go.
+    forgotten: Vec<RecordId>,
     /// The commit with which the workload was last at rest.
     settled: Option<String>,
     is_found: bool,
@@ -162,7 +164,7 @@ impl Journal {
     pub async fn due(&self) -> Option<Duration> {
         let inner = self.0.lock().await;
         let coalesce = inner.turn.as_ref()?.clerk.coalesce;
-        if !inner.untold.is_empty() {
+        if !inner.untold.is_empty() || !inner.forgotten.is_empty() {
             return Some(AGAIN);
         }
         let open = inner.open.as_ref().filter(|open| open.aim.kind == Kind::Drift)?;
@@ -385,6 +387,11 @@ impl Inner {
                 }
             }
         }
+        if aim.kind == Kind::Drift && outcome.objects.is_empty() && outcome.repairs.is_empty() {
+            // All was as it should be: nothing came of it.
+            self.forgotten.push(id);
+            return;
+        }
         match aim.kind {
             Kind::Drift => note_upkeep(&mut outcome, turn),
             Kind::Prune if !turn.is_gone => {
@@ -406,6 +413,13 @@ impl Inner {
 
     /// Takes down what is over. Whoever gives up waiting for it loses nothing.
     async fn tell(&mut self, recorder: &Recorder) {
+        while let Some(id) = self.forgotten.last().copied() {
+            match tokio::time::timeout(PATIENCE, recorder.forget(id)).await {
+                Ok(Ok(())) => drop(self.forgotten.pop()),
+                Ok(Err(error)) => return self.trouble(&error),
+                Err(_) => return self.trouble(&late()),
+            }
+        }
         while let Some((id, outcome)) = self.untold.first().cloned() {
             match tokio::time::timeout(PATIENCE, recorder.end(id, outcome)).await {
                 Ok(Ok(())) => drop(self.untold.remove(0)),

@@ -79,6 +79,10 @@ fn subjects_say_what_happened() {
             "prod/shop/api: rolled back 9999999 api 1->2 in 7m41s",
         ),
         (
+            Outcome { kind: Kind::Drift, source: None, ..none.clone() },
+            "prod: made 0 objects as they should be in 7m41s",
+        ),
+        (
             Outcome {
                 kind: Kind::Drift,
                 source: None,
