@@ -181,12 +181,16 @@ impl Recorder {
             Some(version) => self.shared.entries.update(&entry, version).await,
             None => self.shared.entries.create(&entry).await,
         };
-        // A write of ours whose answer was lost has made it, or has changed its version, too.
+        // A write of ours whose answer was lost has made it, or has changed its version, too. What another run has told whole in the
+        // same words (`RecordId::of`) stands, and waits for git from here.
         if let Err(CallError::Conflict(_)) = &written
             && let Some(there) = self.shared.entries.read(entry.id).await?
-            && there.entry.run == self.shared.run
         {
-            written = self.shared.entries.update(&entry, &there.version).await;
+            if there.entry.run == self.shared.run {
+                written = self.shared.entries.update(&entry, &there.version).await;
+            } else if entry.is_over() && there.entry.is_over() {
+                (entry, written) = (there.entry, Ok(there.version));
+            }
         }
         match written {
             Ok(version) => {

@@ -295,7 +295,6 @@ impl Lane {
             }
             How::Superseded => ("something newer took its place".to_owned(), None),
         };
-        // Both are well: what pods report is what was deployed.
         if let (Some(desired), How::Succeeded | How::RolledBack) = (desired, how)
             && let Some(mut open) = self.log.deploy.take()
         {
@@ -405,7 +404,9 @@ impl Lane {
         let open = self.log.drift.as_ref()?;
         let coalesce = self.shared.ledger.as_ref().map_or(Duration::ZERO, |settings| settings.coalesce);
         let left = coalesce.saturating_sub(open.begun.elapsed());
-        Some(if open.outcome.kind == Kind::Prune { Duration::ZERO } else { left })
+        // Nothing is waited for where nothing came of it, and where it is over.
+        let is_empty = open.outcome.objects.is_empty() && open.outcome.repairs.is_empty();
+        Some(if open.outcome.kind == Kind::Prune || is_empty { Duration::ZERO } else { left })
     }
 
     async fn log_drift_close(&mut self) -> Result<(), CallError> {

@@ -360,9 +360,9 @@ impl Carrier<'_> {
         Ok(None)
     }
 
-    /// Applies an object that nothing of a decision rests on.
-    pub async fn ensure(&self, body: &Value) -> Result<(), CallError> {
-        let Some(kind) = Kind::of(body) else { return Ok(()) };
+    /// Applies an object that nothing of a decision rests on. True where that has changed it.
+    pub async fn ensure(&self, body: &Value) -> Result<bool, CallError> {
+        let Some(kind) = Kind::of(body) else { return Ok(false) };
         let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let live = self.calls.read(kind, name).await?;
         let guard = match &live {
@@ -370,7 +370,8 @@ impl Carrier<'_> {
             None => Guard::Nowhere,
         };
         let body = marked(body.clone(), self.marks, &Precondition::default());
-        self.calls.apply(kind, BODY, body, &guard).await.map(drop)
+        let after = self.calls.apply(kind, BODY, body, &guard).await?;
+        Ok(!guard.is_of(Some(after.text("/metadata/resourceVersion"))))
     }
 
     async fn colour(&self, slot: Slot, outfit: &Outfit) -> Result<Option<String>, CallError> {
@@ -453,7 +454,7 @@ impl Carrier<'_> {
         if let Some(spec) = body.get_mut("spec") {
             *spec = bodies::of_uncoloured(spec.take());
         }
-        self.ensure(&body).await
+        self.ensure(&body).await.map(drop)
     }
 
     async fn uncolour(&self, slot: Slot) -> Result<Option<String>, CallError> {

@@ -1,4 +1,5 @@
-//! What must hold of an object for a write of it to be taken.
+//! What must hold of an object for a write of it to be taken, and whether a write has changed it. Of [`Guard::Same`] only the uid is
+//! sent: the version that was read only says afterwards whether anything was changed. Requests themselves are `calls`'.
 
 use serde_json::{Value, json};
 use tidegate_core::inventory::NOWHERE;

@@ -325,8 +325,10 @@ impl Carrier<'_> {
             if let (Some(live), Some(spec)) = (live, body.get_mut("spec").and_then(Value::as_object_mut)) {
                 spec.insert("minReplicas".to_owned(), json!(live.number("/spec/minReplicas").max(1)));
             }
-            self.ensure(&body).await?;
-            verified.set(&what, state);
+            // What was changed is looked at once more: what was seen of it is not what it should be.
+            if !self.ensure(&body).await? {
+                verified.set(&what, state);
+            }
             wrote |= missing && is_autoscaler;
         }
         Ok(wrote)

@@ -101,6 +101,13 @@ impl Logs {
         told.lines().map(str::to_owned).collect()
     }
 
+    /// The remote's branches with the commits that they stand at.
+    pub fn tips(&self) -> Vec<String> {
+        let told =
+            self.run("git", &["--git-dir=log.git", "for-each-ref", "--format=%(refname) %(objectname)"]);
+        told.lines().map(str::to_owned).collect()
+    }
+
     /// Somebody forces a branch to a commit, or deletes it.
     pub fn force(&self, branch: &str, to: Option<&str>) {
         match to {

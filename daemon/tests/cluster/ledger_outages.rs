@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::ledger::{Logs, clean, clean_of, kinds};
-use crate::support::{Daemon, World, check, config_map, environment, eventually};
+use crate::support::{World, check, config_map, environment, eventually};
 
 /// Two daemons of one installation.
 const REPLICAS: [&str; 2] = ["one", "two"];
@@ -56,8 +56,10 @@ fn six_environments_write_at_once_and_no_push_of_theirs_is_rejected() {
         assert_eq!(commits(&records), asked, "{name}");
         assert_eq!(kinds(&records), ["deploy succeeded"; COMMITS], "{name}");
     }
-    let (begun, landed) = logs.pushes();
-    assert!(begun == landed && landed >= ENVIRONMENTS, "{begun} pushes, {landed} of them landed");
+    eventually("each push has landed", || {
+        let (begun, landed) = logs.pushes();
+        check(begun == landed && landed >= ENVIRONMENTS, format!("{begun} pushes, {landed} of them landed"))
+    });
     let log = daemon.log();
     assert!(!log.contains("is not where it was left") && !log.contains("is not pushed"), "{log}");
     let (code, told) = logs.verify(&world);
@@ -78,9 +80,11 @@ fn holder(world: &World) -> usize {
 fn daemons_that_take_an_environment_from_each_other_write_one_log() {
     let (world, logs) = (World::new("log-turns"), Logs::new());
     clean(&world);
-    let mut daemons: Vec<Daemon> =
-        REPLICAS.map(|replica| logs.daemon(&world, &["--replica", replica])).into();
+    // One after the other: two that begin in the same moment both tell of what they find, until they know of each other.
+    let start = |replica| logs.daemon(&world, &["--replica", replica]);
+    let mut daemons = vec![start(REPLICAS[0])];
     let mut asked = vec![deploy(&world, 0)];
+    daemons.push(start(REPLICAS[1]));
     for turn in 1..=2 {
         // Whoever has it ends; the other one goes on, with a cache of its own.
         let holder = holder(&world);
@@ -91,8 +95,9 @@ fn daemons_that_take_an_environment_from_each_other_write_one_log() {
     let records = logs.wait_for(&world, 3);
     assert_eq!(commits(&records), asked, "{records:#?}");
     assert_eq!(kinds(&records), ["deploy succeeded"; 3]);
+    // Once both live again, the environment may go back to the first one by itself.
     let by: Vec<&Value> = records.iter().map(|record| &record["actor"]["replica"]).collect();
-    assert!(by[0] != by[1] && by[1] != by[2], "each was written by the other one: {by:?}");
+    assert!(by[0] != by[1], "the second one was written by the other one: {by:?}");
     assert!(records.iter().all(|record| record["epoch"] == 0), "nobody else wrote there: {records:#?}");
     assert!(daemons.iter().all(|daemon| !daemon.log().contains("is not as it was left")));
     let (code, told) = logs.verify(&world);
@@ -162,6 +167,7 @@ fn a_daemon_with_another_key_does_not_go_on_with_the_log_of_the_first() {
     let mut daemon = logs.daemon(&world, &[]);
     let first = deploy(&world, 0);
     logs.wait_for(&world, 1);
+    let (branch, tip) = (logs.branches().remove(0), logs.tips().remove(0));
     daemon.kill();
     logs.rekey();
     let other = logs.daemon(&world, &[]);
@@ -171,6 +177,7 @@ fn a_daemon_with_another_key_does_not_go_on_with_the_log_of_the_first() {
         check(branches.iter().any(|branch| branch.ends_with("/1")), format!("{branches:?}\n{}", other.log()))
     });
     assert!(other.log().contains("is not as it was left"), "{}", other.log());
+    assert!(logs.tips().contains(&tip), "{branch} stays at {tip}: {:?}", logs.tips());
     let records = logs.records(&world);
     let deploys: Vec<Value> = records.iter().filter(|record| record["kind"] == "deploy").cloned().collect();
     assert!(commits(&deploys).contains(&second.as_str()), "{first}: {records:#?}");

@@ -148,8 +148,8 @@ impl Scene {
         });
     }
 
-    /// A release of which no request fails when its pods are taken away: they serve while they end, for longer than any test
-    /// lasts. While a colour has no ready pod, traffic goes to all of its pods that end, also to those of an earlier time: one
+    /// A release of which no request fails when its pods are taken away: they serve while they end, for longer than a
+    /// test looks on. While a colour has no ready pod, traffic goes to all of its pods that end, also to those of an earlier time: one
     /// that is over in that moment takes requests with it (seen with 25 s, when a colour was deleted twice within 21 s).
     pub fn lasting(manifests: &str) -> String {
         manifests

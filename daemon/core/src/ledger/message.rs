@@ -139,7 +139,6 @@ fn what(record: &Record) -> String {
             let object = first.map_or_else(|| "objects".to_owned(), |repair| repair.object.to_string());
             let by = first.and_then(|repair| repair.manager.as_deref()).unwrap_or("somebody");
             match outcome.repairs.total {
-                // Nobody has changed it: something of it was missing, or left over.
                 0 if outcome.objects.total == 1 => "made an object as it should be".to_owned(),
                 0 => format!("made {} objects as they should be", outcome.objects.total),
                 1 => format!("undid a change of {object} by {by}"),

@@ -220,7 +220,10 @@ impl Inner {
             }
             return;
         };
-        let is_due = open.aim.kind != Kind::Drift || open.begun.elapsed() >= turn.clerk.coalesce;
+        // Where all was as it should be there is nothing to be told, and nothing that was cut short.
+        let is_due = open.aim.kind != Kind::Drift
+            || is_empty(&open.outcome)
+            || open.begun.elapsed() >= turn.clerk.coalesce;
         match rollout_end(open.aim, stand) {
             Some(how) if is_due => {
                 // Whatever came of it: what is written from now on is not what the commit asked for.
@@ -387,9 +390,10 @@ impl Inner {
                 }
             }
         }
-        if aim.kind == Kind::Drift && outcome.objects.is_empty() && outcome.repairs.is_empty() {
-            // All was as it should be: nothing came of it.
-            self.forgotten.push(id);
+        if aim.kind == Kind::Drift && is_empty(&outcome) {
+            if self.forgotten.len() < UNTOLD {
+                self.forgotten.push(id);
+            }
             return;
         }
         match aim.kind {
@@ -413,16 +417,16 @@ impl Inner {
 
     /// Takes down what is over. Whoever gives up waiting for it loses nothing.
     async fn tell(&mut self, recorder: &Recorder) {
-        while let Some(id) = self.forgotten.last().copied() {
-            match tokio::time::timeout(PATIENCE, recorder.forget(id)).await {
-                Ok(Ok(())) => drop(self.forgotten.pop()),
+        while let Some((id, outcome)) = self.untold.first().cloned() {
+            match tokio::time::timeout(PATIENCE, recorder.end(id, outcome)).await {
+                Ok(Ok(())) => drop(self.untold.remove(0)),
                 Ok(Err(error)) => return self.trouble(&error),
                 Err(_) => return self.trouble(&late()),
             }
         }
-        while let Some((id, outcome)) = self.untold.first().cloned() {
-            match tokio::time::timeout(PATIENCE, recorder.end(id, outcome)).await {
-                Ok(Ok(())) => drop(self.untold.remove(0)),
+        while let Some(id) = self.forgotten.last().copied() {
+            match tokio::time::timeout(PATIENCE, recorder.forget(id)).await {
+                Ok(Ok(())) => drop(self.forgotten.pop()),
                 Ok(Err(error)) => return self.trouble(&error),
                 Err(_) => return self.trouble(&late()),
             }
@@ -433,6 +437,11 @@ impl Inner {
         let workload = self.turn.as_ref().map(|turn| turn.app.to_string()).unwrap_or_default();
         tracing::error!(%workload, %error, "the deploy log cannot be written");
     }
+}
+
+/// True where nothing came of what was intended.
+fn is_empty(outcome: &Outcome) -> bool {
+    outcome.objects.is_empty() && outcome.repairs.is_empty()
 }
 
 /// What was done beside rollouts: repairs, or what nothing needs any more was deleted.

@@ -196,7 +196,7 @@ fn every_mistake_of_a_request_or_an_expectation_is_named_at_its_place() {
         ),
         (
             json("{pointer: /a, equals: 1, tolerance: 0.01}"),
-            "9:55: a tolerance needs a number: abs (by so much), rel (by this share), or both",
+            "9:66: a tolerance needs a number: abs (by so much), rel (by this share), or both",
         ),
         (
             json("{pointer: /a, equals: 1, tolerance: {abs: -1}}"),
