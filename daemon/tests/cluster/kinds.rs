@@ -182,9 +182,8 @@ fn a_definition_that_was_gone_for_long_has_its_drift_repaired_at_once_when_it_is
     std::thread::sleep(Duration::from_secs(16));
     definition.serve(&[("v1", true)]);
     world.wait_for("live", &commit);
-    // Against a second one: a machine that is busy with other tests takes its time for both.
-    let (first, second) = (definition.repair("v1"), definition.repair("v1"));
-    assert!(first < AT_ONCE + second, "{first:?}, then {second:?}\n{}", daemon.log());
+    let first = definition.repair("v1");
+    assert!(first < AT_ONCE, "{first:?}\n{}", daemon.log());
 }
 
 #[test]
